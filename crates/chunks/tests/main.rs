@@ -1,0 +1,1 @@
+//! The tests of `drumlin-chunks`: one binary, one module a subject.

@@ -1,0 +1,1 @@
+//! The tests of `drumlin-cli`: one binary, one module a subject.

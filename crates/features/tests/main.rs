@@ -1,0 +1,1 @@
+//! The tests of `drumlin-features`: one binary, one module a subject.

@@ -1,0 +1,1 @@
+//! The tests of `drumlin-lineage`: one binary, one module a subject.

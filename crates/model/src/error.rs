@@ -1,0 +1,70 @@
+//! What can be wrong with stored bytes, and the kinds of error that every crate sorts its own errors into.
+//! The edges (exit codes, HTTP) map from `ErrorKind` alone.
+
+/// What sort of trouble an error is; each edge has one table from this to its own codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    NotFound,
+    AlreadyExists,
+    Conflict,
+    Precondition,
+    InvalidInput,
+    Denied,
+    Unsupported,
+    Unavailable,
+    Corrupt,
+    Internal,
+}
+
+impl ErrorKind {
+    pub const ALL: [ErrorKind; 10] = [
+        ErrorKind::NotFound,
+        ErrorKind::AlreadyExists,
+        ErrorKind::Conflict,
+        ErrorKind::Precondition,
+        ErrorKind::InvalidInput,
+        ErrorKind::Denied,
+        ErrorKind::Unsupported,
+        ErrorKind::Unavailable,
+        ErrorKind::Corrupt,
+        ErrorKind::Internal,
+    ];
+
+    /// The kind of a plain I/O error.
+    pub fn of_io(error: &std::io::Error) -> ErrorKind {
+        use std::io::ErrorKind as Io;
+        match error.kind() {
+            Io::NotFound => ErrorKind::NotFound,
+            Io::AlreadyExists => ErrorKind::AlreadyExists,
+            Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::Denied,
+            Io::StorageFull | Io::QuotaExceeded | Io::TimedOut | Io::ResourceBusy => ErrorKind::Unavailable,
+            Io::InvalidInput | Io::NotADirectory | Io::IsADirectory => ErrorKind::InvalidInput,
+            _ => ErrorKind::Internal,
+        }
+    }
+}
+
+/// Stored or typed bytes that are not what they should be.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    #[error("not a {noun} (64 hex digits): {text:?}")]
+    Id { noun: &'static str, text: String },
+    #[error("{object} is damaged: {detail}")]
+    Damaged { object: String, detail: String },
+    #[error("{object} has format {found}; this program reads up to format {newest}")]
+    TooNew { object: String, found: u32, newest: u32 },
+}
+
+impl FormatError {
+    pub fn damaged(object: impl Into<String>, detail: impl Into<String>) -> Self {
+        FormatError::Damaged { object: object.into(), detail: detail.into() }
+    }
+
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            FormatError::Id { .. } => ErrorKind::InvalidInput,
+            FormatError::Damaged { .. } => ErrorKind::Corrupt,
+            FormatError::TooNew { .. } => ErrorKind::Unsupported,
+        }
+    }
+}

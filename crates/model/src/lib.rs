@@ -1,0 +1,21 @@
+//! The nouns of Drumlin as pure data, and the bytes that they are stored as.
+//! Everything above imports this crate; it imports nothing of ours, does no I/O, reads no clock, spawns nothing.
+//! Invariant: an object's id is a function of its bytes alone, and never of where they are stored.
+
+pub mod commit;
+pub mod entry;
+pub mod error;
+pub mod id;
+pub mod path;
+pub mod reference;
+pub mod root;
+pub mod time;
+
+pub use commit::{Code, Commit, Input, Provenance};
+pub use entry::{Entry, EntryKind, External, File, Location, Placed};
+pub use error::{ErrorKind, FormatError};
+pub use id::{ChunkId, CommitId, FileId, OperationId, PackId, RangeId, TreeId};
+pub use path::{PathError, RepoPath};
+pub use reference::{RefExpr, RefName, RefNameError};
+pub use root::{Operation, RefChange, RefKind, RefTarget, Refs, Root};
+pub use time::Timestamp;

@@ -1,0 +1,1 @@
+//! The tests of `drumlin-model`: one binary, one module a subject.

@@ -1,0 +1,1 @@
+//! The tests of `drumlin-objects`: one binary, one module a subject.

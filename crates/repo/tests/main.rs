@@ -1,0 +1,1 @@
+//! The tests of `drumlin-repo`: one binary, one module a subject.

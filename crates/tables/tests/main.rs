@@ -1,0 +1,1 @@
+//! The tests of `drumlin-tables`: one binary, one module a subject.

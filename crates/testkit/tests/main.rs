@@ -1,0 +1,1 @@
+//! The tests of `drumlin-testkit`: one binary, one module a subject.
