@@ -1,1 +1,5 @@
-//! The tests of `drumlin-testkit`: one binary, one module a subject.
+//! The tests of the tree itself: which way imports go, and what the code may look like.
+
+mod floors;
+mod source;
+mod tidy;
