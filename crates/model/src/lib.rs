@@ -10,6 +10,7 @@ pub mod path;
 pub mod reference;
 pub mod root;
 pub mod time;
+pub mod tree;
 
 pub use commit::{Code, Commit, Input, Provenance};
 pub use entry::{Entry, EntryKind, External, File, Location, Placed};
