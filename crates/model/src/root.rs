@@ -18,6 +18,10 @@ const MAGIC: &str = "drumlin root ";
 /// The largest root that is read, in bytes: about 100,000 refs.
 pub const ROOT_LEN_MAX: usize = 32 << 20;
 
+/// The newest format of a page of older operations.
+pub const OPERATIONS_FORMAT: u32 = 1;
+const OPERATIONS_MAGIC: &str = "drumlin operations ";
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root {
     pub refs: Refs,
@@ -71,32 +75,71 @@ pub enum RefKind {
     Tag,
 }
 
+/// A run of operations that were moved out of the root, oldest first. Named by its newest operation, so that every
+/// writer who moves the same run writes the same object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperationPage {
+    pub operations: Vec<Operation>,
+    /// The page before this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub older: Option<OperationId>,
+}
+
 impl Root {
     pub fn to_bytes(&self) -> Vec<u8> {
-        let json = serde_json::to_vec(self).expect("a root has only string keys");
-        let mut bytes = format!("{MAGIC}{ROOT_FORMAT} {}\n", blake3::hash(&json).to_hex()).into_bytes();
-        bytes.extend_from_slice(&json);
-        bytes
+        seal(MAGIC, ROOT_FORMAT, &serde_json::to_vec(self).expect("a root has only string keys"))
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
-        let damaged = |detail: &str| FormatError::damaged("the root", detail);
-        let line_end = bytes.iter().position(|&b| b == b'\n').ok_or_else(|| damaged("it has no first line"))?;
-        let line = std::str::from_utf8(&bytes[..line_end]).map_err(|_| damaged("its first line is not text"))?;
-        let (format, hash) = line
-            .strip_prefix(MAGIC)
-            .and_then(|rest| rest.split_once(' '))
-            .ok_or_else(|| damaged("it does not start as a root does"))?;
-        let format = format.parse().map_err(|_| damaged("its format is not a number"))?;
-        if format > ROOT_FORMAT {
-            return Err(FormatError::TooNew { object: "the repository".into(), found: format, newest: ROOT_FORMAT });
-        }
-        let json = &bytes[line_end + 1..];
-        if blake3::hash(json).to_hex().as_str() != hash {
-            return Err(damaged("its bytes do not have the hash of its first line"));
-        }
-        serde_json::from_slice(json).map_err(|error| damaged(&error.to_string()))
+        let json = unseal(MAGIC, ROOT_FORMAT, "the root", bytes)?;
+        serde_json::from_slice(json).map_err(|error| FormatError::damaged("the root", error.to_string()))
     }
+}
+
+impl OperationPage {
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let json = serde_json::to_vec(self).expect("operations have only string keys");
+        seal(OPERATIONS_MAGIC, OPERATIONS_FORMAT, &json)
+    }
+
+    /// Reads the page `id` back: its newest operation is the one that names it.
+    pub fn from_bytes(id: OperationId, bytes: &[u8]) -> Result<Self, FormatError> {
+        let object = format!("the page of operations {id}");
+        let json = unseal(OPERATIONS_MAGIC, OPERATIONS_FORMAT, &object, bytes)?;
+        let page: Self =
+            serde_json::from_slice(json).map_err(|error| FormatError::damaged(&object, error.to_string()))?;
+        if page.operations.last().map(|newest| newest.id) != Some(id) {
+            return Err(FormatError::damaged(object, "it holds other operations than its name says"));
+        }
+        Ok(page)
+    }
+}
+
+/// `MAGIC FORMAT HASH` on a line, then the JSON that has that hash.
+fn seal(magic: &str, format: u32, json: &[u8]) -> Vec<u8> {
+    let mut bytes = format!("{magic}{format} {}\n", blake3::hash(json).to_hex()).into_bytes();
+    bytes.extend_from_slice(json);
+    bytes
+}
+
+fn unseal<'a>(magic: &str, newest: u32, object: &str, bytes: &'a [u8]) -> Result<&'a [u8], FormatError> {
+    let damaged = |detail: &str| FormatError::damaged(object, detail);
+    let line_end = bytes.iter().position(|&b| b == b'\n').ok_or_else(|| damaged("it has no first line"))?;
+    let line = std::str::from_utf8(&bytes[..line_end]).map_err(|_| damaged("its first line is not text"))?;
+    let (format, hash) = line
+        .strip_prefix(magic)
+        .and_then(|rest| rest.split_once(' '))
+        .ok_or_else(|| damaged("it does not start as it should"))?;
+    let format = format.parse().map_err(|_| damaged("its format is not a number"))?;
+    if format > newest {
+        let object = if magic == MAGIC { "the repository" } else { object };
+        return Err(FormatError::TooNew { object: object.into(), found: format, newest });
+    }
+    let json = &bytes[line_end + 1..];
+    if blake3::hash(json).to_hex().as_str() != hash {
+        return Err(damaged("its bytes do not have the hash of its first line"));
+    }
+    Ok(json)
 }
 
 impl Refs {

@@ -1,1 +1,31 @@
-//! Drumlin
+//! Versioning: refs, snapshots, sessions, commits, merge, undo and checks, over the chunks of the floor below.
+//! `objects` above shows snapshots and sessions as object stores; `working_copy` shows them as a folder.
+//! Invariant: the only change of shared state is one swap of the root; everything else that is written is new.
+
+pub mod cache;
+pub mod clock;
+mod commit;
+pub mod commits;
+pub mod error;
+pub mod fsck;
+pub mod merge;
+pub mod operations;
+mod overlay;
+pub mod refs;
+pub mod repo;
+mod root;
+pub mod session;
+pub mod snapshot;
+pub mod trees;
+pub mod working_copy;
+
+pub use clock::{Clock, SystemClock};
+pub use error::{Error, Result};
+pub use fsck::Report;
+pub use merge::Merged;
+pub use overlay::Change;
+pub use refs::Author;
+pub use repo::{Repo, Resolved};
+pub use session::{CommitInfo, OnConflict, Session};
+pub use snapshot::Snapshot;
+pub use trees::{Conflict, PathDiff};

@@ -1,0 +1,139 @@
+//! What can go wrong with a repository, in one enum; each case names the thing, its hint is a command to type.
+//! Errors of the chunks below pass through unchanged.
+
+use drumlin_model::{CommitId, ErrorKind, FormatError, OperationId, RefName, RepoPath};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error(transparent)]
+    Chunks(#[from] drumlin_chunks::Error),
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    #[error(transparent)]
+    Path(#[from] drumlin_model::PathError),
+    #[error("there is no repository here")]
+    NoRepository,
+    #[error("there already is a repository here")]
+    RepositoryExists,
+    #[error("no branch, tag or commit is called {name:?}")]
+    NoSuchRef { name: String },
+    #[error("no branch is called {name:?}")]
+    NoSuchBranch { name: RefName },
+    #[error("no tag is called {name:?}")]
+    NoSuchTag { name: RefName },
+    #[error("commit {commit} is not in the repository")]
+    NoSuchCommit { commit: CommitId },
+    #[error("{prefix:?} is the start of several commits: {}", shown(.candidates))]
+    AmbiguousCommit { prefix: String, candidates: Vec<CommitId> },
+    #[error("{of:?} has no ancestor {steps} steps back")]
+    NoSuchAncestor { of: String, steps: u32 },
+    #[error("no operation has the id {operation}")]
+    NoSuchOperation { operation: OperationId },
+    #[error("branch {name:?} exists already")]
+    BranchExists { name: RefName },
+    #[error("tag {name:?} exists already")]
+    TagExists { name: RefName },
+    #[error("{path:?} does not exist at {at}")]
+    NoSuchPath { path: RepoPath, at: String },
+    #[error("{path:?} is a {found}, not a file")]
+    NotAFile { path: RepoPath, found: &'static str },
+    #[error("{path:?} stays outside the repository, at {url}; such files cannot be read yet")]
+    External { path: RepoPath, url: String },
+    #[error("{file:?} and {below:?} cannot both exist: the first is a file")]
+    PathClash { file: RepoPath, below: RepoPath },
+    #[error("branch {branch:?} was changed by others at {}", shown(.paths))]
+    Conflict { branch: RefName, paths: Vec<RepoPath> },
+    #[error("nothing to commit on branch {branch:?}")]
+    NothingToCommit { branch: RefName },
+    #[error("operation {operation} cannot be undone: {kind} {name:?} has moved since")]
+    Moved { operation: OperationId, kind: &'static str, name: RefName },
+    #[error("operation {operation} created the repository and cannot be undone")]
+    FirstOperation { operation: OperationId },
+    #[error("commit {commit} has no parent to compare it with")]
+    NoParent { commit: CommitId },
+    #[error("others changed the repository each of the {attempts} times that this change was tried")]
+    Contended { attempts: u32 },
+    #[error("the store did not say whether operation {operation} happened")]
+    OutcomeUnknown {
+        operation: OperationId,
+        #[source]
+        source: drumlin_chunks::Error,
+    },
+    #[error("{path:?} cannot be read as commit {commit} has it")]
+    Unreadable {
+        path: RepoPath,
+        commit: CommitId,
+        #[source]
+        source: Box<Error>,
+    },
+    #[error("cannot {action} {path:?}")]
+    Io {
+        action: &'static str,
+        path: std::path::PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::Chunks(error) => error.kind(),
+            Error::Format(error) => error.kind(),
+            Error::Path(_) | Error::NotAFile { .. } | Error::PathClash { .. } => ErrorKind::InvalidInput,
+            Error::NoRepository
+            | Error::NoSuchRef { .. }
+            | Error::NoSuchBranch { .. }
+            | Error::NoSuchTag { .. }
+            | Error::NoSuchCommit { .. }
+            | Error::NoSuchAncestor { .. }
+            | Error::NoSuchOperation { .. }
+            | Error::NoSuchPath { .. } => ErrorKind::NotFound,
+            Error::AmbiguousCommit { .. } => ErrorKind::InvalidInput,
+            Error::RepositoryExists | Error::BranchExists { .. } | Error::TagExists { .. } => ErrorKind::AlreadyExists,
+            Error::External { .. } => ErrorKind::Unsupported,
+            Error::Conflict { .. } => ErrorKind::Conflict,
+            Error::NothingToCommit { .. }
+            | Error::Moved { .. }
+            | Error::FirstOperation { .. }
+            | Error::NoParent { .. } => ErrorKind::Precondition,
+            Error::Contended { .. } | Error::OutcomeUnknown { .. } => ErrorKind::Unavailable,
+            Error::Unreadable { source, .. } => source.kind(),
+            Error::Io { source, .. } => ErrorKind::of_io(source),
+        }
+    }
+
+    /// The cure, as a command to type.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Error::NoRepository => "drumlin init".to_owned(),
+            Error::NoSuchRef { .. } | Error::NoSuchBranch { .. } => "drumlin branch".to_owned(),
+            Error::NoSuchTag { .. } => "drumlin tag".to_owned(),
+            Error::NoSuchCommit { .. } | Error::NoSuchAncestor { .. } => "drumlin log".to_owned(),
+            Error::AmbiguousCommit { candidates, .. } => format!("drumlin show {}", candidates.first()?),
+            Error::NoSuchOperation { .. } | Error::Moved { .. } | Error::OutcomeUnknown { .. } => {
+                "drumlin op log".to_owned()
+            }
+            Error::NoSuchPath { .. } => "drumlin status".to_owned(),
+            Error::PathClash { file, .. } => format!("drumlin show {file:?}"),
+            Error::Conflict { branch, .. } => format!("drumlin log {branch}"),
+            Error::Path(_) | Error::NotAFile { .. } => "drumlin status".to_owned(),
+            Error::Unreadable { source, .. } => return source.hint(),
+            _ => return None,
+        };
+        Some(hint)
+    }
+}
+
+/// The first few of a list, for a line of text.
+fn shown<T: std::fmt::Debug>(things: &[T]) -> String {
+    const SHOWN_MAX: usize = 5;
+    let mut text = things.iter().take(SHOWN_MAX).map(|thing| format!("{thing:?}")).collect::<Vec<_>>().join(", ");
+    if things.len() > SHOWN_MAX {
+        text.push_str(&format!(" and {} more", things.len() - SHOWN_MAX));
+    }
+    text
+}
