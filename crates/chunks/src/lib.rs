@@ -1,1 +1,22 @@
-//! Drumlin
+//! Bytes in, content-addressed chunks out: cutting, hashing, compressing, packing, indexing, fetching, checking.
+//! Below stands a `Bucket` (any object store) and a `RootStore` (one mutable object); above, `repo` gives names to what is kept here.
+//! Invariant: no byte leaves this crate unverified, and nothing that a writer returned is promised before `flush`.
+
+pub mod bucket;
+mod durable_dir;
+mod durable_file;
+pub mod error;
+pub mod progress;
+pub mod root_store;
+pub mod storage;
+pub mod store;
+mod task;
+pub mod writer;
+
+pub use bucket::{Bucket, ObjectInfo, Put};
+pub use error::{Error, Result};
+pub use progress::{NoProgress, Progress, Unit};
+pub use root_store::{DirectoryRoot, ObjectRoot, RootStore, RootVersion, Swap};
+pub use storage::{Scratch, Storage};
+pub use store::{ChunkStore, Problem};
+pub use writer::{Added, ContentWriter, FileWriter, WriteSummary};

@@ -1,0 +1,247 @@
+//! `Bucket`: the objects of one repository, by key. A newtype, so that the store beneath is never handed where a session is meant.
+//! `durable_dir` is the local kind; `store` and `writer` keep packs, blobs and index objects in it.
+//! Invariant: an object is visible whole or not at all, and a `put` that returned survives a crash.
+
+use std::{fmt, ops::Range, path::Path as FilePath, path::PathBuf, sync::Arc};
+
+use bytes::Bytes;
+use drumlin_model::Timestamp;
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use object_store::{
+    GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutPayload, memory::InMemory,
+    path::Path,
+};
+
+use crate::{
+    durable_dir::DurableDir,
+    error::{Error, Result},
+    task,
+};
+
+/// Parts of a streamed upload: at least the 5 MiB that buckets ask for, and few enough that 5 GB need 640 of the 10,000 allowed.
+const PART_LEN: usize = 8 << 20;
+/// Parts of one upload on their way at once.
+const PARTS_IN_FLIGHT: usize = 2;
+
+/// Whether a create-only put wrote the object or found it there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    Written,
+    Existed,
+}
+
+/// What a listing says of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectInfo {
+    pub key: String,
+    /// In bytes.
+    pub size: u64,
+    pub modified: Timestamp,
+}
+
+#[derive(Clone)]
+pub struct Bucket {
+    store: Arc<dyn ObjectStore>,
+    /// The folder that holds the objects as files, where there is one: they can be mapped then.
+    folder: Option<Arc<PathBuf>>,
+}
+
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bucket({})", self.store)
+    }
+}
+
+impl Bucket {
+    pub fn new(store: Arc<dyn ObjectStore>) -> Self {
+        Self { store, folder: None }
+    }
+
+    pub fn memory() -> Self {
+        Self::new(Arc::new(InMemory::new()))
+    }
+
+    /// The objects below a local folder, which is made when it is not there.
+    pub fn directory(folder: &FilePath) -> Result<Self> {
+        let store = DurableDir::open(folder)?;
+        let folder = Some(Arc::new(store.folder().to_path_buf()));
+        Ok(Self {
+            store: Arc::new(store),
+            folder,
+        })
+    }
+
+    /// The store beneath, for wrappers.
+    pub fn object_store(&self) -> Arc<dyn ObjectStore> {
+        self.store.clone()
+    }
+
+    /// The file that an object is, if it is one on this machine.
+    pub(crate) fn local_file(&self, key: &str) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(key))
+    }
+
+    /// Writes an object unless one has that key already. Content-named objects may be put twice.
+    pub async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Put> {
+        match self
+            .store
+            .put_opts(&path(key), PutPayload::from_bytes(bytes), PutMode::Create.into())
+            .await
+        {
+            Ok(_) => Ok(Put::Written),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(Put::Existed),
+            Err(source) => Err(Error::store("write", key, source)),
+        }
+    }
+
+    /// Writes an object from a file, part by part, unless one has that key already.
+    /// Two at once may both write; so the key has to name the content.
+    pub async fn put_file_new(&self, key: &str, file: &FilePath) -> Result<Put> {
+        self.put_file_checked(key, file, None).await
+    }
+
+    /// The same, and nothing becomes visible if the bytes read do not have the hash that is expected.
+    pub(crate) async fn put_file_checked(
+        &self,
+        key: &str,
+        file: &FilePath,
+        expected: Option<blake3::Hash>,
+    ) -> Result<Put> {
+        if self.head(key).await?.is_some() {
+            return Ok(Put::Existed);
+        }
+        let mut upload = self
+            .store
+            .put_multipart(&path(key))
+            .await
+            .map_err(|source| Error::store("write", key, source))?;
+        let sent = async {
+            let hash = send_parts(upload.as_mut(), key, file).await?;
+            match expected {
+                Some(expected) if expected != hash => Err(Error::FileChanged {
+                    path: file.to_path_buf(),
+                }),
+                _ => upload
+                    .complete()
+                    .await
+                    .map_err(|source| Error::store("write", key, source)),
+            }
+        }
+        .await;
+        if let Err(error) = sent {
+            // The first error is the one to tell; what is left of the upload is not visible.
+            let _ = upload.abort().await;
+            return Err(error);
+        }
+        Ok(Put::Written)
+    }
+
+    /// Writes an object, in place of any that has the key.
+    pub async fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
+        let put = self.store.put(&path(key), PutPayload::from_bytes(bytes)).await;
+        put.map(drop).map_err(|source| Error::store("write", key, source))
+    }
+
+    pub async fn get(&self, key: &str) -> Result<Bytes> {
+        let get = async { self.store.get(&path(key)).await?.bytes().await };
+        get.await.map_err(|source| Error::store("read", key, source))
+    }
+
+    /// The bytes of a range; fewer come back when the object ends within it.
+    pub async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
+        self.store
+            .get_range(&path(key), range)
+            .await
+            .map_err(|source| Error::store("read", key, source))
+    }
+
+    pub async fn get_ranges(&self, key: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.store
+            .get_ranges(&path(key), ranges)
+            .await
+            .map_err(|source| Error::store("read", key, source))
+    }
+
+    /// The last `len` bytes (all, when there are fewer) and the size of the whole object, in one request.
+    pub async fn get_tail(&self, key: &str, len: u64) -> Result<(Bytes, u64)> {
+        let options = GetOptions {
+            range: Some(GetRange::Suffix(len)),
+            ..GetOptions::default()
+        };
+        let get = async {
+            let result = self.store.get_opts(&path(key), options).await?;
+            let size = result.meta.size;
+            Ok((result.bytes().await?, size))
+        };
+        get.await.map_err(|source| Error::store("read", key, source))
+    }
+
+    /// What stands at the key, if anything does.
+    pub async fn head(&self, key: &str) -> Result<Option<ObjectInfo>> {
+        match self.store.head(&path(key)).await {
+            Ok(meta) => Ok(Some(info(meta))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(Error::store("look at", key, source)),
+        }
+    }
+
+    /// Removes an object; that it is not there is no error.
+    pub async fn delete(&self, key: &str) -> Result<()> {
+        match self.store.delete(&path(key)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(source) => Err(Error::store("delete", key, source)),
+        }
+    }
+
+    /// All objects below a folder of keys (`packs`), in no order.
+    pub fn list(&self, prefix: &str) -> BoxStream<'static, Result<ObjectInfo>> {
+        let key = prefix.to_string();
+        let prefix = (!prefix.is_empty()).then(|| Path::from(prefix));
+        let failed = move |source| Error::Store {
+            action: "list",
+            key: key.clone(),
+            source,
+        };
+        self.store.list(prefix.as_ref()).map_ok(info).map_err(failed).boxed()
+    }
+}
+
+fn path(key: &str) -> Path {
+    Path::from(key)
+}
+
+fn info(meta: object_store::ObjectMeta) -> ObjectInfo {
+    ObjectInfo {
+        key: meta.location.to_string(),
+        size: meta.size,
+        modified: Timestamp::from_micros(meta.last_modified.timestamp_micros()),
+    }
+}
+
+/// Reads the file and sends its parts; the hash of what was sent.
+async fn send_parts(upload: &mut dyn MultipartUpload, key: &str, file: &FilePath) -> Result<blake3::Hash> {
+    let mut parts = futures::stream::FuturesUnordered::new();
+    let mut hasher = blake3::Hasher::new();
+    let mut reader = task::open(file.to_path_buf()).await?;
+    loop {
+        let part;
+        (reader, hasher, part) = task::read_part(reader, hasher, file.to_path_buf(), PART_LEN).await?;
+        if part.is_empty() {
+            break;
+        }
+        parts.push(upload.put_part(PutPayload::from_bytes(part)));
+        if parts.len() >= PARTS_IN_FLIGHT {
+            parts
+                .try_next()
+                .await
+                .map_err(|source| Error::store("write", key, source))?;
+        }
+    }
+    while parts
+        .try_next()
+        .await
+        .map_err(|source| Error::store("write", key, source))?
+        .is_some()
+    {}
+    Ok(hasher.finalize())
+}

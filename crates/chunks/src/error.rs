@@ -1,0 +1,139 @@
+//! What can go wrong between bytes and the bucket, sorted into kinds.
+//! The text names the thing; the cause is the source; the cure is the hint.
+
+use std::{error::Error as StdError, io, ops::Range, path::PathBuf, sync::Arc};
+
+use drumlin_model::{ErrorKind, FileId, FormatError};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store below refused or failed. For a write, whether it took effect is not known.
+    #[error("could not {action} the object {key}")]
+    Store {
+        action: &'static str,
+        key: String,
+        source: object_store::Error,
+    },
+    #[error("there is no object {key}")]
+    NoObject { key: String, source: object_store::Error },
+    #[error("could not {action} {}", path.display())]
+    File {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    /// A tree names content that is in no pack and no blob.
+    #[error("the content {id} is nowhere in this repository")]
+    Missing { id: FileId },
+    /// Stored bytes are not what was written.
+    #[error("{object} is damaged: {detail}")]
+    Corrupt { object: String, detail: String },
+    #[error("stored bytes cannot be read")]
+    Format { source: FormatError },
+    #[error("bytes {}..{} are asked of content that has {size}", range.start, range.end)]
+    Range { range: Range<u64>, size: u64 },
+    /// A file was read twice and differed.
+    #[error("{} changed while it was being added", path.display())]
+    FileChanged { path: PathBuf },
+    /// The writer lost bytes that it had accepted; nothing that it returned since the last flush may be used.
+    #[error("an earlier write to the repository failed")]
+    WriterFailed { source: Arc<Error> },
+    /// A background task ended without an answer.
+    #[error("the task that was to {task} stopped")]
+    Stopped {
+        task: &'static str,
+        source: tokio::task::JoinError,
+    },
+}
+
+impl Error {
+    pub(crate) fn store(action: &'static str, key: &str, source: object_store::Error) -> Self {
+        let key = key.to_string();
+        match source {
+            object_store::Error::NotFound { .. } => Error::NoObject { key, source },
+            source => Error::Store { action, key, source },
+        }
+    }
+
+    pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Error::File {
+            action,
+            path: path.into(),
+            source,
+        }
+    }
+
+    pub(crate) fn corrupt(object: impl Into<String>, detail: impl Into<String>) -> Self {
+        Error::Corrupt {
+            object: object.into(),
+            detail: detail.into(),
+        }
+    }
+
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::Store { source, .. } => kind_of_store(source),
+            Error::NoObject { .. } => ErrorKind::NotFound,
+            Error::File { source, .. } => ErrorKind::of_io(source),
+            Error::Missing { .. } | Error::Corrupt { .. } => ErrorKind::Corrupt,
+            Error::Format { source } => source.kind(),
+            Error::Range { .. } => ErrorKind::InvalidInput,
+            Error::FileChanged { .. } => ErrorKind::Precondition,
+            Error::WriterFailed { source } => source.kind(),
+            Error::Stopped { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// A command to type, or what to change, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Missing { .. } | Error::Corrupt { .. } | Error::Format { .. } => Some("drumlin fsck".to_string()),
+            Error::FileChanged { path } => Some(format!("drumlin add {}", path.display())),
+            Error::WriterFailed { source } => source.hint(),
+            Error::File { path, source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some(format!("df -h {}", path.display()))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<FormatError> for Error {
+    fn from(source: FormatError) -> Self {
+        match source {
+            FormatError::Damaged { object, detail } => Error::Corrupt { object, detail },
+            source => Error::Format { source },
+        }
+    }
+}
+
+/// The kind of an error of `object_store`: its own variant, or the plain I/O error somewhere below it.
+fn kind_of_store(error: &object_store::Error) -> ErrorKind {
+    use object_store::Error as Store;
+    match error {
+        Store::NotFound { .. } => ErrorKind::NotFound,
+        Store::AlreadyExists { .. } => ErrorKind::AlreadyExists,
+        Store::Precondition { .. } | Store::NotModified { .. } => ErrorKind::Precondition,
+        Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => ErrorKind::Denied,
+        Store::NotSupported { .. } | Store::NotImplemented { .. } => ErrorKind::Unsupported,
+        Store::InvalidPath { .. } => ErrorKind::InvalidInput,
+        Store::JoinError { .. } => ErrorKind::Internal,
+        other => io_cause(other).map_or(ErrorKind::Unavailable, |io| match ErrorKind::of_io(io) {
+            ErrorKind::Internal => ErrorKind::Unavailable,
+            kind => kind,
+        }),
+    }
+}
+
+fn io_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a io::Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return Some(io);
+        }
+        cause = error.source();
+    }
+    None
+}

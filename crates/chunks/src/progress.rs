@@ -1,0 +1,31 @@
+//! `Progress`: how long work tells whoever watches how far it is. Every floor takes a `&dyn Progress`; the command line draws it.
+//! Nothing may depend on what an implementation does with it.
+
+/// What a task's total and steps are counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Bytes,
+    Files,
+    Rows,
+    Items,
+}
+
+/// A listener to one task at a time. Methods return at once and never fail; `advance` is called from many threads.
+pub trait Progress: Send + Sync {
+    /// A task begins; its total is given where it is known.
+    fn start(&self, task: &str, total: Option<u64>, unit: Unit);
+    /// `by` more units are done.
+    fn advance(&self, by: u64);
+    /// The task is over, well or badly.
+    fn finish(&self);
+}
+
+/// Listens to nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoProgress;
+
+impl Progress for NoProgress {
+    fn start(&self, _task: &str, _total: Option<u64>, _unit: Unit) {}
+    fn advance(&self, _by: u64) {}
+    fn finish(&self) {}
+}
