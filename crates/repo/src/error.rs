@@ -14,6 +14,18 @@ pub enum Error {
     Format(#[from] FormatError),
     #[error(transparent)]
     Path(#[from] drumlin_model::PathError),
+    /// An object that others name is gone.
+    #[error("object {key} is missing from the repository")]
+    MissingObject { key: String },
+    #[error(transparent)]
+    Entry(#[from] drumlin_model::tree::EntryError),
+    /// A background task ended without an answer.
+    #[error("the task that was to {task} stopped")]
+    Stopped {
+        task: &'static str,
+        #[source]
+        source: tokio::task::JoinError,
+    },
     #[error("there is no repository here")]
     NoRepository,
     #[error("there already is a repository here")]
@@ -84,6 +96,9 @@ impl Error {
             Error::Chunks(error) => error.kind(),
             Error::Format(error) => error.kind(),
             Error::Path(_) | Error::NotAFile { .. } | Error::PathClash { .. } => ErrorKind::InvalidInput,
+            Error::Entry(_) => ErrorKind::InvalidInput,
+            Error::MissingObject { .. } => ErrorKind::Corrupt,
+            Error::Stopped { .. } => ErrorKind::Internal,
             Error::NoRepository
             | Error::NoSuchRef { .. }
             | Error::NoSuchBranch { .. }
@@ -110,6 +125,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Error::NoRepository => "drumlin init".to_owned(),
+            Error::MissingObject { .. } => "drumlin fsck".to_owned(),
             Error::NoSuchRef { .. } | Error::NoSuchBranch { .. } => "drumlin branch".to_owned(),
             Error::NoSuchTag { .. } => "drumlin tag".to_owned(),
             Error::NoSuchCommit { .. } | Error::NoSuchAncestor { .. } => "drumlin log".to_owned(),
