@@ -21,11 +21,23 @@ pub struct ClashScan {
 impl ClashScan {
     /// The nearest earlier path that `path` stands below, if any.
     pub fn push(&mut self, path: &RepoPath) -> Option<Clash> {
-        while self.open.last().is_some_and(|top| !path.as_str().starts_with(top.as_str())) {
+        while self
+            .open
+            .last()
+            .is_some_and(|top| !path.as_str().starts_with(top.as_str()))
+        {
             self.open.pop();
         }
-        let file = self.open.iter().rev().find(|open| path.is_within(open) && *open != path).cloned();
+        let file = self
+            .open
+            .iter()
+            .rev()
+            .find(|open| path.is_within(open) && *open != path)
+            .cloned();
         self.open.push(path.clone());
-        file.map(|file| Clash { file, below: path.clone() })
+        file.map(|file| Clash {
+            file,
+            below: path.clone(),
+        })
     }
 }

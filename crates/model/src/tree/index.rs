@@ -16,8 +16,11 @@ const IDENTITY_LEN_MAX: usize = 64 << 20;
 /// The least that one range takes in an index node: four numbers of its paths, two counts, an id.
 const RANGE_REF_LEN_MIN: usize = 4 + 2 + 32;
 
-const ENVELOPE: Envelope<1> =
-    Envelope { magic: "drumlin tree ", format: TREE_FORMAT, sections_max: [IDENTITY_LEN_MAX] };
+const ENVELOPE: Envelope<1> = Envelope {
+    magic: "drumlin tree ",
+    format: TREE_FORMAT,
+    sections_max: [IDENTITY_LEN_MAX],
+};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tree {
@@ -70,10 +73,12 @@ impl Tree {
     }
 
     pub fn summary(&self) -> TreeSummary {
-        self.ranges.iter().fold(TreeSummary::default(), |sum, range| TreeSummary {
-            entries: sum.entries.saturating_add(range.entries),
-            bytes: sum.bytes.saturating_add(range.bytes),
-        })
+        self.ranges
+            .iter()
+            .fold(TreeSummary::default(), |sum, range| TreeSummary {
+                entries: sum.entries.saturating_add(range.entries),
+                bytes: sum.bytes.saturating_add(range.bytes),
+            })
     }
 
     fn identity(&self) -> Vec<u8> {
@@ -101,7 +106,13 @@ fn read_identity(bytes: &[u8]) -> Read<Tree> {
         let first = reader.path(before, false)?;
         let last = reader.path(first.as_str(), true)?;
         let (entries, bytes) = (reader.varint()?, reader.varint()?);
-        ranges.push(RangeRef { id: RangeId::from_bytes(reader.hash()?), first, last, entries, bytes });
+        ranges.push(RangeRef {
+            id: RangeId::from_bytes(reader.hash()?),
+            first,
+            last,
+            entries,
+            bytes,
+        });
     }
     reader.end()?;
     Ok(Tree { ranges })

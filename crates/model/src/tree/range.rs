@@ -64,13 +64,23 @@ pub struct EncodedRange {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EntryError {
     #[error("the {field} of {path:?} is too long ({len} bytes; at most {max})")]
-    TooLong { path: RepoPath, field: &'static str, len: usize, max: usize },
+    TooLong {
+        path: RepoPath,
+        field: &'static str,
+        len: usize,
+        max: usize,
+    },
 }
 
 /// Whether a tree can hold the entry. Whoever puts entries into a tree asks first.
 pub fn check_entry(path: &RepoPath, entry: &Entry) -> Result<(), EntryError> {
     let check = |field, text: &str, max| match text.len() {
-        len if len > max => Err(EntryError::TooLong { path: path.clone(), field, len, max }),
+        len if len > max => Err(EntryError::TooLong {
+            path: path.clone(),
+            field,
+            len,
+            max,
+        }),
         _ => Ok(()),
     };
     match &entry.kind {
@@ -94,7 +104,10 @@ impl Range {
     pub fn encode(&self) -> EncodedRange {
         let identity = self.identity();
         let reference = self.reference_of(&identity);
-        EncodedRange { reference, bytes: ENVELOPE.seal([&identity, &self.locations()]) }
+        EncodedRange {
+            reference,
+            bytes: ENVELOPE.seal([&identity, &self.locations()]),
+        }
     }
 
     /// What the index node says of this range.
@@ -103,14 +116,20 @@ impl Range {
     }
 
     fn reference_of(&self, identity: &[u8]) -> RangeRef {
-        let [(first, _), ..] = self.entries.as_slice() else { unreachable!("a range holds at least one entry") };
+        let [(first, _), ..] = self.entries.as_slice() else {
+            unreachable!("a range holds at least one entry")
+        };
         let (last, _) = self.entries.last().expect("a range holds at least one entry");
         RangeRef {
             id: RangeId::of(identity),
             first: first.clone(),
             last: last.clone(),
             entries: self.entries.len() as u64,
-            bytes: self.entries.iter().map(|(_, placed)| placed.entry.size()).fold(0, u64::saturating_add),
+            bytes: self
+                .entries
+                .iter()
+                .map(|(_, placed)| placed.entry.size())
+                .fold(0, u64::saturating_add),
         }
     }
 
@@ -189,8 +208,17 @@ fn read_identity(bytes: &[u8]) -> Read<Range> {
         let path = reader.path(before, false)?;
         let kind = read_kind(&mut reader)?;
         modified = modified.wrapping_add(reader.signed()?);
-        let entry = Entry { kind, modified: Timestamp::from_micros(modified) };
-        entries.push((path, Placed { entry, at: Location::Unknown }));
+        let entry = Entry {
+            kind,
+            modified: Timestamp::from_micros(modified),
+        };
+        entries.push((
+            path,
+            Placed {
+                entry,
+                at: Location::Unknown,
+            },
+        ));
     }
     reader.end()?;
     Ok(Range { entries })
@@ -201,14 +229,24 @@ fn read_kind(reader: &mut Reader<'_>) -> Read<EntryKind> {
         tag @ (FILE | EXECUTABLE) => {
             let size = reader.varint()?;
             let id = FileId::from_bytes(reader.hash()?);
-            EntryKind::File(File { id, size, executable: tag == EXECUTABLE })
+            EntryKind::File(File {
+                id,
+                size,
+                executable: tag == EXECUTABLE,
+            })
         }
-        SYMLINK => EntryKind::Symlink { target: reader.text(SYMLINK_LEN_MAX)? },
+        SYMLINK => EntryKind::Symlink {
+            target: reader.text(SYMLINK_LEN_MAX)?,
+        },
         FOLDER => EntryKind::Folder,
         EXTERNAL => {
             let size = reader.varint()?;
             let url = reader.text(URL_LEN_MAX)?;
-            EntryKind::External(External { url, etag: reader.text(ETAG_LEN_MAX)?, size })
+            EntryKind::External(External {
+                url,
+                etag: reader.text(ETAG_LEN_MAX)?,
+                size,
+            })
         }
         _ => return Err("an entry is of no known kind"),
     })
@@ -251,7 +289,10 @@ impl Packed {
         }
         put_signed(out, offset.wrapping_sub(self.end) as i64);
         put_varint(out, u64::from(stored));
-        *self = Packed { pack: Some(pack), end: offset.wrapping_add(u64::from(stored)) };
+        *self = Packed {
+            pack: Some(pack),
+            end: offset.wrapping_add(u64::from(stored)),
+        };
     }
 
     fn read(&mut self, reader: &mut Reader<'_>, tag: u8) -> Read<(PackId, u64, u32)> {
@@ -262,7 +303,10 @@ impl Packed {
         };
         let offset = self.end.wrapping_add(reader.signed()? as u64);
         let stored = u32::try_from(reader.varint()?).map_err(|_| "a stored length is over its limit")?;
-        *self = Packed { pack: Some(pack), end: offset.wrapping_add(u64::from(stored)) };
+        *self = Packed {
+            pack: Some(pack),
+            end: offset.wrapping_add(u64::from(stored)),
+        };
         Ok((pack, offset, stored))
     }
 }

@@ -73,7 +73,11 @@ impl<'a> Reader<'a> {
             }
             value |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
-                return if byte == 0 && shift > 0 { Err("a number is padded") } else { Ok(value) };
+                return if byte == 0 && shift > 0 {
+                    Err("a number is padded")
+                } else {
+                    Ok(value)
+                };
             }
         }
         Err("a number is too long")
@@ -87,12 +91,17 @@ impl<'a> Reader<'a> {
     /// A count or length that is at most `max`.
     pub fn length(&mut self, max: usize) -> Read<usize> {
         let value = self.varint()?;
-        usize::try_from(value).ok().filter(|&value| value <= max).ok_or("a length is over its limit")
+        usize::try_from(value)
+            .ok()
+            .filter(|&value| value <= max)
+            .ok_or("a length is over its limit")
     }
 
     pub fn text(&mut self, max: usize) -> Read<String> {
         let len = self.length(max)?;
-        std::str::from_utf8(self.take(len)?).map(str::to_owned).map_err(|_| "a text is not UTF-8")
+        std::str::from_utf8(self.take(len)?)
+            .map(str::to_owned)
+            .map_err(|_| "a text is not UTF-8")
     }
 
     /// A path that sorts after `before`, or, where `same` allows it, equals it.
@@ -117,7 +126,11 @@ impl<'a> Reader<'a> {
     }
 
     pub fn end(&self) -> Read<()> {
-        if self.rest.is_empty() { Ok(()) } else { Err("it has bytes after its end") }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err("it has bytes after its end")
+        }
     }
 }
 
@@ -169,7 +182,11 @@ impl<const N: usize> Envelope<N> {
             .and_then(|line| line.strip_prefix(self.magic)?.parse::<u32>().ok())
             .ok_or_else(|| FormatError::damaged(object(), "it does not start as it should"))?;
         if format > self.format {
-            return Err(FormatError::TooNew { object: object(), found: format, newest: self.format });
+            return Err(FormatError::TooNew {
+                object: object(),
+                found: format,
+                newest: self.format,
+            });
         }
         Ok(&bytes[line_end + 1..])
     }

@@ -1,0 +1,368 @@
+//! The stored bytes of ranges and index nodes: what is written is read back, ids are fixed, damage is seen.
+
+use drumlin_model::{
+    Entry, EntryKind, External, File, FileId, FormatError, Location, PackId, Placed, RangeId, RepoPath, Timestamp,
+    TreeId,
+    tree::{EntryError, Range, Tree, check_entry},
+};
+use proptest::{collection::btree_map, prelude::*};
+
+pub fn path(text: &str) -> RepoPath {
+    RepoPath::new(text).unwrap()
+}
+
+pub fn file(content: &str, modified: i64) -> Placed {
+    let id = FileId::of(content.as_bytes());
+    let kind = EntryKind::File(File {
+        id,
+        size: content.len() as u64,
+        executable: false,
+    });
+    Placed {
+        entry: Entry {
+            kind,
+            modified: Timestamp::from_micros(modified),
+        },
+        at: Location::Unknown,
+    }
+}
+
+/// One entry of each kind and one location of each kind, with the awkward values.
+pub fn sample() -> Range {
+    let pack = PackId::from_bytes([7; 32]);
+    let other = PackId::from_bytes([8; 32]);
+    let mut entries = Vec::new();
+    let mut add = |name: &str, kind, modified, at| {
+        entries.push((
+            path(name),
+            Placed {
+                entry: Entry {
+                    kind,
+                    modified: Timestamp::from_micros(modified),
+                },
+                at,
+            },
+        ));
+    };
+    let file = |size, executable| {
+        EntryKind::File(File {
+            id: FileId::of(b"x"),
+            size,
+            executable,
+        })
+    };
+    add("a", file(0, false), 0, Location::Unknown);
+    add(
+        "a-b",
+        file(1, true),
+        i64::MAX,
+        Location::Chunk {
+            pack,
+            offset: 0,
+            stored: 100,
+        },
+    );
+    add(
+        "b/c",
+        file(u64::MAX, false),
+        i64::MIN,
+        Location::Chunk {
+            pack,
+            offset: 100,
+            stored: 7,
+        },
+    );
+    add(
+        "b/cd",
+        file(300, false),
+        -1,
+        Location::Recipe {
+            pack,
+            offset: 3,
+            stored: u32::MAX,
+        },
+    );
+    add(
+        "b/é",
+        file(300, false),
+        5,
+        Location::Recipe {
+            pack: other,
+            offset: u64::MAX,
+            stored: u32::MAX,
+        },
+    );
+    add("b/ê", EntryKind::Folder, 1_700_000_000_000_000, Location::Unknown);
+    add(
+        "c",
+        EntryKind::Symlink {
+            target: "../elsewhere".into(),
+        },
+        1,
+        Location::Unknown,
+    );
+    let external = External {
+        url: "https://example.com/data".into(),
+        etag: "\"1\"".into(),
+        size: 12,
+    };
+    add("d", EntryKind::External(external), 2, Location::Unknown);
+    add("e", file(5 << 20, false), 3, Location::Blob);
+    Range { entries }
+}
+
+pub fn any_placed() -> impl Strategy<Value = Placed> {
+    let kind = prop_oneof![
+        6 => (any::<[u8; 32]>(), any::<u64>(), any::<bool>()).prop_map(|(id, size, executable)| {
+            EntryKind::File(File { id: FileId::from_bytes(id), size, executable })
+        }),
+        1 => "\\PC{0,40}".prop_map(|target| EntryKind::Symlink { target }),
+        1 => Just(EntryKind::Folder),
+        1 => ("\\PC{0,40}", "\\PC{0,9}", any::<u64>())
+            .prop_map(|(url, etag, size)| EntryKind::External(External { url, etag, size })),
+    ];
+    let pack = (0u8..3).prop_map(|pack| PackId::from_bytes([pack; 32]));
+    let at = prop_oneof![
+        Just(Location::Unknown),
+        Just(Location::Blob),
+        (pack.clone(), any::<u64>(), any::<u32>()).prop_map(|(pack, offset, stored)| Location::Chunk {
+            pack,
+            offset,
+            stored
+        }),
+        (pack, any::<u64>(), any::<u32>()).prop_map(|(pack, offset, stored)| Location::Recipe { pack, offset, stored }),
+    ];
+    (kind, any::<i64>(), at).prop_map(|(kind, modified, at)| Placed {
+        entry: Entry {
+            kind,
+            modified: Timestamp::from_micros(modified),
+        },
+        at,
+    })
+}
+
+pub fn any_range() -> impl Strategy<Value = Range> {
+    let name = "[a-cé]{1,3}(/[a-b.\\-]{0,2}[a-cß]){0,3}".prop_map(|text| path(&text));
+    btree_map(name, any_placed(), 1..60).prop_map(|entries| Range {
+        entries: entries.into_iter().collect(),
+    })
+}
+
+#[test]
+fn every_kind_of_entry_comes_back() {
+    let range = sample();
+    let encoded = range.encode();
+    assert_eq!(Range::from_bytes(encoded.reference.id, &encoded.bytes).unwrap(), range);
+    assert_eq!(range.get(&path("b/é")), Some(&range.entries[4].1));
+    assert_eq!(range.get(&path("b/e")), None);
+}
+
+#[test]
+fn ids_are_fixed_for_ever() {
+    let range = sample();
+    let tree = Tree {
+        ranges: vec![range.reference()],
+    };
+    assert_eq!(
+        range.reference().id.to_string(),
+        "2a45571311080e4d21bd6b25218b3c2c521c0f06ab2320f3fc4a3b5fcab6c6d3"
+    );
+    assert_eq!(
+        tree.id().to_string(),
+        "6a529af6fa8d2ce6014bfcf748dc4a3683834fc88cfd01df3729d3e76fb834bf"
+    );
+    assert_eq!(
+        Tree::default().id().to_string(),
+        "2d3adedff11b61f14c886e35afa036736dcd87a74d27b5c1510225d0f592e213"
+    );
+}
+
+/// Written by the first version of this format; it has to be readable for ever.
+const STORED_RANGE: &str = concat!(
+    "6472756d6c696e2072616e676520310a51010000b00000005e0000003200000028b52ffd605100350500a408090001610000",
+    "3ae7d805f6789a6402acb70ad4096a85a56bf6804eaf25c0493ac697548d30b50001022d620101feff010003622f6300ff02",
+    "03016400ac020202c3a90c0301aa03f6fff18183898506000163020c2e2e2f656c73657768657265fd64040c186874747073",
+    "3a2f2f6578616d706c652e636f6d2f646174610322312202000165008080c0020900a0c328f3d432aa24c90007a570eb6a00",
+    "f038cec555b82a0328b52ffd205e4d01000402000107006405000706cf01ffffffff0f02088580808020ffffffff0f000000",
+    "030200a0a90d7003a2ecf8c1674ce314eb7fa05bf5e71a038cef2953ecf631699cc28cab4ecebc58",
+);
+const STORED_TREE: &str = concat!(
+    "6472756d6c696e207472656520310a320000003b00000028b52ffd20329101000100016100016509ffffffffffffffffff01",
+    "2a45571311080e4d21bd6b25218b3c2c521c0f06ab2320f3fc4a3b5fcab6c6d31599a51f088d7ec3f891be12414830e4faa5",
+    "e621e454a0862938e58e964d8d4d",
+);
+
+#[test]
+fn stored_bytes_of_the_first_format_are_read() {
+    let range = Range::from_bytes(sample().reference().id, &hex::decode(STORED_RANGE).unwrap()).unwrap();
+    assert_eq!(range, sample());
+    let tree = Tree {
+        ranges: vec![range.reference()],
+    };
+    assert_eq!(
+        Tree::from_bytes(tree.id(), &hex::decode(STORED_TREE).unwrap()).unwrap(),
+        tree
+    );
+}
+
+#[test]
+fn a_tree_knows_where_a_path_would_be_and_what_it_holds() {
+    let parts: Vec<Range> = sample()
+        .entries
+        .chunks(3)
+        .map(|entries| Range {
+            entries: entries.to_vec(),
+        })
+        .collect();
+    let tree = Tree {
+        ranges: parts.iter().map(Range::reference).collect(),
+    };
+    let (id, bytes) = tree.encode();
+    assert_eq!(Tree::from_bytes(id, &bytes).unwrap(), tree);
+    assert_eq!(
+        ["a", "a-b", "b/c", "b/c1", "b/ê", "b/ë", "zz"].map(|at| tree.position(at)),
+        [0, 0, 0, 1, 1, 2, 3]
+    );
+    assert_eq!(tree.summary().entries, 9);
+    assert_eq!(tree.summary().bytes, u64::MAX, "sums that overflow stay at the most");
+}
+
+#[test]
+fn every_flipped_byte_is_seen() {
+    let encoded = sample().encode();
+    let tree = Tree {
+        ranges: vec![encoded.reference.clone()],
+    };
+    let (tree_id, tree_bytes) = tree.encode();
+    for bit in 0..8 {
+        for at in 0..encoded.bytes.len() {
+            let mut bytes = encoded.bytes.clone();
+            bytes[at] ^= 1 << bit;
+            Range::from_bytes(encoded.reference.id, &bytes).unwrap_err();
+        }
+        for at in 0..tree_bytes.len() {
+            let mut bytes = tree_bytes.clone();
+            bytes[at] ^= 1 << bit;
+            Tree::from_bytes(tree_id, &bytes).unwrap_err();
+        }
+    }
+}
+
+#[test]
+fn every_cut_short_object_is_seen() {
+    let encoded = sample().encode();
+    for len in 0..encoded.bytes.len() {
+        Range::from_bytes(encoded.reference.id, &encoded.bytes[..len]).unwrap_err();
+    }
+    let (id, bytes) = Tree {
+        ranges: vec![encoded.reference],
+    }
+    .encode();
+    for len in 0..bytes.len() {
+        Tree::from_bytes(id, &bytes[..len]).unwrap_err();
+    }
+}
+
+#[test]
+fn another_object_under_the_name_is_seen() {
+    let encoded = sample().encode();
+    let error = Range::from_bytes(RangeId::of(b"another"), &encoded.bytes).unwrap_err();
+    assert!(
+        error.to_string().contains("its entries do not have its hash"),
+        "{error}"
+    );
+    let (_, bytes) = Tree {
+        ranges: vec![encoded.reference],
+    }
+    .encode();
+    let error = Tree::from_bytes(TreeId::of(b"another"), &bytes).unwrap_err();
+    assert!(error.to_string().contains("its ranges do not have its hash"), "{error}");
+}
+
+#[test]
+fn a_newer_format_is_named_as_such() {
+    let mut bytes = b"drumlin range 2\nwhatever".to_vec();
+    bytes.extend_from_slice(blake3::hash(&bytes).as_bytes());
+    let error = Range::from_bytes(RangeId::of(b""), &bytes).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            FormatError::TooNew {
+                found: 2,
+                newest: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn text_that_no_tree_holds_is_refused_by_name() {
+    let mut entry = sample().entries[6].1.entry.clone();
+    check_entry(&path("c"), &entry).unwrap();
+    entry.kind = EntryKind::Symlink {
+        target: "x".repeat(4097),
+    };
+    let expected = EntryError::TooLong {
+        path: path("c"),
+        field: "symlink target",
+        len: 4097,
+        max: 4096,
+    };
+    assert_eq!(check_entry(&path("c"), &entry), Err(expected));
+    for (url, etag, field) in [(8193, 1, "address"), (8192, 1025, "etag")] {
+        let external = External {
+            url: "u".repeat(url),
+            etag: "e".repeat(etag),
+            size: 0,
+        };
+        let entry = Entry {
+            kind: EntryKind::External(external),
+            modified: Timestamp::default(),
+        };
+        let error = check_entry(&path("d"), &entry).unwrap_err().to_string();
+        assert!(error.contains(field), "{error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_range_comes_back(range in any_range()) {
+        let encoded = range.encode();
+        prop_assert_eq!(&Range::from_bytes(encoded.reference.id, &encoded.bytes).unwrap(), &range);
+        prop_assert_eq!(&encoded.reference, &range.reference());
+        prop_assert_eq!(&encoded.reference.first, &range.entries[0].0);
+    }
+
+    #[test]
+    fn any_index_node_comes_back(ranges in proptest::collection::vec(any_range(), 0..8)) {
+        let mut references = Vec::new();
+        for range in ranges.iter().map(Range::reference) {
+            if references.last().is_none_or(|last: &drumlin_model::tree::RangeRef| last.last < range.first) {
+                references.push(range);
+            }
+        }
+        let tree = Tree { ranges: references };
+        let (id, bytes) = tree.encode();
+        prop_assert_eq!(id, tree.id());
+        prop_assert_eq!(Tree::from_bytes(id, &bytes).unwrap(), tree);
+    }
+
+    #[test]
+    fn locations_move_no_id(range in any_range(), at in any_placed()) {
+        let mut moved = range.clone();
+        moved.entries.iter_mut().for_each(|(_, placed)| placed.at = at.at);
+        prop_assert_eq!(range.reference(), moved.reference());
+        let encoded = moved.encode();
+        prop_assert_eq!(Range::from_bytes(range.reference().id, &encoded.bytes).unwrap(), moved);
+    }
+
+    #[test]
+    fn all_else_moves_the_id(range in any_range(), entry in any_placed(), at in any::<proptest::sample::Index>()) {
+        let mut changed = range.clone();
+        let at = at.index(range.entries.len());
+        changed.entries[at].1.entry = entry.entry.clone();
+        prop_assert_eq!(range.reference().id == changed.reference().id, range.entries[at].1.entry == entry.entry);
+    }
+}
