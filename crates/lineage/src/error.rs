@@ -1,0 +1,37 @@
+//! What can go wrong when history is asked where things come from.
+
+use drumlin_model::{CommitId, ErrorKind, RepoPath};
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("no commit up to {} wrote {path:?}", .commit.short())]
+    NeverWritten { path: RepoPath, commit: CommitId },
+    #[error("commit {commit} is not part of this history")]
+    UnknownCommit { commit: CommitId },
+    #[error("the history has more than {limit} commits, the most that lineage reads")]
+    TooManyCommits { limit: usize },
+    #[error("cannot read the history of commit {commit}")]
+    History { commit: CommitId, source: drumlin_repo::Error },
+}
+
+impl Error {
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::NeverWritten { .. } | Error::UnknownCommit { .. } => ErrorKind::NotFound,
+            Error::TooManyCommits { .. } => ErrorKind::Unsupported,
+            Error::History { source, .. } => source.kind(),
+        }
+    }
+
+    /// The cure, as a command to type.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::NeverWritten { commit, .. } => Some(format!("drumlin log {}", commit.short())),
+            Error::UnknownCommit { .. } => Some("drumlin log".to_owned()),
+            Error::TooManyCommits { .. } => None,
+            Error::History { source, .. } => source.hint(),
+        }
+    }
+}

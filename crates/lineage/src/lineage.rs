@@ -1,0 +1,255 @@
+//! `Lineage`: the questions. It resolves what every run read to the version that was current there, then walks.
+//! `history` reads the commits, `versions` finds what was current, `walk` turns a question into a `graph`.
+//! Invariant: what a run read was there before the run, since a commit's id holds the ids of all that it names.
+
+use std::collections::BTreeMap;
+
+use drumlin_model::{CommitId, Input, RepoPath};
+use drumlin_repo::Repo;
+
+use crate::{
+    artifact::{artifact, kind},
+    error::{Error, Result},
+    graph::{Direction, Graph, NodeKind},
+    history::History,
+    thing::{Thing, Things},
+    versions::{Current, Writers},
+    walk,
+};
+
+/// How many steps from the question an answer reaches, unless told otherwise: more than any pipeline that people can follow.
+/// Earlier versions of the same table are one step.
+pub const DEPTH_MAX: usize = 64;
+/// How many nodes an answer has, unless told otherwise: a page that a browser still draws.
+pub const NODES_MAX: usize = 5_000;
+/// A folder that was read as a whole is shown as its parts up to this many, else as one node.
+const PARTS_MAX: usize = 100;
+/// Operations that change a thing in place: what they write is made from the version before it.
+const IN_PLACE: [&str; 3] = ["table append", "table upsert", "table delete"];
+
+/// How far an answer goes. What is cut off is marked as truncated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub depth: usize,
+    pub nodes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { depth: DEPTH_MAX, nodes: NODES_MAX }
+    }
+}
+
+/// What is known of where things come from, up to one commit.
+#[derive(Debug)]
+pub struct Lineage {
+    pub(crate) history: History,
+    head: CommitId,
+    writers: Writers,
+    pub(crate) things: Things,
+    /// The things that each run read, by its position.
+    reads: Vec<Vec<usize>>,
+    /// The runs that read each thing.
+    readers: Vec<Vec<usize>>,
+}
+
+/// One path that a run read, at the commit of a position; without an input, the version that it changed in place.
+struct Read {
+    run: usize,
+    at: usize,
+    input: Option<Input>,
+}
+
+impl Lineage {
+    /// Reads the history of `commit`, and of whatever was read from elsewhere by a commit in it.
+    pub async fn at(repo: &Repo, commit: CommitId) -> Result<Self> {
+        let history = History::read(repo, commit).await?;
+        let writers = Writers::of(&history);
+        let reads = vec![Vec::new(); history.commits.len()];
+        let mut lineage =
+            Self { history, head: commit, writers, things: Things::default(), reads, readers: Vec::new() };
+        lineage.resolve_reads();
+        Ok(lineage)
+    }
+
+    /// What `path`, as it is at `commit`, was made from: down to raw files and what lies outside.
+    pub fn origins(&self, path: &RepoPath, commit: CommitId, limits: Limits) -> Result<Graph> {
+        let at = self.history.position(commit).ok_or(Error::UnknownCommit { commit })?;
+        let current = self.writers.current(&self.history, path);
+        let mut starts: Vec<Thing> = self.parts(path, &[at], &current).remove(0);
+        if starts.is_empty() {
+            return Err(Error::NeverWritten { path: path.clone(), commit });
+        }
+        starts.sort();
+        Ok(walk::walk(self, starts, Direction::Origins, limits))
+    }
+
+    /// Everything that was made from any version of `path`, up to the commit that this was read at.
+    pub fn impact(&self, path: &RepoPath, limits: Limits) -> Result<Graph> {
+        let mut starts = self.all_versions(path);
+        if starts.is_empty() {
+            return Err(Error::NeverWritten { path: path.clone(), commit: self.head });
+        }
+        // Newest first.
+        starts.sort_by(|a, b| b.at().cmp(&a.at()).then_with(|| a.cmp(b)));
+        Ok(walk::walk(self, starts, Direction::Impact, limits))
+    }
+
+    fn all_versions(&self, path: &RepoPath) -> Vec<Thing> {
+        let below = self.writers.within(path).map(|thing| RepoPath::new(thing).expect("a thing is a path"));
+        let paths = std::iter::once(artifact(path)).chain(below);
+        let versions = paths.flat_map(|path| {
+            let written = self.writers.versions(&path).into_iter();
+            written.map(|at| self.version(&path, at)).collect::<Vec<_>>()
+        });
+        let mut versions: Vec<Thing> = versions.collect();
+        versions.sort();
+        versions.dedup();
+        versions
+    }
+
+    fn version(&self, path: &RepoPath, at: usize) -> Thing {
+        let path = self.writers.written(path, at).unwrap_or_else(|| artifact(path));
+        Thing::Version { path, at }
+    }
+
+    /// One pass over history for each path that was ever read, however often it was.
+    fn resolve_reads(&mut self) {
+        let mut by_path: BTreeMap<RepoPath, Vec<Read>> = BTreeMap::new();
+        for (run, record) in self.history.commits.iter().enumerate() {
+            for input in &record.commit.provenance.inputs {
+                match (RepoPath::new(&input.name), input.commit.and_then(|commit| self.history.position(commit))) {
+                    (Ok(path), Some(at)) => {
+                        by_path.entry(path).or_default().push(Read { run, at, input: Some(input.clone()) });
+                    }
+                    _ => {
+                        let thing = self.things.id(unresolved(input));
+                        self.reads[run].push(thing);
+                    }
+                }
+            }
+            for (path, at) in self.changed_in_place(run) {
+                by_path.entry(path).or_default().push(Read { run, at, input: None });
+            }
+        }
+        for (path, reads) in by_path {
+            let ats: Vec<usize> = reads.iter().map(|read| read.at).collect();
+            let current = self.writers.current(&self.history, &path);
+            let found = self.parts(&path, &ats, &current);
+            for (read, things) in reads.into_iter().zip(found) {
+                self.add_read(read, things);
+            }
+        }
+        self.index_readers();
+    }
+
+    fn add_read(&mut self, read: Read, mut things: Vec<Thing>) {
+        let version = read.input.as_ref().and_then(|input| input.version.clone());
+        if let (true, Some(input)) = (things.is_empty(), &read.input) {
+            things.push(unresolved(input));
+        }
+        let whole = things.len() == 1;
+        for thing in things {
+            let id = self.things.id(thing);
+            self.reads[read.run].push(id);
+            if let (true, Some(version)) = (whole, &version) {
+                self.things.versions.entry(id).or_insert_with(|| version.clone());
+            }
+        }
+    }
+
+    fn index_readers(&mut self) {
+        self.readers = vec![Vec::new(); self.things.all.len()];
+        for (run, reads) in self.reads.iter_mut().enumerate() {
+            reads.sort_by(|&a, &b| self.things.all[a].cmp(&self.things.all[b]));
+            reads.dedup();
+            for &thing in reads.iter() {
+                self.readers[thing].push(run);
+            }
+        }
+    }
+
+    /// The outputs of a run that it changed rather than replaced, and the parent whose version it changed.
+    fn changed_in_place(&self, run: usize) -> Vec<(RepoPath, usize)> {
+        let record = &self.history.commits[run];
+        let Some(&parent) = record.parents.first() else { return Vec::new() };
+        if !IN_PLACE.contains(&record.commit.provenance.operation.as_str()) {
+            return Vec::new();
+        }
+        record.things().into_iter().map(|path| (path, parent)).collect()
+    }
+
+    /// For each commit, the versions that `path` consisted of there: its own, and those of newer parts when it is a folder.
+    fn parts(&self, path: &RepoPath, ats: &[usize], whole: &Current) -> Vec<Vec<Thing>> {
+        let own = |at: usize| whole[at].map(|version| self.version(path, version));
+        let mut found: Vec<Vec<Thing>> = ats.iter().map(|&at| own(at).into_iter().collect()).collect();
+        let below: Vec<&str> = match artifact(path) == *path && !is_one_thing(path) {
+            true => self.writers.within(path).take(PARTS_MAX + 1).collect(),
+            false => Vec::new(),
+        };
+        if below.len() > PARTS_MAX {
+            return ats.iter().map(|&at| vec![Thing::Folder { path: path.clone(), at }]).collect();
+        }
+        for part in below {
+            let part = RepoPath::new(part).expect("a thing is a path");
+            let current = self.writers.current(&self.history, &part);
+            for (found, &at) in found.iter_mut().zip(ats) {
+                let Some(version) = current[at] else { continue };
+                let thing = self.version(&part, version);
+                if !found.contains(&thing) {
+                    found.push(thing);
+                }
+            }
+        }
+        found
+    }
+
+    /// From a thing, each run to go through (none for a folder that the thing is a part of) and what lies beyond it.
+    pub(crate) fn steps(&self, thing: &Thing, direction: Direction) -> Vec<(Option<usize>, Vec<Thing>)> {
+        match direction {
+            Direction::Origins => match thing.written_at() {
+                Some(run) => vec![(Some(run), self.reads[run].iter().map(|&id| self.things.all[id].clone()).collect())],
+                None => Vec::new(),
+            },
+            Direction::Impact => {
+                let mut steps = self.folders_with(thing);
+                let readers = self.things.ids.get(thing).map_or(&[][..], |&id| &self.readers[id]);
+                steps.extend(readers.iter().map(|&run| (Some(run), self.written_by(run))));
+                steps
+            }
+        }
+    }
+
+    fn written_by(&self, run: usize) -> Vec<Thing> {
+        let things = self.history.commits[run].things().into_iter();
+        things.map(|path| Thing::Version { path, at: run }).collect()
+    }
+
+    /// The folders that were read as one node while this version was in them.
+    fn folders_with(&self, thing: &Thing) -> Vec<(Option<usize>, Vec<Thing>)> {
+        let Thing::Version { path, at } = thing else { return Vec::new() };
+        let folders = self.things.all.iter().filter(|folder| match folder {
+            Thing::Folder { path: folder, .. } => path.is_within(folder),
+            _ => false,
+        });
+        let mut folders = folders.peekable();
+        if folders.peek().is_none() {
+            return Vec::new();
+        }
+        let current = self.writers.current(&self.history, path);
+        let held = folders.filter(|folder| folder.at().is_some_and(|read_at| current[read_at] == Some(*at)));
+        held.map(|folder| (None, vec![folder.clone()])).collect()
+    }
+}
+
+/// Tables and training sets: what is below them is theirs.
+fn is_one_thing(path: &RepoPath) -> bool {
+    matches!(kind(path), NodeKind::Table | NodeKind::TrainingSet)
+}
+
+fn unresolved(input: &Input) -> Thing {
+    match input.commit {
+        Some(commit) => Thing::Unknown { name: input.name.clone(), commit },
+        None => Thing::External { name: input.name.clone(), version: input.version.clone() },
+    }
+}

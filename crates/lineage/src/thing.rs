@@ -1,0 +1,60 @@
+//! `Thing`: a version of something, as the walks of `lineage` know it; `Things` gives each a small number.
+//! Positions are those of `history`.
+
+use std::collections::HashMap;
+
+use drumlin_model::{CommitId, RepoPath};
+
+/// A version of something, or something that has none.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Thing {
+    Version { path: RepoPath, at: usize },
+    /// A folder of many parts, as it was at a commit.
+    Folder { path: RepoPath, at: usize },
+    External { name: String, version: Option<String> },
+    /// A path that was read at a commit which wrote it nowhere that history reaches.
+    Unknown { name: String, commit: CommitId },
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Things {
+    pub all: Vec<Thing>,
+    pub ids: HashMap<Thing, usize>,
+    /// What the first reader recorded of the version.
+    pub versions: HashMap<usize, String>,
+}
+
+impl Thing {
+    pub fn at(&self) -> Option<usize> {
+        match self {
+            Thing::Version { at, .. } | Thing::Folder { at, .. } => Some(*at),
+            Thing::External { .. } | Thing::Unknown { .. } => None,
+        }
+    }
+
+    /// The run that wrote it.
+    pub fn written_at(&self) -> Option<usize> {
+        match self {
+            Thing::Version { at, .. } => Some(*at),
+            _ => None,
+        }
+    }
+
+    pub fn path(&self) -> Option<&RepoPath> {
+        match self {
+            Thing::Version { path, .. } | Thing::Folder { path, .. } => Some(path),
+            Thing::External { .. } | Thing::Unknown { .. } => None,
+        }
+    }
+}
+
+impl Things {
+    pub fn id(&mut self, thing: Thing) -> usize {
+        let next = self.all.len();
+        let id = *self.ids.entry(thing.clone()).or_insert(next);
+        if id == next {
+            self.all.push(thing);
+        }
+        id
+    }
+}

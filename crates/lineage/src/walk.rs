@@ -1,0 +1,135 @@
+//! The walk from what was asked about to everything that it leads to, as a `Graph`.
+//! `lineage` says what the steps from a thing are.
+//! Invariant: a version is visited once however many ways lead to it, so no walk can go round.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use drumlin_model::RepoPath;
+
+use crate::{
+    artifact::kind,
+    graph::{Direction, Edge, Graph, Node, NodeKind},
+    lineage::{Limits, Lineage},
+    thing::Thing,
+};
+
+/// Breadth first, so that each node is met at its smallest depth.
+pub(crate) fn walk(lineage: &Lineage, starts: Vec<Thing>, direction: Direction, limits: Limits) -> Graph {
+    let mut walk = Walk::new(lineage, direction);
+    let mut queue: VecDeque<(Thing, usize)> = VecDeque::new();
+    for start in starts {
+        if walk.graph.nodes.len() >= limits.nodes {
+            walk.graph.truncated = true;
+            break;
+        }
+        let node = walk.thing(&start);
+        walk.graph.roots.push(node);
+        queue.push_back((start, 0));
+    }
+    while let Some((thing, depth)) = queue.pop_front() {
+        let from = walk.thing(&thing);
+        for (run, others) in lineage.steps(&thing, direction) {
+            if depth >= limits.depth || walk.graph.nodes.len() >= limits.nodes {
+                walk.graph.truncated = true;
+                break;
+            }
+            let via = run.map_or(from, |run| walk.run(run));
+            walk.link(from, via);
+            for other in others {
+                let is_new = !walk.ids.contains_key(&Key::Thing(other.clone()));
+                let to = walk.thing(&other);
+                walk.link(via, to);
+                match is_new {
+                    true if other.path() == thing.path() => queue.push_front((other, depth)),
+                    true => queue.push_back((other, depth + 1)),
+                    false => {}
+                }
+            }
+        }
+    }
+    walk.graph
+}
+
+
+/// What a node of the graph being built stands for.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Thing(Thing),
+    Run(usize),
+}
+
+struct Walk<'a> {
+    lineage: &'a Lineage,
+    graph: Graph,
+    ids: HashMap<Key, usize>,
+    linked: HashSet<Edge>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(lineage: &'a Lineage, direction: Direction) -> Self {
+        let graph = Graph { direction, nodes: Vec::new(), edges: Vec::new(), roots: Vec::new(), truncated: false };
+        Self { lineage, graph, ids: HashMap::new(), linked: HashSet::new() }
+    }
+
+    fn thing(&mut self, thing: &Thing) -> usize {
+        let lineage = self.lineage;
+        self.node(Key::Thing(thing.clone()), || node(lineage, thing))
+    }
+
+    fn run(&mut self, at: usize) -> usize {
+        let record = &self.lineage.history.commits[at];
+        self.node(Key::Run(at), || Node {
+            kind: NodeKind::Run,
+            name: record.commit.provenance.operation.clone(),
+            commit: Some(record.id),
+            version: None,
+            record: Some(record.commit.clone()),
+        })
+    }
+
+    fn node(&mut self, key: Key, make: impl FnOnce() -> Node) -> usize {
+        let next = self.graph.nodes.len();
+        let id = *self.ids.entry(key).or_insert(next);
+        if id == next {
+            self.graph.nodes.push(make());
+        }
+        id
+    }
+
+    /// `near` is the one closer to the question.
+    fn link(&mut self, near: usize, far: usize) {
+        let edge = match self.graph.direction {
+            Direction::Origins => Edge { from: far, to: near },
+            Direction::Impact => Edge { from: near, to: far },
+        };
+        if near != far && self.linked.insert(edge) {
+            self.graph.edges.push(edge);
+        }
+    }
+}
+
+fn node(lineage: &Lineage, thing: &Thing) -> Node {
+    let record = thing.at().map(|at| &lineage.history.commits[at]);
+    let version = lineage.things.ids.get(thing).and_then(|id| lineage.things.versions.get(id)).cloned();
+    let commit = record.map(|record| record.id);
+    let written = thing.written_at().map(|at| lineage.history.commits[at].commit.clone());
+    match thing {
+        Thing::Version { path, .. } => {
+            Node { kind: kind(path), name: path.to_string(), commit, version, record: written }
+        }
+        Thing::Folder { path, .. } => {
+            Node { kind: NodeKind::Folder, name: path.to_string(), commit, version, record: None }
+        }
+        Thing::External { name, version } => Node {
+            kind: NodeKind::External,
+            name: name.clone(),
+            commit: None,
+            version: version.clone(),
+            record: None,
+        },
+        Thing::Unknown { name, commit } => {
+            let kind = RepoPath::new(name).map_or(NodeKind::External, |path| kind(&path));
+            Node { kind, name: name.clone(), commit: Some(*commit), version, record: None }
+        }
+    }
+}
