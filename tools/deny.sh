@@ -7,4 +7,4 @@ if [ -z "$deny" ]; then
     deny=target/tools/bin/cargo-deny
     [ -x "$deny" ] || cargo install --quiet --locked --debug --root target/tools cargo-deny@0.20.2
 fi
-"$deny" --offline --locked --log-level warn check licenses bans sources
+"$deny" --locked --log-level warn check licenses bans sources
