@@ -18,5 +18,5 @@ pub use error::{ErrorKind, FormatError};
 pub use id::{ChunkId, CommitId, FileId, OperationId, PackId, RangeId, TreeId};
 pub use path::{PathError, RepoPath};
 pub use reference::{RefExpr, RefName, RefNameError};
-pub use root::{Operation, RefChange, RefKind, RefTarget, Refs, Root};
+pub use root::{Operation, OperationPage, RefChange, RefKind, RefTarget, Refs, Root};
 pub use time::Timestamp;

@@ -1,7 +1,7 @@
 //! `RepoPath`: where an entry stands in a tree. Relative, `/`-separated UTF-8, kept byte for byte as given.
 //! Invariant: a value of this type names a place inside the repository on every system that we check out to.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Borrow, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
@@ -98,6 +98,13 @@ impl FromStr for RepoPath {
     type Err = PathError;
     fn from_str(text: &str) -> Result<Self, PathError> {
         RepoPath::new(text)
+    }
+}
+
+/// Maps by path can be asked for a range of text.
+impl Borrow<str> for RepoPath {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

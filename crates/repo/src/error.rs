@@ -13,6 +13,8 @@ pub enum Error {
     #[error(transparent)]
     Format(#[from] FormatError),
     #[error(transparent)]
+    WorkingCopy(#[from] crate::working_copy::WorkingCopyError),
+    #[error(transparent)]
     Path(#[from] drumlin_model::PathError),
     /// An object that others name is gone.
     #[error("object {key} is missing from the repository")]
@@ -95,6 +97,7 @@ impl Error {
         match self {
             Error::Chunks(error) => error.kind(),
             Error::Format(error) => error.kind(),
+            Error::WorkingCopy(error) => error.kind(),
             Error::Path(_) | Error::NotAFile { .. } | Error::PathClash { .. } => ErrorKind::InvalidInput,
             Error::Entry(_) => ErrorKind::InvalidInput,
             Error::MissingObject { .. } => ErrorKind::Corrupt,
@@ -124,6 +127,7 @@ impl Error {
     /// The cure, as a command to type.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
+            Error::WorkingCopy(error) => return error.hint(),
             Error::NoRepository => "drumlin init".to_owned(),
             Error::MissingObject { .. } => "drumlin fsck".to_owned(),
             Error::NoSuchRef { .. } | Error::NoSuchBranch { .. } => "drumlin branch".to_owned(),

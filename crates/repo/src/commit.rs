@@ -1,0 +1,201 @@
+//! `Session::commit` and `Session::rebase`: private changes become a commit on top of whatever the branch is by then.
+//! `session` holds the changes; `root` swaps.
+//! Invariant: bytes, then tree, then commit are durable before the root names them; a commit moves the branch whole or
+//! not at all.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
+
+use drumlin_model::{
+    Commit, CommitId, EntryKind, Operation, Placed, Provenance, RefChange, RefKind, RefName, RefTarget, RepoPath,
+    TreeId,
+};
+use futures::TryStreamExt;
+
+use crate::{
+    error::{Error, Result},
+    overlay::Change,
+    repo::Repo,
+    session::{Captured, CommitInfo, OnConflict, Session},
+    trees::PathDiff,
+};
+
+/// How many outputs a commit names by itself; more are folded into their folders.
+pub const OUTPUTS_MAX: usize = 256;
+/// How many paths a conflict names.
+pub const CONFLICT_PATHS_MAX: usize = 1000;
+/// How long the summary of an operation may be, in characters; the whole message is in the commit.
+const SUMMARY_LEN_MAX: usize = 200;
+const VERB: &str = "commit";
+
+impl Session {
+    /// Makes the changes one commit on the branch. If others moved the branch meanwhile, on paths that do not meet ours,
+    /// the commit goes on top of theirs; else nothing happens to the branch, and the session stays as it is.
+    pub async fn commit(&self, info: CommitInfo) -> Result<CommitId> {
+        let _moving = self.only_move().await;
+        let captured = self.capture();
+        if captured.changes.is_empty() {
+            return Err(Error::NothingToCommit { branch: self.branch().clone() });
+        }
+        self.flush().await?;
+        let number = captured.number;
+        let made = commit(self.repo(), self.branch(), captured, info).await?;
+        self.settle(made, number);
+        Ok(made.commit)
+    }
+
+    /// Moves the session on top of the branch as it is now.
+    pub async fn rebase(&self, on_conflict: OnConflict) -> Result<()> {
+        let _moving = self.only_move().await;
+        let captured = self.capture();
+        let head = self.repo().refs().await?.get(RefKind::Branch, self.branch());
+        let head = head.ok_or_else(|| Error::NoSuchBranch { name: self.branch().clone() })?;
+        let ours = captured.changes.into_iter().collect();
+        let meetings = meetings(self.repo(), captured.base.tree, head.tree, &ours).await?;
+        let replaced = match on_conflict {
+            OnConflict::Fail => {
+                expect_none(self.branch(), &meetings)?;
+                Vec::new()
+            }
+            OnConflict::TakeTheirs => meetings.into_iter().map(|meeting| (meeting.ours, None)).collect(),
+            // What theirs put in the way of ours goes; at the same path ours simply stands.
+            OnConflict::KeepOurs => meetings
+                .into_iter()
+                .filter(|meeting| meeting.ours != meeting.theirs)
+                .map(|meeting| (meeting.theirs, Some(Change::Remove)))
+                .collect(),
+        };
+        self.rebased(head, replaced);
+        Ok(())
+    }
+}
+
+async fn commit(repo: &Repo, branch: &RefName, captured: Captured, info: CommitInfo) -> Result<RefTarget> {
+    let Captured { mut base, changes, .. } = captured;
+    let ours: BTreeMap<RepoPath, Change> = changes.into_iter().collect();
+    let intent = repo.intent(verb(&info.provenance), &info.provenance.actor);
+    let mut transaction = repo.root().begin_at(intent, branch, base).await?;
+    loop {
+        let head = transaction.branch(branch)?;
+        if head.commit != base.commit {
+            expect_none(branch, &meetings(repo, base.tree, head.tree, &ours).await?)?;
+            base = head;
+        }
+        let changes = ours.iter().map(|(path, change)| (path.clone(), change.placed().cloned())).collect();
+        let tree = repo.trees().apply(head.tree, changes).await?;
+        if tree == head.tree {
+            return Err(Error::NothingToCommit { branch: branch.clone() });
+        }
+        let mut info = info.clone();
+        if info.provenance.outputs.is_empty() {
+            info.provenance.outputs = outputs(ours.keys());
+        }
+        let change = repo.commit_onto(branch, head, tree, vec![head.commit], &info).await?;
+        if let Some(operation) = transaction.swap(vec![change], summary(&info.message)).await? {
+            return Ok(target_after(&operation));
+        }
+    }
+}
+
+impl Repo {
+    /// Writes a commit and says how it changes the branch; nothing names it yet.
+    pub(crate) async fn commit_onto(
+        &self,
+        branch: &RefName,
+        head: RefTarget,
+        tree: TreeId,
+        parents: Vec<CommitId>,
+        info: &CommitInfo,
+    ) -> Result<RefChange> {
+        let provenance = Provenance { finished: self.now(), ..info.provenance.clone() };
+        let commit = Commit { tree, parents, message: info.message.clone(), provenance };
+        let after = RefTarget { commit: self.commits().write(commit).await?, tree };
+        Ok(RefChange { kind: RefKind::Branch, name: branch.clone(), before: Some(head), after: Some(after) })
+    }
+}
+
+/// Where an operation that moved one branch left it. After a lost answer this may be an earlier try than the last.
+pub(crate) fn target_after(operation: &Operation) -> RefTarget {
+    let change = operation.changes.first().expect("a commit changes one ref");
+    change.after.expect("a commit leaves its branch somewhere")
+}
+
+pub(crate) fn verb(provenance: &Provenance) -> &str {
+    if provenance.operation.is_empty() { VERB } else { &provenance.operation }
+}
+
+pub(crate) fn summary(message: &str) -> String {
+    message.lines().next().unwrap_or_default().chars().take(SUMMARY_LEN_MAX).collect()
+}
+
+/// A path of ours and one of theirs that exclude each other: the same, or one below the other.
+struct Meeting {
+    ours: RepoPath,
+    theirs: RepoPath,
+}
+
+/// Where our changes meet what came between two trees.
+async fn meetings(
+    repo: &Repo,
+    base: TreeId,
+    head: TreeId,
+    ours: &BTreeMap<RepoPath, Change>,
+) -> Result<Vec<Meeting>> {
+    let mut found = Vec::new();
+    let mut theirs = repo.trees().diff(base, head);
+    while let Some(PathDiff { path, after, .. }) = theirs.try_next().await? {
+        found.extend(met(ours, &path, after.as_ref()).map(|ours| Meeting { ours, theirs: path }));
+    }
+    Ok(found)
+}
+
+/// The path of ours that a change of theirs meets.
+fn met(ours: &BTreeMap<RepoPath, Change>, path: &RepoPath, after: Option<&Placed>) -> Option<RepoPath> {
+    if ours.contains_key(path) {
+        return Some(path.clone());
+    }
+    let after = after?;
+    let is_put = |path: &RepoPath| ours.get(path).and_then(Change::placed).is_some_and(|ours| !is_folder(ours));
+    if let Some(above) = path.ancestors().find(is_put) {
+        return Some(above);
+    }
+    if is_folder(after) {
+        return None;
+    }
+    let prefix = format!("{path}/");
+    let from = ours.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
+    let mut below = from.take_while(|(path, _)| path.as_str().starts_with(&prefix));
+    below.find(|(_, change)| change.placed().is_some()).map(|(path, _)| path.clone())
+}
+
+/// An entry that yields to what comes to stand below it.
+fn is_folder(placed: &Placed) -> bool {
+    placed.entry.kind == EntryKind::Folder
+}
+
+fn expect_none(branch: &RefName, meetings: &[Meeting]) -> Result<()> {
+    if meetings.is_empty() {
+        return Ok(());
+    }
+    let paths: BTreeSet<_> = meetings.iter().map(|meeting| meeting.ours.clone()).collect();
+    let paths = paths.into_iter().take(CONFLICT_PATHS_MAX).collect();
+    Err(Error::Conflict { branch: branch.clone(), paths })
+}
+
+/// The changed paths, folded into folders from the deepest up until there are few enough. Names at the top cannot be
+/// folded: of too many the first stand for all, and the difference of the trees tells the rest.
+fn outputs<'a>(paths: impl Iterator<Item = &'a RepoPath>) -> Vec<RepoPath> {
+    let mut outputs: BTreeSet<RepoPath> = paths.cloned().collect();
+    let depth = |path: &RepoPath| path.as_str().matches('/').count();
+    while outputs.len() > OUTPUTS_MAX {
+        let deepest = outputs.iter().map(depth).max().unwrap_or(0);
+        if deepest == 0 {
+            return outputs.into_iter().take(OUTPUTS_MAX).collect();
+        }
+        let fold = |path: RepoPath| if depth(&path) == deepest { path.parent().unwrap_or(path) } else { path };
+        outputs = outputs.into_iter().map(fold).collect();
+    }
+    outputs.into_iter().collect()
+}

@@ -1,0 +1,95 @@
+//! Merges of commits: `merge`, and the two that replay one commit, `revert` and `cherry_pick`.
+//! `trees` merges path by path; `root` swaps.
+//! Invariant: conflicts are data; when there is one, nothing on the branch has changed.
+
+use drumlin_model::{CommitId, RefChange, RefKind, RefName, RefTarget, TreeId};
+
+use crate::{
+    commit::{summary, target_after, verb},
+    error::{Error, Result},
+    repo::Repo,
+    session::CommitInfo,
+    trees::Conflict,
+};
+
+/// What came of a merge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Merged {
+    /// The branch has it all; nothing was done.
+    AlreadyUpToDate,
+    /// The branch had nothing of its own, and is at the other commit now.
+    FastForward(CommitId),
+    Committed(CommitId),
+    /// Nothing was done. By path.
+    Conflicts(Vec<Conflict>),
+}
+
+impl Repo {
+    /// Brings the changes of a commit and its ancestors to a branch, as a commit with two parents where both sides have
+    /// changes of their own.
+    pub async fn merge(&self, into: &RefName, from: CommitId, info: CommitInfo) -> Result<Merged> {
+        let theirs = self.target(from).await?;
+        let mut transaction = self.root().begin(self.intent(verb(&info.provenance), &info.provenance.actor)).await?;
+        loop {
+            let head = transaction.branch(into)?;
+            let base = self.merge_base(head.commit, from).await?;
+            let change = if base == Some(from) {
+                return Ok(Merged::AlreadyUpToDate);
+            } else if base == Some(head.commit) {
+                RefChange { kind: RefKind::Branch, name: into.clone(), before: Some(head), after: Some(theirs) }
+            } else {
+                let base = match base {
+                    Some(base) => self.target(base).await?.tree,
+                    None => self.trees().empty().await?,
+                };
+                let merged = self.trees().merge(base, head.tree, theirs.tree).await?;
+                if !merged.conflicts.is_empty() {
+                    return Ok(Merged::Conflicts(merged.conflicts));
+                }
+                let parents = vec![head.commit, from];
+                self.commit_onto(into, head, merged.tree, parents, &info).await?
+            };
+            if let Some(operation) = transaction.swap(vec![change], summary(&info.message)).await? {
+                let made = target_after(&operation).commit;
+                return Ok(if made == from { Merged::FastForward(made) } else { Merged::Committed(made) });
+            }
+        }
+    }
+
+    /// Takes back what a commit did against its first parent, as a new commit on the branch.
+    pub async fn revert(&self, branch: &RefName, commit: CommitId, info: CommitInfo) -> Result<Merged> {
+        let (parent, commit) = self.with_parent(commit).await?;
+        self.replay(branch, commit.tree, parent.tree, info).await
+    }
+
+    /// Does again what a commit did against its first parent, as a new commit on the branch.
+    pub async fn cherry_pick(&self, branch: &RefName, commit: CommitId, info: CommitInfo) -> Result<Merged> {
+        let (parent, commit) = self.with_parent(commit).await?;
+        self.replay(branch, parent.tree, commit.tree, info).await
+    }
+
+    async fn with_parent(&self, id: CommitId) -> Result<(RefTarget, RefTarget)> {
+        let commit = self.commit_info(id).await?;
+        let parent = *commit.parents.first().ok_or(Error::NoParent { commit: id })?;
+        Ok((self.target(parent).await?, RefTarget { commit: id, tree: commit.tree }))
+    }
+
+    /// Makes the changes between two trees on a branch.
+    async fn replay(&self, branch: &RefName, from: TreeId, to: TreeId, info: CommitInfo) -> Result<Merged> {
+        let mut transaction = self.root().begin(self.intent(verb(&info.provenance), &info.provenance.actor)).await?;
+        loop {
+            let head = transaction.branch(branch)?;
+            let merged = self.trees().merge(from, head.tree, to).await?;
+            if !merged.conflicts.is_empty() {
+                return Ok(Merged::Conflicts(merged.conflicts));
+            }
+            if merged.tree == head.tree {
+                return Ok(Merged::AlreadyUpToDate);
+            }
+            let change = self.commit_onto(branch, head, merged.tree, vec![head.commit], &info).await?;
+            if let Some(operation) = transaction.swap(vec![change], summary(&info.message)).await? {
+                return Ok(Merged::Committed(target_after(&operation).commit));
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! `Repo`: the handle of one repository: opens it, resolves names, hands out snapshots and sessions.
+//! What it does to refs and history stands in `refs`, `merge`, `operations`, `commit` and `fsck`.
+//! Invariant: a name is resolved once, here; below travel only ids.
+
+use std::sync::Arc;
+
+use drumlin_chunks::{ChunkStore, Storage};
+use drumlin_model::{
+    Commit, CommitId, Operation, OperationId, Provenance, RefChange, RefExpr, RefKind, RefName, RefTarget, Refs, Root,
+    Timestamp, TreeId,
+};
+use futures::stream::BoxStream;
+
+use crate::{
+    clock::Clock,
+    commits::CommitStore,
+    error::{Error, Result},
+    root::{Intent, RootFile},
+    session::Session,
+    snapshot::Snapshot,
+    trees::{PathDiff, TreeStore},
+};
+
+/// The branch that every repository begins with.
+pub const FIRST_BRANCH: &str = "main";
+/// Who makes the first commit, which nobody asked for by name.
+const FIRST_ACTOR: &str = "drumlin";
+pub(crate) const FIRST_VERB: &str = "init";
+
+/// A repository. Cheap to clone; clones share caches.
+#[derive(Clone)]
+pub struct Repo {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    storage: Storage,
+    root: RootFile,
+    commits: CommitStore,
+    trees: TreeStore,
+    chunks: ChunkStore,
+    clock: Arc<dyn Clock>,
+}
+
+/// What a name meant when it was looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    pub commit: CommitId,
+    pub tree: TreeId,
+    /// The branch, if the expression was a branch's name.
+    pub branch: Option<RefName>,
+}
+
+impl Resolved {
+    pub fn target(&self) -> RefTarget {
+        RefTarget { commit: self.commit, tree: self.tree }
+    }
+}
+
+impl std::fmt::Debug for Repo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Repo({:?})", self.inner.storage.bucket)
+    }
+}
+
+impl Repo {
+    /// Makes a repository with one commit, an empty tree, on branch `main`. One that is there already stays as it is.
+    pub async fn create(storage: Storage, clock: Arc<dyn Clock>) -> Result<Repo> {
+        let repo = Self::new(storage, clock);
+        if repo.inner.root.exists().await? {
+            return Err(Error::RepositoryExists);
+        }
+        let now = repo.now();
+        let provenance = Provenance {
+            operation: FIRST_VERB.to_owned(),
+            actor: FIRST_ACTOR.to_owned(),
+            started: now,
+            finished: now,
+            ..Provenance::default()
+        };
+        let tree = repo.inner.trees.empty().await?;
+        let message = "create the repository".to_owned();
+        let commit = repo.commits().write(Commit { tree, parents: Vec::new(), message, provenance }).await?;
+        repo.inner.root.create(first_root(RefTarget { commit, tree }, now)).await?;
+        Ok(repo)
+    }
+
+    /// A handle to the repository that `storage` holds. Reads nothing: that there is none, or that it is too new for
+    /// this program, is said by the first call that reads the root, so that no request is spent on asking twice.
+    pub async fn open(storage: Storage, clock: Arc<dyn Clock>) -> Result<Repo> {
+        Ok(Self::new(storage, clock))
+    }
+
+    fn new(storage: Storage, clock: Arc<dyn Clock>) -> Repo {
+        let bucket = storage.bucket.clone();
+        let inner = Inner {
+            root: RootFile::new(storage.root.clone(), bucket.clone()),
+            commits: CommitStore::new(bucket.clone()),
+            trees: TreeStore::new(bucket.clone()),
+            chunks: ChunkStore::new(bucket, storage.cache.clone()),
+            storage,
+            clock,
+        };
+        Repo { inner: Arc::new(inner) }
+    }
+
+    /// All branches and tags as they are now.
+    pub async fn refs(&self) -> Result<Refs> {
+        Ok(self.inner.root.load().await?.root.refs.clone())
+    }
+
+    /// The commit that an expression means now: of the same name a branch comes before a tag, a tag before a commit.
+    pub async fn resolve(&self, expr: &RefExpr) -> Result<Resolved> {
+        match expr {
+            RefExpr::Name(name) => self.resolve_name(name).await,
+            RefExpr::CommitPrefix(prefix) => self.resolved(self.commits().find(prefix).await?).await,
+            RefExpr::Ancestor { of, steps } => {
+                let from = Box::pin(self.resolve(of)).await?.commit;
+                let missing = || Error::NoSuchAncestor { of: of.to_string(), steps: *steps };
+                let mut commit = from;
+                for _ in 0..*steps {
+                    commit = *self.commit_info(commit).await?.parents.first().ok_or_else(missing)?;
+                }
+                self.resolved(commit).await
+            }
+        }
+    }
+
+    async fn resolve_name(&self, name: &RefName) -> Result<Resolved> {
+        let loaded = self.inner.root.load().await?;
+        let branch = loaded.root.refs.get(RefKind::Branch, name);
+        let target = branch.or_else(|| loaded.root.refs.get(RefKind::Tag, name));
+        let RefTarget { commit, tree } = target.ok_or_else(|| Error::NoSuchRef { name: name.to_string() })?;
+        Ok(Resolved { commit, tree, branch: branch.map(|_| name.clone()) })
+    }
+
+    async fn resolved(&self, commit: CommitId) -> Result<Resolved> {
+        Ok(Resolved { commit, tree: self.commit_info(commit).await?.tree, branch: None })
+    }
+
+    /// The files of the commit that an expression means now.
+    pub async fn snapshot(&self, expr: &RefExpr) -> Result<Snapshot> {
+        Ok(self.snapshot_of(self.resolve(expr).await?.target()))
+    }
+
+    pub async fn snapshot_at(&self, commit: CommitId) -> Result<Snapshot> {
+        Ok(self.snapshot_of(self.resolved(commit).await?.target()))
+    }
+
+    /// The files of a commit whose tree is known. Reads nothing.
+    pub fn snapshot_of(&self, target: RefTarget) -> Snapshot {
+        Snapshot::new(self.clone(), target)
+    }
+
+    /// Private changes on top of a branch, which become one commit on it or nothing.
+    pub async fn session(&self, branch: &RefName) -> Result<Session> {
+        let target = self.inner.root.load().await?.root.refs.get(RefKind::Branch, branch);
+        let target = target.ok_or_else(|| Error::NoSuchBranch { name: branch.clone() })?;
+        Ok(self.session_on(branch, target))
+    }
+
+    /// The same, on top of a commit that the branch has or had. Reads nothing; a commit finds out what came since.
+    pub fn session_on(&self, branch: &RefName, base: RefTarget) -> Session {
+        Session::new(self.snapshot_of(base), branch.clone())
+    }
+
+    pub async fn commit_info(&self, commit: CommitId) -> Result<Arc<Commit>> {
+        self.commits().read(commit).await
+    }
+
+    /// A commit and all its ancestors, newest first, each once.
+    pub fn log(&self, from: CommitId) -> BoxStream<'static, Result<(CommitId, Arc<Commit>)>> {
+        self.commits().log(from)
+    }
+
+    /// A best common ancestor of two commits.
+    pub async fn merge_base(&self, a: CommitId, b: CommitId) -> Result<Option<CommitId>> {
+        self.commits().merge_base(a, b).await
+    }
+
+    /// The paths that differ between two trees, in order. What both share is not read.
+    pub async fn diff(&self, from: TreeId, to: TreeId) -> Result<BoxStream<'static, Result<PathDiff>>> {
+        Ok(self.trees().diff(from, to))
+    }
+
+    pub fn chunk_store(&self) -> &ChunkStore {
+        &self.inner.chunks
+    }
+    pub fn storage(&self) -> &Storage {
+        &self.inner.storage
+    }
+    pub fn trees(&self) -> &TreeStore {
+        &self.inner.trees
+    }
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+    pub(crate) fn root(&self) -> &RootFile {
+        &self.inner.root
+    }
+    pub(crate) fn commits(&self) -> &CommitStore {
+        &self.inner.commits
+    }
+    pub(crate) fn intent(&self, verb: &str, actor: &str) -> Intent {
+        Intent { verb: verb.to_owned(), actor: actor.to_owned(), time: self.now() }
+    }
+}
+
+fn first_root(target: RefTarget, time: Timestamp) -> Root {
+    let name = RefName::new(FIRST_BRANCH).expect("the first branch has a valid name");
+    let change = RefChange { kind: RefKind::Branch, name: name.clone(), before: None, after: Some(target) };
+    let operation = Operation {
+        id: OperationId::from_bytes(rand::random()),
+        time,
+        actor: FIRST_ACTOR.to_owned(),
+        verb: FIRST_VERB.to_owned(),
+        summary: "create the repository".to_owned(),
+        changes: vec![change],
+    };
+    let refs = Refs { branches: [(name, target)].into(), ..Refs::default() };
+    Root { refs, operations: vec![operation], older_operations: None }
+}
