@@ -29,3 +29,4 @@ pub use repo::{Repo, Resolved};
 pub use session::{CommitInfo, OnConflict, Session};
 pub use snapshot::Snapshot;
 pub use trees::{Conflict, PathDiff};
+pub use working_copy::WorkingCopy;

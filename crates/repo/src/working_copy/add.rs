@@ -1,0 +1,291 @@
+//! `add`: keeps the content of what changed and stages it for the next commit.
+//! One thread pool walks, another reads and gives content to one shared writer, and the caller's task stages in batches.
+//! Invariant: a change is staged only after the content it names is durable, so a killed `add` is simply run again.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, sync_channel},
+    },
+};
+
+use drumlin_chunks::{ContentWriter, Progress, Unit};
+use drumlin_model::{Entry, EntryKind, Location, Placed, RepoPath};
+use futures::StreamExt;
+use tokio::sync::mpsc;
+
+use super::{
+    ChangeKind, WorkingCopy,
+    error::WorkingCopyError,
+    index::{Index, Record, Staged},
+    read::{self, Reading},
+    scan::{Found, Scan},
+    stat::Stat,
+};
+use crate::{Result, Snapshot};
+
+/// Differences that wait to be read: bounds what a fast walk puts into memory.
+const FOUND_WAITING_MAX: usize = 4096;
+/// Files that one reader takes at once.
+const FILES_AT_ONCE: usize = 32;
+/// Readers: they wait for the disk and compress, so as many as a small machine has processors and a little more.
+const READERS: usize = 4;
+/// Changes staged in one transaction: bounds memory, and what a killed `add` of millions of files does again.
+const BATCH_LEN: usize = 1 << 16;
+
+/// What an `add` came to. Counts are paths; bytes are of content that was read and kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddSummary {
+    pub added: u64,
+    pub modified: u64,
+    pub deleted: u64,
+    pub unchanged: u64,
+    pub bytes: u64,
+    /// Pipes, sockets and devices: they have no content to keep.
+    pub special: Vec<RepoPath>,
+    /// Files that changed each time they were read; add them again when they are at rest.
+    pub unstable: Vec<RepoPath>,
+}
+
+/// What a reader made of one difference.
+enum Outcome {
+    Present { path: RepoPath, record: Option<Record>, reading: Reading },
+    Missing { path: RepoPath },
+    Special { path: RepoPath },
+}
+
+/// A change of the index, decided.
+struct Step {
+    path: RepoPath,
+    record: Option<Record>,
+    staged: Staging,
+}
+
+enum Staging {
+    Keep,
+    Set(Staged),
+    Clear,
+}
+
+impl WorkingCopy {
+    /// Stages what differs from the index at and below each path (the folder itself means everything).
+    pub async fn add(&self, paths: &[PathBuf], progress: &dyn Progress) -> Result<AddSummary> {
+        let _lock = self.lock("add")?;
+        self.refuse_half_done()?;
+        let scopes = self.scopes(paths)?;
+        let settled_before = self.disk_instant_ns()?;
+        let base = self.repo().snapshot_of(self.head()?.base);
+        let writer = self.repo().chunk_store().writer();
+        progress.start("add", None, Unit::Files);
+        let added = Adding { copy: self, base: &base, folders: HashMap::new(), settled_before, writer }
+            .run(scopes, progress)
+            .await;
+        progress.finish();
+        added
+    }
+}
+
+struct Adding<'a> {
+    copy: &'a WorkingCopy,
+    base: &'a Snapshot,
+    /// Whether the base has anything below a folder.
+    folders: HashMap<RepoPath, bool>,
+    settled_before: i64,
+    writer: ContentWriter,
+}
+
+impl Adding<'_> {
+    async fn run(mut self, scopes: Vec<Option<RepoPath>>, progress: &dyn Progress) -> Result<AddSummary> {
+        let mut summary = AddSummary::default();
+        let (found, waiting) = sync_channel(FOUND_WAITING_MAX);
+        let (folder, index) = (self.copy.folder().to_owned(), self.copy.index().clone());
+        let walk = tokio::task::spawn_blocking(move || {
+            Scan::new(&folder, &index, |difference| found.send(difference).is_ok()).run(&scopes)
+        });
+        let mut outcomes = self.readers(waiting);
+        let mut steps = Vec::new();
+        while let Some(read) = outcomes.recv().await {
+            for outcome in read? {
+                progress.advance(1);
+                steps.extend(self.decide(outcome, &mut summary).await?);
+            }
+            if steps.len() >= BATCH_LEN {
+                self.stage(std::mem::take(&mut steps)).await?;
+            }
+        }
+        summary.unchanged += walk.await.expect("the walk does not panic")?;
+        self.stage(steps).await?;
+        summary.special.sort();
+        summary.unstable.sort();
+        Ok(summary)
+    }
+
+    /// Starts the readers. They end when the walk has, or when nobody wants their outcomes any more.
+    fn readers(&self, waiting: Receiver<Found>) -> mpsc::Receiver<Result<Vec<Outcome>>> {
+        let waiting = Arc::new(Mutex::new(waiting));
+        let (outcomes, received) = mpsc::channel(READERS);
+        for _ in 0..READERS {
+            let (waiting, outcomes) = (waiting.clone(), outcomes.clone());
+            let (folder, writer) = (self.copy.folder().to_owned(), self.writer.clone());
+            tokio::task::spawn_blocking(move || {
+                while let Some(batch) = next_batch(&waiting) {
+                    let read = batch.into_iter().map(|found| outcome(&folder, found, &writer)).collect();
+                    if outcomes.blocking_send(read).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        received
+    }
+
+    /// What the index is to hold after an outcome.
+    async fn decide(&mut self, outcome: Outcome, summary: &mut AddSummary) -> Result<Option<Step>> {
+        let (path, known, kind, at, stat) = match outcome {
+            Outcome::Special { path } => {
+                summary.special.push(path);
+                return Ok(None);
+            }
+            Outcome::Missing { path } => return self.missing(path, summary).await.map(Some),
+            Outcome::Present { path, record, reading } => match reading {
+                Reading::Known { kind, stat } => (path, record, kind, None, stat),
+                Reading::Kept { kind, at, stat } => (path, record, kind, Some(at), stat),
+                Reading::Gone if record.is_some() => return self.missing(path, summary).await.map(Some),
+                Reading::Gone => return Ok(None),
+                Reading::Unstable => {
+                    summary.unstable.push(path);
+                    return Ok(None);
+                }
+            },
+        };
+        if kind == EntryKind::Folder && known.is_none() && self.is_unmaterialized(&path).await? {
+            return Ok(None);
+        }
+        let record = Record { stat: stat.settled(self.settled_before), kind: kind.clone() };
+        let staged = if known.as_ref().is_some_and(|known| known.kind == kind) {
+            summary.unchanged += 1;
+            Staging::Keep
+        } else {
+            self.present(&path, known.is_some(), kind, at, stat, summary).await?
+        };
+        Ok(Some(Step { path, record: Some(record), staged }))
+    }
+
+    /// Stages an entry that is not what the index had.
+    async fn present(
+        &mut self,
+        path: &RepoPath,
+        known: bool,
+        kind: EntryKind,
+        at: Option<Location>,
+        stat: Stat,
+        summary: &mut AddSummary,
+    ) -> Result<Staging> {
+        let entry = Entry { kind, modified: stat.modified() };
+        let staged = self.copy.index().read()?.staged(path)?;
+        // A known file that is not staged is in the base with other content; only where that is may be worth asking.
+        let certain = known && staged.is_none();
+        let ask = if certain { at.is_none() } else { self.may_have(path).await? };
+        let base = if ask { self.base.entry(path).await? } else { None };
+        if at.is_some() {
+            summary.bytes += entry.size();
+        }
+        if base.as_ref().is_some_and(|base| base.entry.same_content(&entry)) {
+            summary.unchanged += 1;
+            return Ok(Staging::Clear);
+        }
+        let change = if certain || base.is_some() { ChangeKind::Modified } else { ChangeKind::Added };
+        match change {
+            ChangeKind::Added => summary.added += 1,
+            _ => summary.modified += 1,
+        }
+        // Only the executable bit changed: the content is where it was.
+        let at = at.or_else(|| Some(staged.as_ref()?.placed.as_ref()?.at)).or_else(|| base.map(|base| base.at));
+        let placed = Placed { entry, at: at.unwrap_or_default() };
+        Ok(Staging::Set(Staged { placed: Some(placed), kind: change }))
+    }
+
+    async fn missing(&mut self, path: RepoPath, summary: &mut AddSummary) -> Result<Step> {
+        let staged = self.copy.index().read()?.staged(&path)?;
+        summary.deleted += 1;
+        let in_base = staged.is_none_or(|staged| staged.kind == ChangeKind::Modified);
+        let staged = match in_base {
+            true => Staging::Set(Staged { placed: None, kind: ChangeKind::Deleted }),
+            false => Staging::Clear,
+        };
+        Ok(Step { path, record: None, staged })
+    }
+
+    /// Whether the base may have something at `path`: a folder that it does not have holds nothing.
+    async fn may_have(&mut self, path: &RepoPath) -> Result<bool> {
+        let Some(folder) = path.parent() else { return Ok(true) };
+        if let Some(known) = self.folders.get(&folder) {
+            return Ok(*known);
+        }
+        let has = self.base.folder_exists(&folder).await?;
+        self.folders.insert(folder, has);
+        Ok(has)
+    }
+
+    /// Whether a folder that is empty here has files in the base that were never brought here.
+    async fn is_unmaterialized(&mut self, folder: &RepoPath) -> Result<bool> {
+        let mut below = self.base.list(Some(folder), None);
+        while let Some(entry) = below.next().await {
+            let (path, _) = entry?;
+            let reader = self.copy.index().read()?;
+            if path != *folder && reader.record(&path)?.is_none() && reader.staged(&path)?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Makes the content durable, then the changes that name it.
+    async fn stage(&self, mut steps: Vec<Step>) -> Result<()> {
+        if steps.is_empty() {
+            return Ok(());
+        }
+        self.writer.flush().await?;
+        let index: Index = self.copy.index().clone();
+        let written = tokio::task::spawn_blocking(move || -> Result<(), WorkingCopyError> {
+            // In the order of the keys, so that each page of the index is visited once.
+            steps.sort_by(|a, b| a.path.cmp(&b.path));
+            let mut writer = index.write()?;
+            for Step { path, record, staged } in steps {
+                writer.set_record(&path, record.as_ref())?;
+                match staged {
+                    Staging::Keep => {}
+                    Staging::Set(staged) => writer.set_staged(&path, Some(staged))?,
+                    Staging::Clear => writer.set_staged(&path, None)?,
+                }
+            }
+            writer.commit()
+        });
+        Ok(written.await.expect("staging does not panic")?)
+    }
+}
+
+fn next_batch(waiting: &Mutex<Receiver<Found>>) -> Option<Vec<Found>> {
+    let waiting = waiting.lock().expect("readers do not panic while they take work");
+    let mut batch = vec![waiting.recv().ok()?];
+    while batch.len() < FILES_AT_ONCE
+        && let Ok(found) = waiting.try_recv()
+    {
+        batch.push(found);
+    }
+    Some(batch)
+}
+
+fn outcome(folder: &Path, found: Found, writer: &ContentWriter) -> Result<Outcome> {
+    let (path, disk, record) = match found {
+        Found::New { path, disk } => (path, disk, None),
+        Found::Changed { path, disk, record } => (path, disk, Some(record)),
+        Found::Missing { path, .. } => return Ok(Outcome::Missing { path }),
+        Found::Special { path } => return Ok(Outcome::Special { path }),
+        Found::Bad(error) => return Err(error.into()),
+    };
+    let reading = read::keep(&folder.join(path.as_str()), disk, record.as_ref().map(|record| &record.kind), writer)?;
+    Ok(Outcome::Present { path, record, reading })
+}

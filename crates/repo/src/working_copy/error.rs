@@ -1,0 +1,126 @@
+//! `WorkingCopyError`: what can go wrong between a folder and its repository. One variant of the crate's `Error` carries it.
+//! Every variant that a person can cure has a hint that is a command to type.
+
+use std::path::PathBuf;
+
+use drumlin_model::{ErrorKind, PathError, RepoPath};
+
+/// How many paths an error names before it only counts the rest.
+const PATHS_SHOWN_MAX: usize = 10;
+
+#[derive(Debug, thiserror::Error)]
+pub enum WorkingCopyError {
+    #[error("{} is not inside a Drumlin repository", folder.display())]
+    NotARepository { folder: PathBuf },
+    #[error("{} is already a Drumlin working copy", folder.display())]
+    AlreadyAWorkingCopy { folder: PathBuf },
+    #[error("working copy {} has format {found}; this program reads up to format {newest}", folder.display())]
+    TooNew { folder: PathBuf, found: u64, newest: u64 },
+    #[error("line {line} of {} cannot be used: {why}", file.display())]
+    Config { file: PathBuf, line: usize, why: String },
+    #[error("the working copy is in use by {holder}")]
+    Locked { holder: String },
+    #[error("path {} is outside the working copy {}", path.display(), folder.display())]
+    Outside { path: PathBuf, folder: PathBuf },
+    #[error("{} names the whole working copy, where a path inside it is needed", path.display())]
+    WholeFolder { path: PathBuf },
+    #[error("path {path} lies beyond the symbolic link {link}")]
+    BeyondSymlink { path: RepoPath, link: RepoPath },
+    #[error("the name of {} is not UTF-8, so it cannot be kept", path.display())]
+    NameNotUtf8 { path: PathBuf },
+    #[error("the name of {} cannot be kept", path.display())]
+    Name { path: PathBuf, source: PathError },
+    #[error("the target of the symbolic link {} is not UTF-8, so it cannot be kept", path.display())]
+    TargetNotUtf8 { path: PathBuf },
+    #[error("nothing is at {path}")]
+    NothingThere { path: RepoPath },
+    #[error("{path} is ignored by .drumlinignore")]
+    Ignored { path: RepoPath },
+    #[error("the ignore file {} cannot be used", file.display())]
+    IgnoreFile { file: PathBuf, source: ignore::Error },
+    #[error("{} of the working copy would be overwritten: {}", counted(paths.len(), "change"), shown(paths))]
+    WouldOverwrite { paths: Vec<RepoPath> },
+    #[error("a checkout of {target} was interrupted and has to be finished first")]
+    Interrupted { target: String },
+    #[error("no branch is checked out, so there is nothing to commit to")]
+    Detached,
+    #[error("cannot {verb} {}", path.display())]
+    Io { verb: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("cannot {verb} the index of the working copy")]
+    Index { verb: &'static str, source: heed::Error },
+    #[error("the index of the working copy is damaged: {detail}")]
+    IndexDamaged { detail: String },
+}
+
+impl WorkingCopyError {
+    pub fn kind(&self) -> ErrorKind {
+        use WorkingCopyError as E;
+        match self {
+            E::NotARepository { .. } | E::NothingThere { .. } => ErrorKind::NotFound,
+            E::AlreadyAWorkingCopy { .. } => ErrorKind::AlreadyExists,
+            E::TooNew { .. } => ErrorKind::Unsupported,
+            E::Config { .. }
+            | E::Outside { .. }
+            | E::WholeFolder { .. }
+            | E::BeyondSymlink { .. }
+            | E::NameNotUtf8 { .. }
+            | E::Name { .. }
+            | E::TargetNotUtf8 { .. }
+            | E::Ignored { .. }
+            | E::IgnoreFile { .. } => ErrorKind::InvalidInput,
+            E::Locked { .. } => ErrorKind::Unavailable,
+            E::WouldOverwrite { .. } => ErrorKind::Conflict,
+            E::Interrupted { .. } | E::Detached => ErrorKind::Precondition,
+            E::Io { source, .. } => ErrorKind::of_io(source),
+            E::Index { source: heed::Error::Io(source), .. } => ErrorKind::of_io(source),
+            E::Index { .. } => ErrorKind::Internal,
+            E::IndexDamaged { .. } => ErrorKind::Corrupt,
+        }
+    }
+
+    pub fn hint(&self) -> Option<String> {
+        use WorkingCopyError as E;
+        Some(match self {
+            E::NotARepository { .. } => "drumlin init".to_owned(),
+            E::AlreadyAWorkingCopy { .. } => "drumlin status".to_owned(),
+            E::Config { file, .. } => format!("$EDITOR {}", quoted(&file.display().to_string())),
+            E::Outside { folder, .. } => format!("cd {}", quoted(&folder.display().to_string())),
+            E::WholeFolder { .. } | E::NothingThere { .. } => "drumlin status".to_owned(),
+            E::BeyondSymlink { link, .. } => format!("drumlin add {}", quoted(link.as_str())),
+            E::NameNotUtf8 { path } | E::Name { path, .. } | E::TargetNotUtf8 { path } => {
+                let folder = path.parent().unwrap_or(path);
+                format!("ls -lb {}", quoted(&folder.display().to_string()))
+            }
+            E::Ignored { path } => format!("echo {} >> .drumlinignore", quoted(&format!("!/{path}"))),
+            E::IgnoreFile { file, .. } => format!("$EDITOR {}", quoted(&file.display().to_string())),
+            E::WouldOverwrite { .. } => "drumlin commit, or drumlin checkout --force to lose these changes".to_owned(),
+            E::Interrupted { target } => format!("drumlin checkout {target}"),
+            E::Detached => "drumlin checkout --new NAME".to_owned(),
+            E::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "df -h .".to_owned(),
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn io(verb: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> WorkingCopyError {
+        let path = path.into();
+        move |source| WorkingCopyError::Io { verb, path, source }
+    }
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+fn shown(paths: &[RepoPath]) -> String {
+    let mut text = paths.iter().take(PATHS_SHOWN_MAX).map(RepoPath::as_str).collect::<Vec<_>>().join(", ");
+    if paths.len() > PATHS_SHOWN_MAX {
+        text.push_str(&format!(" and {} more", paths.len() - PATHS_SHOWN_MAX));
+    }
+    text
+}
+
+/// A word as a shell reads it back.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}

@@ -1,0 +1,319 @@
+//! `Index`: what this working copy holds, what is staged, and where its head is; one LMDB environment in `.drumlin/work`.
+//! `scan` compares the disk with it, `add` and `checkout` change it, each in one transaction at a time.
+//! Invariant: a file that is not staged has in its record the content that the base commit has at that path.
+//! LMDB maps a file into memory and locks it between processes: never put a working copy's `.drumlin` on a network disk.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    ops::Bound,
+    path::Path,
+};
+
+use drumlin_model::{Entry, EntryKind, Location, Placed, RefName, RefTarget, RepoPath, path::PATH_LEN_MAX};
+use heed::{
+    CommitOrAbort, Database, Env, EnvOpenOptions, RoTxn, RwTxn, WithoutTls,
+    types::{Bytes, Str},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{error::WorkingCopyError as Error, stat::Stat};
+
+/// The address space set aside, in bytes: room for some 300 million files. The file itself grows with its content.
+const MAP_SIZE: usize = 64 << 30;
+/// Readers at once: the threads of a few processes.
+const READERS_MAX: u32 = 510;
+
+const META_HEAD: &str = "head";
+const META_PENDING: &str = "pending";
+
+type Table = Database<'static, Str, Bytes>;
+type Result<T> = std::result::Result<T, Error>;
+
+/// Where the working copy stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The branch that a commit goes to; none when a commit or tag is checked out by itself.
+    pub branch: Option<RefName>,
+    /// The commit that the files were taken from.
+    pub base: RefTarget,
+}
+
+/// A checkout that has begun to change files: noted first, so that it can be run again after a crash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    pub head: Head,
+}
+
+/// What the index knows of one file of the disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// What the disk said when the content was this; none if the file has to be read to know.
+    pub stat: Option<Stat>,
+    pub kind: EntryKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum ChangeKind {
+    Added,
+    Modified,
+    Deleted,
+}
+
+/// A change that the next commit makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Staged {
+    /// None removes the path.
+    pub placed: Option<Placed>,
+    pub kind: ChangeKind,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredStaged {
+    entry: Option<Entry>,
+    at: Location,
+    kind: ChangeKind,
+}
+
+/// The direct children of a folder that the index knows.
+#[derive(Debug, Default)]
+pub(crate) struct Children {
+    pub files: HashMap<String, Record>,
+    /// The names below which there are records.
+    pub folders: HashSet<String>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Index {
+    env: Env<WithoutTls>,
+    tables: Tables,
+}
+
+#[derive(Clone, Copy)]
+struct Tables {
+    /// Path to `Record`.
+    files: Table,
+    /// Path to `StoredStaged`.
+    staged: Table,
+    meta: Table,
+}
+
+/// One consistent view of the index.
+pub(crate) struct Reader<'i> {
+    txn: RoTxn<'i, WithoutTls>,
+    tables: Tables,
+}
+
+/// Changes that become visible and durable together, at `commit`; dropped, they never happened.
+pub(crate) struct Writer<'i> {
+    txn: RwTxn<'i>,
+    tables: Tables,
+}
+
+fn fail(verb: &'static str) -> impl Fn(heed::Error) -> Error {
+    move |source| Error::Index { verb, source }
+}
+
+fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    postcard::to_stdvec(value).expect("the records of the index are plain data")
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    postcard::from_bytes(bytes).map_err(|error| Error::IndexDamaged { detail: error.to_string() })
+}
+
+fn repo_path(text: &str) -> Result<RepoPath> {
+    RepoPath::new(text).map_err(|error| Error::IndexDamaged { detail: error.to_string() })
+}
+
+/// The keys below `folder`: `/` is followed by `0`, so this is one range. None is the whole.
+fn below(folder: Option<&str>) -> (String, Bound<String>) {
+    match folder {
+        Some(folder) => (format!("{folder}/"), Bound::Excluded(format!("{folder}0"))),
+        None => (String::new(), Bound::Unbounded),
+    }
+}
+
+fn bound(bound: &Bound<String>) -> Bound<&str> {
+    bound.as_ref().map(String::as_str)
+}
+
+impl Index {
+    pub fn open(folder: &Path) -> Result<Index> {
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
+        options.map_size(MAP_SIZE).max_readers(READERS_MAX).max_dbs(3);
+        // SAFETY: the file is changed through LMDB alone, whose lock file beside it covers every process.
+        #[expect(unsafe_code, reason = "a memory map cannot be opened otherwise")]
+        let env = unsafe { options.open(folder) }.map_err(fail("open"))?;
+        // A process that was killed leaves its reader's slot behind, and with it pages that are never reused.
+        env.clear_stale_readers().map_err(fail("open"))?;
+        if env.max_key_size() < PATH_LEN_MAX {
+            return Err(Error::IndexDamaged { detail: format!("its keys hold {} bytes only", env.max_key_size()) });
+        }
+        let tables = Tables::open(&env)?;
+        Ok(Index { env, tables })
+    }
+
+    pub fn read(&self) -> Result<Reader<'_>> {
+        Ok(Reader { txn: self.env.read_txn().map_err(fail("read"))?, tables: self.tables })
+    }
+
+    /// The one writer. Blocks while another transaction writes; whoever holds the work lock is alone.
+    pub fn write(&self) -> Result<Writer<'_>> {
+        Ok(Writer { txn: self.env.write_txn().map_err(fail("change"))?, tables: self.tables })
+    }
+}
+
+impl Tables {
+    fn open(env: &Env<WithoutTls>) -> Result<Tables> {
+        let txn = env.read_txn().map_err(fail("open"))?;
+        let opened = env.open_databases_and_commit(txn, |opener, txn| {
+            let table = |name| opener.open_database::<Str, Bytes>(txn, Some(name));
+            Ok(CommitOrAbort::<_, ()>::Commit((table("files")?, table("staged")?, table("meta")?)))
+        });
+        if let Some((Some(files), Some(staged), Some(meta))) = opened.map_err(fail("open"))?.commit() {
+            return Ok(Tables { files, staged, meta });
+        }
+        let txn = env.write_txn().map_err(fail("create"))?;
+        let created = env.create_databases_and_commit(txn, |opener, txn| {
+            let mut table = |name| opener.create_database::<Str, Bytes>(txn, Some(name));
+            Ok(CommitOrAbort::<_, ()>::Commit((table("files")?, table("staged")?, table("meta")?)))
+        });
+        let (files, staged, meta) =
+            created.map_err(fail("create"))?.commit().expect("the closure above always commits");
+        Ok(Tables { files, staged, meta })
+    }
+}
+
+impl Reader<'_> {
+    pub fn head(&self) -> Result<Head> {
+        let head = self.tables.meta.get(&self.txn, META_HEAD).map_err(fail("read"))?;
+        decode(head.ok_or_else(|| Error::IndexDamaged { detail: "it has no head".to_owned() })?)
+    }
+
+    pub fn pending(&self) -> Result<Option<Pending>> {
+        self.tables.meta.get(&self.txn, META_PENDING).map_err(fail("read"))?.map(decode).transpose()
+    }
+
+    pub fn record(&self, path: &RepoPath) -> Result<Option<Record>> {
+        self.tables.files.get(&self.txn, path.as_str()).map_err(fail("read"))?.map(decode).transpose()
+    }
+
+    pub fn staged(&self, path: &RepoPath) -> Result<Option<Staged>> {
+        self.tables.staged.get(&self.txn, path.as_str()).map_err(fail("read"))?.map(decode_staged).transpose()
+    }
+
+    /// Whether any record stands below `folder`.
+    pub fn has_below(&self, folder: &RepoPath) -> Result<bool> {
+        let (from, end) = below(Some(folder.as_str()));
+        let range = (Bound::Included(from.as_str()), bound(&end));
+        let first = self.tables.files.range(&self.txn, &range).map_err(fail("read"))?.next();
+        Ok(first.transpose().map_err(fail("read"))?.is_some())
+    }
+
+    /// The direct children of a folder, in one pass that leaps over what lies deeper.
+    pub fn children(&self, folder: Option<&RepoPath>) -> Result<Children> {
+        let (prefix, end) = below(folder.map(RepoPath::as_str));
+        let mut children = Children::default();
+        let mut from = prefix.clone();
+        'leap: loop {
+            let range = (Bound::Included(from.as_str()), bound(&end));
+            for item in self.tables.files.range(&self.txn, &range).map_err(fail("read"))? {
+                let (path, bytes) = item.map_err(fail("read"))?;
+                let rest = &path[prefix.len()..];
+                let Some((name, _)) = rest.split_once('/') else {
+                    children.files.insert(rest.to_owned(), decode(bytes)?);
+                    continue;
+                };
+                children.folders.insert(name.to_owned());
+                from = format!("{prefix}{name}0");
+                continue 'leap;
+            }
+            return Ok(children);
+        }
+    }
+
+    /// The records at and below `scope` (none is everything), in order of their paths; stops when `visit` says false.
+    pub fn records_within(
+        &self,
+        scope: Option<&RepoPath>,
+        mut visit: impl FnMut(RepoPath, Record) -> bool,
+    ) -> Result<()> {
+        if let Some(path) = scope
+            && let Some(record) = self.record(path)?
+            && !visit(path.clone(), record)
+        {
+            return Ok(());
+        }
+        let (from, end) = below(scope.map(RepoPath::as_str));
+        let range = (Bound::Included(from.as_str()), bound(&end));
+        for item in self.tables.files.range(&self.txn, &range).map_err(fail("read"))? {
+            let (path, bytes) = item.map_err(fail("read"))?;
+            if !visit(repo_path(path)?, decode(bytes)?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is staged at and below `scope` (none is everything), in order of the paths.
+    pub fn staged_within(&self, scope: Option<&RepoPath>) -> Result<BTreeMap<RepoPath, Staged>> {
+        let mut staged = BTreeMap::new();
+        if let Some(path) = scope
+            && let Some(change) = self.staged(path)?
+        {
+            staged.insert(path.clone(), change);
+        }
+        let (from, end) = below(scope.map(RepoPath::as_str));
+        let range = (Bound::Included(from.as_str()), bound(&end));
+        for item in self.tables.staged.range(&self.txn, &range).map_err(fail("read"))? {
+            let (path, bytes) = item.map_err(fail("read"))?;
+            staged.insert(repo_path(path)?, decode_staged(bytes)?);
+        }
+        Ok(staged)
+    }
+}
+
+fn decode_staged(bytes: &[u8]) -> Result<Staged> {
+    let StoredStaged { entry, at, kind } = decode(bytes)?;
+    Ok(Staged { placed: entry.map(|entry| Placed { entry, at }), kind })
+}
+
+impl Writer<'_> {
+    pub fn set_head(&mut self, head: &Head) -> Result<()> {
+        self.tables.meta.put(&mut self.txn, META_HEAD, &encode(head)).map_err(fail("change"))
+    }
+
+    pub fn set_pending(&mut self, pending: Option<&Pending>) -> Result<()> {
+        match pending {
+            Some(pending) => self.tables.meta.put(&mut self.txn, META_PENDING, &encode(pending)).map_err(fail("change")),
+            None => self.tables.meta.delete(&mut self.txn, META_PENDING).map(drop).map_err(fail("change")),
+        }
+    }
+
+    /// What is known of a file of the disk from now on; none forgets it.
+    pub fn set_record(&mut self, path: &RepoPath, record: Option<&Record>) -> Result<()> {
+        match record {
+            Some(record) => self.tables.files.put(&mut self.txn, path.as_str(), &encode(record)).map_err(fail("change")),
+            None => self.tables.files.delete(&mut self.txn, path.as_str()).map(drop).map_err(fail("change")),
+        }
+    }
+
+    /// What the next commit does at a path; none leaves it as it is.
+    pub fn set_staged(&mut self, path: &RepoPath, staged: Option<Staged>) -> Result<()> {
+        let Some(Staged { placed, kind }) = staged else {
+            return self.tables.staged.delete(&mut self.txn, path.as_str()).map(drop).map_err(fail("change"));
+        };
+        let (entry, at) = placed.map_or((None, Location::Unknown), |placed| (Some(placed.entry), placed.at));
+        let stored = encode(&StoredStaged { entry, at, kind });
+        self.tables.staged.put(&mut self.txn, path.as_str(), &stored).map_err(fail("change"))
+    }
+
+    /// Costs the staged changes alone, however many files the index knows.
+    pub fn clear_staged(&mut self) -> Result<()> {
+        self.tables.staged.clear(&mut self.txn).map_err(fail("change"))
+    }
+
+    pub fn commit(self) -> Result<()> {
+        self.txn.commit().map_err(fail("change"))
+    }
+}

@@ -1,0 +1,329 @@
+//! `Plan`: what has to happen to the files so that the working copy shows another commit. `checkout` and `follow` make one,
+//! look at its conflicts, and hand it to `materialize`.
+//! Invariant: making a plan changes nothing, and carrying it out destroys nothing that the plan did not name.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use drumlin_model::{EntryKind, Placed, RepoPath, TreeId};
+use futures::{StreamExt, TryStreamExt};
+
+use super::{
+    WorkingCopy,
+    error::WorkingCopyError,
+    index::{ChangeKind, Head, Index, Record, Staged},
+    read::is_entry,
+    scan::{Found, Scan, is_own_name},
+    sets::Sets,
+    stat::{DiskEntry, DiskKind},
+};
+use crate::{Result, Snapshot};
+
+/// What to do about files and staged changes that the user made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnLocalChange {
+    /// Report them, so that nothing is done at all.
+    Refuse,
+    /// Overwrite them, and drop what is staged.
+    Overwrite,
+    /// Leave the files as they are; they show as modified then.
+    Keep,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// Files, links and empty folders to write.
+    pub writes: Vec<(RepoPath, Placed)>,
+    /// Files, links and empty folders to remove from the disk and the index.
+    pub removals: Vec<RepoPath>,
+    /// What the index is to say where the disk needs no change; none forgets the path.
+    pub records: Vec<(RepoPath, Option<Record>)>,
+    /// What is to be staged otherwise from now on; none where the target has the change already, or overwrites it.
+    pub staged: Vec<(RepoPath, Option<Staged>)>,
+    /// Local changes in the way, or those that were kept.
+    pub conflicts: BTreeSet<RepoPath>,
+    /// Tables and training sets that stay in the repository.
+    pub sets: BTreeSet<RepoPath>,
+}
+
+/// What the target has at paths where it may differ from what is here.
+pub(crate) type Changes = BTreeMap<RepoPath, Option<Placed>>;
+
+pub(crate) struct Planner<'a> {
+    copy: &'a WorkingCopy,
+    target: &'a Snapshot,
+    policy: OnLocalChange,
+    /// The commit that an interrupted checkout was bringing: its content is nobody's work either.
+    interrupted: Option<Snapshot>,
+    sets: Sets<'a>,
+    plan: Plan,
+}
+
+/// What is really at a path, as opposed to behind a link above it.
+pub(crate) enum Place {
+    Nothing,
+    Entry(DiskEntry),
+    /// Something that is not a folder stands above the path.
+    Blocked(RepoPath),
+}
+
+impl<'a> Planner<'a> {
+    pub fn new(copy: &'a WorkingCopy, target: &'a Snapshot, policy: OnLocalChange) -> Result<Self> {
+        let pending = copy.index().read()?.pending()?;
+        let interrupted = match pending {
+            Some(pending) => Some(copy.repo().snapshot_of(pending.head.base)),
+            None => None,
+        };
+        Ok(Planner { copy, target, policy, interrupted, sets: Sets::new(target), plan: Plan::default() })
+    }
+
+    /// Plans the way from the present head to the target.
+    pub async fn plan(self, head: &Head) -> Result<Plan> {
+        let mut changes = Changes::new();
+        self.differing(head.base.tree, &mut changes).await?;
+        if let Some(interrupted) = &self.interrupted {
+            let tree = interrupted.tree();
+            self.differing(tree, &mut changes).await?;
+        }
+        if self.policy == OnLocalChange::Overwrite {
+            self.local_changes(&mut changes).await?;
+        }
+        self.decide_all(changes).await
+    }
+
+    /// Plans for a working copy that holds nothing yet.
+    pub async fn plan_all(self) -> Result<Plan> {
+        let changes: Changes =
+            self.target.list(None, None).map_ok(|(path, placed)| (path, Some(placed))).try_collect().await?;
+        self.decide_all(changes).await
+    }
+
+    async fn differing(&self, from: TreeId, changes: &mut Changes) -> Result<()> {
+        let mut differing = self.copy.repo().diff(from, self.target.tree()).await?;
+        while let Some(diff) = differing.next().await {
+            let diff = diff?;
+            changes.insert(diff.path, diff.after);
+        }
+        Ok(())
+    }
+
+    /// Everything that the user changed since, with what the target has there.
+    async fn local_changes(&self, changes: &mut Changes) -> Result<()> {
+        let (folder, index) = (self.copy.folder().to_owned(), self.copy.index().clone());
+        let found = tokio::task::spawn_blocking(move || local_paths(&folder, &index)).await;
+        let mut paths = found.expect("the scan does not panic")?;
+        paths.extend(self.copy.index().read()?.staged_within(None)?.into_keys());
+        for path in paths {
+            if !changes.contains_key(&path) {
+                let after = self.target.entry(&path).await?;
+                changes.insert(path, after);
+            }
+        }
+        Ok(())
+    }
+
+    async fn decide_all(mut self, changes: Changes) -> Result<Plan> {
+        let staged = self.copy.index().read()?.staged_within(None)?;
+        for (path, after) in &changes {
+            if self.is_wanted(path, after.as_ref()).await? {
+                self.decide(path, after.as_ref(), staged.get(path), &changes).await?;
+            }
+        }
+        if self.policy == OnLocalChange::Overwrite {
+            self.plan.staged = staged.into_keys().map(|path| (path, None)).collect();
+        } else {
+            self.clashes(&staged, &changes);
+        }
+        Ok(self.plan)
+    }
+
+    /// Whether the target's entry belongs on this disk: not inside `.git`, and of a set only once it is here.
+    async fn is_wanted(&mut self, path: &RepoPath, after: Option<&Placed>) -> Result<bool> {
+        if path.as_str().split('/').any(|name| is_own_name(name.as_ref())) {
+            return Ok(false);
+        }
+        let reader_knows = |path: &RepoPath| -> Result<bool> {
+            let reader = self.copy.index().read()?;
+            Ok(reader.record(path)?.is_some() || reader.staged(path)?.is_some())
+        };
+        let Some(after) = after else { return Ok(true) };
+        if reader_knows(path)? {
+            return Ok(true);
+        }
+        if matches!(after.entry.kind, EntryKind::External(_)) {
+            return Ok(false);
+        }
+        match self.sets.around(path).await? {
+            Some(set) if !self.copy.index().read()?.has_below(&set)? => {
+                self.plan.sets.insert(set);
+                Ok(false)
+            }
+            _ => Ok(true),
+        }
+    }
+
+    async fn decide(
+        &mut self,
+        path: &RepoPath,
+        after: Option<&Placed>,
+        staged: Option<&Staged>,
+        changes: &Changes,
+    ) -> Result<()> {
+        let record = self.copy.index().read()?.record(path)?;
+        let is_staged_elsewise = staged.is_some_and(|staged| !same(staged.placed.as_ref(), after));
+        if let Some(staged) = staged
+            && is_staged_elsewise
+            && self.policy != OnLocalChange::Overwrite
+        {
+            let kind = match (&staged.placed, after) {
+                (None, _) => ChangeKind::Deleted,
+                (Some(_), Some(_)) => ChangeKind::Modified,
+                (Some(_), None) => ChangeKind::Added,
+            };
+            self.plan.staged.push((path.clone(), Some(Staged { kind, ..staged.clone() })));
+            self.plan.conflicts.insert(path.clone());
+            return Ok(());
+        }
+        if staged.is_some() {
+            self.plan.staged.push((path.clone(), None));
+        }
+        let disk_path = self.copy.disk_path(path);
+        let disk = match place(self.copy.folder(), path)? {
+            Place::Nothing => None,
+            Place::Entry(disk) => Some(disk),
+            Place::Blocked(above) => {
+                // What stands above is removed or replaced by this same plan, or it is in the way.
+                if after.is_some() && !matches!(changes.get(&above), Some(None)) {
+                    self.in_the_way(above, path, after);
+                    return Ok(());
+                }
+                None
+            }
+        };
+        let clean = match (&disk, &record) {
+            (None, _) => true,
+            (Some(disk), Some(record)) if record.stat == Some(disk.stat) && disk.is_of(&record.kind) => true,
+            (Some(disk), _) if self.is_target(&disk_path, disk, after)? => {
+                let record = after.map(|after| Record { stat: None, kind: after.entry.kind.clone() });
+                self.plan.records.push((path.clone(), record));
+                return Ok(());
+            }
+            (Some(disk), Some(record)) => is_entry(&disk_path, disk, &record.kind)? || self.was_interrupted(path, disk).await?,
+            (Some(disk), None) if disk.kind == DiskKind::Folder => self.will_be_empty(path, changes)?,
+            (Some(_), None) => after.is_none(),
+        };
+        if !clean && self.policy != OnLocalChange::Overwrite {
+            self.in_the_way(path.clone(), path, after);
+            return Ok(());
+        }
+        self.act(path, after, disk, record);
+        Ok(())
+    }
+
+    fn act(&mut self, path: &RepoPath, after: Option<&Placed>, disk: Option<DiskEntry>, record: Option<Record>) {
+        match (after, record) {
+            (Some(after), Some(record)) if disk.is_some_and(|disk| record.stat == Some(disk.stat)) && record.kind == after.entry.kind => {}
+            (Some(after), _) => self.plan.writes.push((path.clone(), after.clone())),
+            (None, Some(_)) => self.plan.removals.push(path.clone()),
+            // Not ours, and the target has no use for the place.
+            (None, None) => {}
+        }
+    }
+
+    /// Notes a local change; where it is kept, the index follows the target, so that the change shows as one.
+    fn in_the_way(&mut self, what: RepoPath, path: &RepoPath, after: Option<&Placed>) {
+        self.plan.conflicts.insert(what);
+        if self.policy == OnLocalChange::Keep {
+            let record = after.map(|after| Record { stat: None, kind: after.entry.kind.clone() });
+            self.plan.records.push((path.clone(), record));
+        }
+    }
+
+    fn is_target(&self, disk_path: &Path, disk: &DiskEntry, after: Option<&Placed>) -> Result<bool> {
+        match after {
+            Some(after) => Ok(is_entry(disk_path, disk, &after.entry.kind)?),
+            None => Ok(false),
+        }
+    }
+
+    async fn was_interrupted(&self, path: &RepoPath, disk: &DiskEntry) -> Result<bool> {
+        let Some(interrupted) = &self.interrupted else { return Ok(false) };
+        match interrupted.entry(path).await? {
+            Some(placed) => Ok(is_entry(&self.copy.disk_path(path), disk, &placed.entry.kind)?),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether a folder in the place of a file holds only what this plan removes.
+    fn will_be_empty(&self, folder: &RepoPath, changes: &Changes) -> Result<bool> {
+        let disk_path = self.copy.disk_path(folder);
+        let names = fs::read_dir(&disk_path).map_err(WorkingCopyError::io("read", &disk_path))?;
+        for name in names {
+            let name = name.map_err(WorkingCopyError::io("read", &disk_path))?;
+            let below = name.file_name().to_str().and_then(|name| folder.join(name).ok());
+            let Some(below) = below else { return Ok(false) };
+            let is_folder = name.file_type().is_ok_and(|kind| kind.is_dir());
+            let goes = match is_folder {
+                true => self.will_be_empty(&below, changes)?,
+                false => matches!(changes.get(&below), Some(None)) && self.copy.index().read()?.record(&below)?.is_some(),
+            };
+            if !goes {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Staged changes stay staged over a checkout; those that the target leaves no room for are in the way.
+    fn clashes(&mut self, staged: &BTreeMap<RepoPath, Staged>, changes: &Changes) {
+        for path in staged.iter().filter(|(_, staged)| staged.placed.is_some()).map(|(path, _)| path) {
+            let comes = |path: &RepoPath| changes.get(path).is_some_and(Option::is_some);
+            let below = changes.range(path.clone()..).skip_while(|(other, _)| *other == path);
+            let mut below = below.take_while(|(other, _)| other.as_str().starts_with(path.as_str()));
+            let has_below = below.any(|(other, after)| other.is_within(path) && after.is_some());
+            if has_below || path.ancestors().any(|above| comes(&above)) {
+                self.plan.conflicts.insert(path.clone());
+            }
+        }
+    }
+}
+
+fn same(a: Option<&Placed>, b: Option<&Placed>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => a.entry.same_content(&b.entry),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// What is at `path` below `folder`, following no link on the way.
+pub(crate) fn place(folder: &Path, path: &RepoPath) -> Result<Place, WorkingCopyError> {
+    let mut above: Vec<RepoPath> = path.ancestors().collect();
+    above.reverse();
+    for part in above {
+        let disk_path = folder.join(part.as_str());
+        match DiskEntry::at(&disk_path).map_err(WorkingCopyError::io("look at", &disk_path))? {
+            Some(DiskEntry { kind: DiskKind::Folder, .. }) => {}
+            Some(_) => return Ok(Place::Blocked(part)),
+            None => return Ok(Place::Nothing),
+        }
+    }
+    let disk_path = folder.join(path.as_str());
+    let disk = DiskEntry::at(&disk_path).map_err(WorkingCopyError::io("look at", &disk_path))?;
+    Ok(disk.map_or(Place::Nothing, Place::Entry))
+}
+
+/// The known paths whose files differ from what the index says, as far as stats tell.
+fn local_paths(folder: &Path, index: &Index) -> Result<Vec<RepoPath>, WorkingCopyError> {
+    let (found, paths) = std::sync::mpsc::channel();
+    Scan::new(folder, index, |difference| match difference {
+        Found::Changed { path, .. } | Found::Missing { path, .. } => found.send(path).is_ok(),
+        _ => true,
+    })
+    .run(&[None])?;
+    drop(found);
+    Ok(paths.into_iter().collect())
+}
