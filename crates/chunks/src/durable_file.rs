@@ -70,10 +70,16 @@ impl Staged {
     /// Gives the file its name, in place of any that has it.
     pub(crate) fn publish(self, to: &Path) -> io::Result<()> {
         self.file.as_file().sync_all()?;
+        self.publish_unsynced(to)?;
+        sync_parent(to)
+    }
+
+    /// The same for what may be lost in a crash of the machine, though not seen in part by another process.
+    pub(crate) fn publish_unsynced(self, to: &Path) -> io::Result<()> {
         let mut file = self.file;
         loop {
             match file.persist(to) {
-                Ok(_) => return sync_parent(to),
+                Ok(_) => return Ok(()),
                 Err(failed) if is_parent_missing(&failed.error, to) => {
                     create_parent(to)?;
                     file = failed.file;

@@ -46,6 +46,9 @@ pub enum Error {
         task: &'static str,
         source: tokio::task::JoinError,
     },
+    /// The runtime that the task was started on is gone.
+    #[error("the task that was to {task} was abandoned")]
+    Abandoned { task: &'static str },
 }
 
 impl Error {
@@ -82,7 +85,7 @@ impl Error {
             Error::Range { .. } => ErrorKind::InvalidInput,
             Error::FileChanged { .. } => ErrorKind::Precondition,
             Error::WriterFailed { source } => source.kind(),
-            Error::Stopped { .. } => ErrorKind::Internal,
+            Error::Stopped { .. } | Error::Abandoned { .. } => ErrorKind::Internal,
         }
     }
 

@@ -3,20 +3,36 @@
 //! Invariant: no byte leaves this crate unverified, and nothing that a writer returned is promised before `flush`.
 
 pub mod bucket;
+mod bytes_reader;
+mod cache;
+pub mod check;
+mod cutter;
 mod durable_dir;
 mod durable_file;
 pub mod error;
+mod fetch;
+mod file_builder;
+mod index;
+mod pack;
+mod packs;
+mod plan;
 pub mod progress;
+mod recipe;
+mod recipe_cache;
+mod record;
 pub mod root_store;
 pub mod storage;
 pub mod store;
+mod stream;
+mod table;
 mod task;
 pub mod writer;
 
 pub use bucket::{Bucket, ObjectInfo, Put};
+pub use check::Problem;
 pub use error::{Error, Result};
 pub use progress::{NoProgress, Progress, Unit};
 pub use root_store::{DirectoryRoot, ObjectRoot, RootStore, RootVersion, Swap};
 pub use storage::{Scratch, Storage};
-pub use store::{ChunkStore, Problem};
+pub use store::ChunkStore;
 pub use writer::{Added, ContentWriter, FileWriter, WriteSummary};

@@ -1,17 +1,47 @@
-//! skeleton
-use crate::error::Result;
+//! `ContentWriter`: content in, ids and locations out. Fills packs in memory, sends full ones in the background.
+//! `repo`'s sessions own one each and flush it before they commit; `file_builder` cuts long files.
+//! Invariant: once a pack was lost nothing more is accepted, so a `flush` that returns well covers all that was returned before.
+
+use std::{
+    fs::File,
+    io::Read,
+    path::Path,
+    sync::{Arc, mpsc},
+};
+
 use bytes::Bytes;
 use drumlin_model::{FileId, Location};
-use std::path::Path;
+use tokio::sync::Semaphore;
+
+pub(crate) use crate::packs::Packs;
+use crate::{
+    bucket::Put,
+    cutter::CHUNK_LEN_MAX,
+    error::{Error, Result},
+    fetch::blob_key,
+    file_builder::{BLOCK_LEN, FileBuilder},
+    progress::{NoProgress, Progress},
+    store::ChunkStore,
+    task,
+};
+
+/// Files read at once by `add_file`, each on a thread of its own. Enough to hide a disk's latency, and far from the 512 threads
+/// that a runtime has for blocking, all of which would otherwise wait for an upload that needs one of them.
+const FILES_AT_ONCE: usize = 16;
+/// Content up to this long is hashed and compressed where it is, because moving it to another thread takes as long.
+const INLINE_LEN_MAX: usize = 32 << 10;
+/// Blocks that are read ahead of the one in work.
+const BLOCKS_AHEAD: usize = 1;
 
 /// What was added: the content's id, its size in bytes, and where it will be after the next `flush`.
 pub type Added = (FileId, u64, Location);
 
+/// What a flush made durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WriteSummary {
-    /// Content that was accepted since the last flush, in bytes.
+    /// Content that was added since the last flush, in bytes.
     pub bytes_added: u64,
-    /// Of those, bytes that no pack or blob held before.
+    /// Of those, bytes that were not in the repository before.
     pub bytes_new: u64,
     /// What was sent to the bucket, in bytes.
     pub bytes_stored: u64,
@@ -19,40 +49,180 @@ pub struct WriteSummary {
     pub blobs: u64,
 }
 
+/// Clones write into the same packs, from as many tasks as there are.
 #[derive(Clone, Debug)]
-pub struct ContentWriter {}
+pub struct ContentWriter {
+    packs: Arc<Packs>,
+    files: Arc<Semaphore>,
+}
+
 impl ContentWriter {
-    pub async fn add_bytes(&self, _content: Bytes) -> Result<Added> {
-        todo!()
+    pub(crate) fn new(store: ChunkStore) -> Self {
+        Self {
+            packs: Arc::new(Packs::new(store)),
+            files: Arc::new(Semaphore::new(FILES_AT_ONCE)),
+        }
     }
-    pub async fn add_file(&self, _path: &Path) -> Result<Added> {
-        todo!()
+
+    pub async fn add_bytes(&self, content: Bytes) -> Result<Added> {
+        if content.len() <= INLINE_LEN_MAX {
+            return self.packs.add_small(&content).await;
+        }
+        let packs = self.packs.clone();
+        let _turn = self.turn().await;
+        task::blocking("add content", move || {
+            if content.len() <= CHUNK_LEN_MAX {
+                return packs.add_small_blocking(&content);
+            }
+            let mut builder = FileBuilder::new(packs);
+            for block in content.chunks(BLOCK_LEN) {
+                builder.extend(block);
+                builder.store_waiting()?;
+            }
+            builder.finish()
+        })
+        .await
     }
-    /// `add_file` for a thread that may block, for instance one of a pool that walks a folder.
-    pub fn add_file_blocking(&self, _path: &Path) -> Result<Added> {
-        todo!()
+
+    async fn turn(&self) -> tokio::sync::OwnedSemaphorePermit {
+        self.files
+            .clone()
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed")
     }
+
+    pub async fn add_file(&self, path: &Path) -> Result<Added> {
+        let (writer, path) = (self.clone(), path.to_path_buf());
+        let _turn = self.turn().await;
+        task::blocking("add a file", move || writer.add_file_blocking(&path, &NoProgress)).await
+    }
+
+    /// `add_file` for a thread that may block, for instance one of a pool that walks a folder: no async worker may call it.
+    /// Tells `progress` of the bytes that are read; begins and ends no task.
+    pub fn add_file_blocking(&self, path: &Path, progress: &dyn Progress) -> Result<Added> {
+        let failed = |source| Error::file("read", path, source);
+        let mut file = File::open(path).map_err(failed)?;
+        let len = file.metadata().map_err(failed)?.len();
+        let mut head = Vec::with_capacity((len as usize).min(CHUNK_LEN_MAX) + 1);
+        (&mut file)
+            .take(CHUNK_LEN_MAX as u64 + 1)
+            .read_to_end(&mut head)
+            .map_err(failed)?;
+        progress.advance(head.len() as u64);
+        if head.len() <= CHUNK_LEN_MAX {
+            return self.packs.add_small_blocking(&head);
+        }
+        let mut builder = FileBuilder::new(self.packs.clone());
+        builder.extend(&head);
+        std::thread::scope(|scope| {
+            let (send, blocks) = mpsc::sync_channel::<std::io::Result<Vec<u8>>>(BLOCKS_AHEAD);
+            scope.spawn(move || read_blocks(file, &send));
+            for block in blocks {
+                let block = block.map_err(failed)?;
+                builder.extend(&block);
+                builder.store_waiting()?;
+                progress.advance(block.len() as u64);
+            }
+            builder.finish()
+        })
+    }
+
+    /// A file that comes piece by piece.
     pub fn file(&self) -> FileWriter {
-        todo!()
+        FileWriter {
+            builder: FileBuilder::new(self.packs.clone()),
+        }
     }
-    pub async fn add_blob(&self, _content: Bytes) -> Result<Added> {
-        todo!()
+
+    /// Stores content as one object of its own, which is durable when this returns.
+    pub async fn add_blob(&self, content: Bytes) -> Result<Added> {
+        let size = content.len() as u64;
+        if size == 0 {
+            return self.packs.add_small(&content).await;
+        }
+        let hashed = content.clone();
+        let id = task::blocking("hash content", move || Ok(FileId::of(&hashed))).await?;
+        let put = self.packs.store().bucket().put_new(&blob_key(&id), content).await?;
+        self.packs.blob_added(size, put == Put::Written);
+        Ok((id, size, Location::Blob))
     }
-    pub async fn add_blob_file(&self, _path: &Path) -> Result<Added> {
-        todo!()
+
+    /// The same for a file, which is read twice: to name it, and to send it.
+    pub async fn add_blob_file(&self, path: &Path) -> Result<Added> {
+        let (mut file, mut hasher) = (task::open(path.to_path_buf()).await?, blake3::Hasher::new());
+        let mut size = 0;
+        loop {
+            let part;
+            (file, hasher, part) = task::read_part(file, hasher, path.to_path_buf(), BLOCK_LEN).await?;
+            if part.is_empty() {
+                break;
+            }
+            size += part.len() as u64;
+        }
+        if size == 0 {
+            return self.packs.add_small(&[]).await;
+        }
+        let (hash, bucket) = (hasher.finalize(), self.packs.store().bucket());
+        let put = bucket
+            .put_file_checked(&blob_key(&hash.into()), path, Some(hash))
+            .await?;
+        self.packs.blob_added(size, put == Put::Written);
+        Ok((hash.into(), size, Location::Blob))
     }
+
+    /// Sends what is not sent yet. Only when this returned well is everything durable that was returned before it was called.
+    /// The writer goes on being usable.
     pub async fn flush(&self) -> Result<WriteSummary> {
-        todo!()
+        self.packs.flush().await
     }
 }
 
-#[derive(Debug)]
-pub struct FileWriter {}
-impl FileWriter {
-    pub async fn push(&mut self, _bytes: Bytes) -> Result<()> {
-        todo!()
+/// Reads to the end, or to the first error, or until nobody listens.
+fn read_blocks(mut file: File, send: &mpsc::SyncSender<std::io::Result<Vec<u8>>>) {
+    loop {
+        let mut block = Vec::with_capacity(BLOCK_LEN);
+        let read = (&mut file).take(BLOCK_LEN as u64).read_to_end(&mut block);
+        let last = !matches!(read, Ok(len) if len > 0);
+        if last && read.is_ok() {
+            return;
+        }
+        if send.send(read.map(|_| block)).is_err() || last {
+            return;
+        }
     }
+}
+
+/// A file that is being written piece by piece. Dropped before `finish`, it leaves nothing but chunks that nobody names.
+pub struct FileWriter {
+    builder: FileBuilder,
+}
+
+impl std::fmt::Debug for FileWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileWriter")
+            .field("waiting", &self.builder.waiting())
+            .finish_non_exhaustive()
+    }
+}
+
+impl FileWriter {
+    /// The next bytes of the file.
+    pub async fn push(&mut self, mut bytes: Bytes) -> Result<()> {
+        while !bytes.is_empty() {
+            let room = BLOCK_LEN.saturating_sub(self.builder.waiting()).max(1);
+            self.builder.extend(&bytes.split_to(room.min(bytes.len())));
+            if self.builder.waiting() >= BLOCK_LEN {
+                let empty = self.builder.emptied();
+                let mut builder = std::mem::replace(&mut self.builder, empty);
+                self.builder =
+                    task::blocking("store content", move || builder.store_waiting().map(|()| builder)).await?;
+            }
+        }
+        Ok(())
+    }
+
     pub async fn finish(self) -> Result<Added> {
-        todo!()
+        task::blocking("store content", move || self.builder.finish()).await
     }
 }

@@ -1,0 +1,230 @@
+//! Gets records out of packs and verifies them; where a hint leads nowhere, asks the index.
+//! `store` builds whole files of it and `stream` long ones, both by the runs of `plan`.
+//! Invariant: nothing leaves here that does not have its hash.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use drumlin_model::{ChunkId, File, FileId, Location, PackId};
+
+use crate::{
+    error::{Error, Result},
+    pack::{self, Kind, RecordAt},
+    plan::{Run, Wanted},
+    recipe::{Recipe, RecipeChunk},
+    record,
+    store::ChunkStore,
+    task,
+};
+
+/// What a file consists of.
+pub(crate) enum Content {
+    Empty,
+    Chunk(RecordAt),
+    Recipe(std::sync::Arc<Recipe>),
+    Blob,
+}
+
+impl ChunkStore {
+    /// What the file consists of, by its location, or by the index where that says nothing.
+    pub(crate) async fn content(&self, file: &File, at: &Location) -> Result<Content> {
+        if file.size == 0 {
+            let empty = file.id == FileId::of(b"");
+            return if empty {
+                Ok(Content::Empty)
+            } else {
+                Err(wrong_size(file, 0))
+            };
+        }
+        let (kind, pack, offset, stored) = match *at {
+            Location::Blob => return Ok(Content::Blob),
+            Location::Unknown => return self.content_by_index(file).await,
+            Location::Chunk { pack, offset, stored } => (Kind::Chunk, pack, offset, stored),
+            Location::Recipe { pack, offset, stored } => (Kind::Recipe, pack, offset, stored),
+        };
+        let len = if kind == Kind::Chunk {
+            u32::try_from(file.size).ok()
+        } else {
+            Some(stored)
+        };
+        match (u32::try_from(offset), len) {
+            (Ok(offset), Some(len)) => {
+                self.content_at(
+                    file,
+                    RecordAt {
+                        pack,
+                        kind,
+                        offset,
+                        stored,
+                        len,
+                    },
+                )
+                .await
+            }
+            _ => self.content_by_index(file).await,
+        }
+    }
+
+    async fn content_by_index(&self, file: &File) -> Result<Content> {
+        match self.index().locate(file.id.as_bytes(), None).await? {
+            Some(at) => self.content_at(file, at).await,
+            None if self.bucket().head(&blob_key(&file.id)).await?.is_some() => Ok(Content::Blob),
+            None => Err(Error::Missing { id: file.id }),
+        }
+    }
+
+    async fn content_at(&self, file: &File, at: RecordAt) -> Result<Content> {
+        match at.kind {
+            Kind::Chunk if u64::from(at.len) == file.size => Ok(Content::Chunk(at)),
+            Kind::Chunk => Err(wrong_size(file, at.len.into())),
+            Kind::Recipe => self.recipe(file, at).await.map(Content::Recipe),
+        }
+    }
+
+    async fn recipe(&self, file: &File, at: RecordAt) -> Result<std::sync::Arc<Recipe>> {
+        if let Some(recipe) = self.recipes().get(&file.id) {
+            return Ok(recipe);
+        }
+        let open = |record: Bytes, _: &RecordAt| Recipe::from_record(&record, &file.id);
+        let recipe = std::sync::Arc::new(self.verified(file.id.as_bytes(), at, open).await?);
+        if recipe.size != file.size {
+            return Err(wrong_size(file, recipe.size));
+        }
+        self.recipes().put(recipe.clone());
+        Ok(recipe)
+    }
+
+    pub(crate) async fn chunk(&self, id: &ChunkId, at: RecordAt) -> Result<Bytes> {
+        let len = at.len as usize;
+        self.verified(id.as_bytes(), at, |record, _| record::open(&record, id, len))
+            .await
+    }
+
+    /// Opens a record where it is said to be, or else where the index knows another copy of it.
+    async fn verified<T>(
+        &self,
+        id: &[u8; 32],
+        at: RecordAt,
+        open: impl Fn(Bytes, &RecordAt) -> Result<T>,
+    ) -> Result<T> {
+        let first = match self.record(&at).await.and_then(|record| open(record, &at)) {
+            Err(error) if is_damage(&error) => error,
+            other => return other,
+        };
+        match self.index().locate(id, Some(&at.pack)).await? {
+            Some(other) => open(self.record(&other).await?, &other),
+            None if matches!(first, Error::NoObject { .. }) => Err(Error::Missing {
+                id: FileId::from_bytes(*id),
+            }),
+            None => self.same_pack(id, at, open).await.unwrap_or(Err(first)),
+        }
+    }
+
+    /// The hint may name the right pack and the wrong place in it.
+    async fn same_pack<T>(
+        &self,
+        id: &[u8; 32],
+        at: RecordAt,
+        open: impl Fn(Bytes, &RecordAt) -> Result<T>,
+    ) -> Option<Result<T>> {
+        let other = self
+            .index()
+            .find(id)
+            .filter(|other| (other.offset, other.stored) != (at.offset, at.stored))?;
+        Some(self.record(&other).await.and_then(|record| open(record, &other)))
+    }
+
+    async fn record(&self, at: &RecordAt) -> Result<Bytes> {
+        self.pack_bytes(&at.pack, at.offset.into()..at.end()).await
+    }
+
+    /// Exactly these bytes of a pack; one that is too short is damaged.
+    async fn pack_bytes(&self, pack: &PackId, range: Range<u64>) -> Result<Bytes> {
+        let key = pack::key(pack);
+        self.exact_bytes(&key, range).await
+    }
+
+    /// Exactly these bytes of an object; one that is too short is damaged.
+    pub(crate) async fn exact_bytes(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
+        let too_short = || Error::corrupt(key, format!("it ends before byte {}", range.end));
+        match self.bucket().get_range(key, range.clone()).await {
+            Ok(bytes) if bytes.len() as u64 == range.end - range.start => Ok(bytes),
+            Ok(_) => Err(too_short()),
+            Err(error @ Error::NoObject { .. }) => Err(error),
+            // Stores tell of a range past the end in words of their own, so ask.
+            Err(error) => match self.bucket().head(key).await {
+                Ok(Some(info)) if info.size < range.end => Err(too_short()),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Carries out one run: each wanted chunk's number and content.
+    pub(crate) async fn run(&self, run: Run) -> Result<Vec<(usize, Bytes)>> {
+        let (wanted, opened) = match self.pack_bytes(&run.pack, run.range.clone()).await {
+            Err(error) if is_damage(&error) => (run.wanted, None),
+            other => {
+                let bytes = other?;
+                let (start, wanted) = (run.range.start, run.wanted);
+                task::blocking("open chunks", move || {
+                    let opened: Vec<Result<Bytes>> = wanted.iter().map(|want| open_in(&bytes, start, want)).collect();
+                    Ok((wanted, Some(opened)))
+                })
+                .await?
+            }
+        };
+        let mut opened = opened.map(Vec::into_iter);
+        let mut chunks = Vec::with_capacity(wanted.len());
+        for want in &wanted {
+            let content = match opened.as_mut().and_then(Iterator::next) {
+                Some(Ok(content)) => content,
+                _ => self.chunk(&want.id, want.at).await?,
+            };
+            chunks.push((want.number, content));
+        }
+        Ok(chunks)
+    }
+}
+
+fn open_in(bytes: &Bytes, start: u64, want: &Wanted) -> Result<Bytes> {
+    let from = (u64::from(want.at.offset) - start) as usize;
+    let content = record::open(
+        &bytes.slice(from..from + want.at.stored as usize),
+        &want.id,
+        want.at.len as usize,
+    )?;
+    // Raw content is a view of the whole run; kept alone it would keep all of it.
+    Ok(if content.len() * 2 < bytes.len() {
+        Bytes::copy_from_slice(&content)
+    } else {
+        content
+    })
+}
+
+/// The chunks wanted, numbered as they come.
+pub(crate) fn wanted<'a>(chunks: impl IntoIterator<Item = &'a RecipeChunk>) -> Vec<Wanted> {
+    let numbered = chunks.into_iter().enumerate();
+    numbered
+        .map(|(number, chunk)| Wanted {
+            number,
+            id: chunk.id,
+            at: chunk.at,
+        })
+        .collect()
+}
+
+/// Whether another copy may be better.
+fn is_damage(error: &Error) -> bool {
+    matches!(error, Error::Corrupt { .. } | Error::NoObject { .. })
+}
+
+pub(crate) fn wrong_size(file: &File, found: u64) -> Error {
+    Error::corrupt(
+        format!("the content {}", file.id),
+        format!("it has {found} bytes instead of {}", file.size),
+    )
+}
+
+pub(crate) fn blob_key(id: &FileId) -> String {
+    format!("blobs/{id}")
+}

@@ -1,0 +1,301 @@
+//! `Index`: which record is in which pack, by id, without reading pack data: footers of packs, and index objects that merge many.
+//! `writer` asks it before it stores a chunk, `fetch` when a hint leads nowhere; `cache` keeps what was fetched.
+//! Invariant: it is a view. What it says is verified by whoever follows it, and what it lacks costs a duplicate, not data.
+
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use drumlin_model::PackId;
+use futures::{StreamExt, TryStreamExt};
+use tokio::sync::Mutex;
+
+use crate::{
+    bucket::Bucket,
+    cache::Cache,
+    error::{Error, Result},
+    pack::{self, Footer, RecordAt, TAIL_LEN},
+    table::{self, Table},
+    task,
+};
+
+pub(crate) const FOLDER: &str = "index/";
+pub(crate) const PACKS: &str = "packs/";
+/// With more packs than this whose footers are in no index object, one is written: so a fresh clone reads about this many
+/// footers at most.
+pub(crate) const UNCOVERED_MAX: usize = 64;
+/// An index object is closed at this many rows (49 MB), because merging holds one in memory.
+const ROWS_MAX: usize = 1_000_000;
+/// An index object is merged again only into one that is not many times smaller: each row is rewritten a few times, not always.
+const ABSORB_FACTOR: usize = 4;
+/// Footers and index objects on their way at once.
+const FETCHES: usize = 16;
+
+#[derive(Debug)]
+pub(crate) struct Index {
+    bucket: Bucket,
+    cache: Cache,
+    loaded: RwLock<Arc<Loaded>>,
+    refreshing: Mutex<()>,
+    compacting: Mutex<()>,
+}
+
+/// What is known at some moment. Replaced whole, so that a look-up holds no lock.
+#[derive(Clone, Debug, Default)]
+struct Loaded {
+    objects: Vec<(String, Arc<Table>)>,
+    footers: Vec<Arc<Table>>,
+    /// Packs that a listing showed to be gone although an index object still knows them.
+    gone: Arc<HashSet<PackId>>,
+    /// Counts refreshes.
+    generation: u64,
+}
+
+impl Loaded {
+    fn find(&self, id: &[u8; 32], not_in: Option<&PackId>) -> Option<RecordAt> {
+        let footers = self.footers.iter().rev();
+        let tables = footers.chain(self.objects.iter().map(|(_, table)| table));
+        tables
+            .filter_map(|table| table.find(id))
+            .find(|at| Some(&at.pack) != not_in && (self.gone.is_empty() || !self.gone.contains(&at.pack)))
+    }
+}
+
+impl Index {
+    pub(crate) fn new(bucket: Bucket, cache: Option<PathBuf>) -> Self {
+        let (loaded, refreshing, compacting) = Default::default();
+        Self {
+            bucket,
+            cache: Cache::new(cache),
+            loaded,
+            refreshing,
+            compacting,
+        }
+    }
+
+    fn loaded(&self) -> Arc<Loaded> {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Loaded)) {
+        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut loaded));
+    }
+
+    /// Looks into what is loaded; asks nobody.
+    pub(crate) fn find(&self, id: &[u8; 32]) -> Option<RecordAt> {
+        self.loaded().find(id, None)
+    }
+
+    /// Looks for a record in any pack but one; asks the bucket when nothing loaded has it.
+    pub(crate) async fn locate(&self, id: &[u8; 32], not_in: Option<&PackId>) -> Result<Option<RecordAt>> {
+        let loaded = self.loaded();
+        if let Some(at) = loaded.find(id, not_in) {
+            return Ok(Some(at));
+        }
+        self.refresh_since(loaded.generation).await?;
+        Ok(self.loaded().find(id, not_in))
+    }
+
+    /// Learns of a pack that was just written here.
+    pub(crate) async fn register(&self, footer: Footer) {
+        self.cache.put_footer(&footer).await;
+        let table = Arc::new(Table::of_footer(footer));
+        self.update(|loaded| loaded.footers.push(table));
+    }
+
+    /// Lists packs and index objects, and fetches what is not known yet.
+    pub(crate) async fn refresh(&self) -> Result<()> {
+        self.refresh_since(self.loaded().generation).await
+    }
+
+    /// Does nothing if someone else refreshed since.
+    async fn refresh_since(&self, generation: u64) -> Result<()> {
+        let _one_at_a_time = self.refreshing.lock().await;
+        if self.loaded().generation != generation {
+            return Ok(());
+        }
+        let known = self.loaded();
+        // In this order: every pack that an index object of the first listing knows was there before the second.
+        let objects = names(&self.bucket, FOLDER).await?;
+        let packs = names(&self.bucket, PACKS).await?;
+        let fresh = objects
+            .iter()
+            .filter(|name| !known.objects.iter().any(|(known, _)| known == *name));
+        let fresh: Vec<String> = fresh.cloned().collect();
+        let objects: Vec<(String, Arc<Table>)> = futures::stream::iter(fresh)
+            .map(|name| self.object(name))
+            .buffer_unordered(FETCHES)
+            .try_filter_map(|found| std::future::ready(Ok(found)))
+            .try_collect()
+            .await?;
+        let packs: HashSet<PackId> = packs.iter().filter_map(|name| name.parse().ok()).collect();
+        let tables = known
+            .objects
+            .iter()
+            .chain(&objects)
+            .map(|(_, table)| table)
+            .chain(&known.footers);
+        let covered = table::covered(tables.map(Arc::as_ref));
+        let missing: Vec<PackId> = packs.difference(&covered).copied().collect();
+        let footers: Vec<Arc<Table>> = futures::stream::iter(missing)
+            .map(|pack| self.footer(pack))
+            .buffer_unordered(FETCHES)
+            .try_filter_map(|found| std::future::ready(Ok(found)))
+            .try_collect()
+            .await?;
+        let gone: HashSet<PackId> = covered.difference(&packs).copied().collect();
+        self.update(|loaded| {
+            loaded.objects.extend(objects);
+            // What this process wrote meanwhile was registered without us.
+            let registered = table::covered(loaded.footers.iter().map(Arc::as_ref));
+            loaded.footers.extend(
+                footers
+                    .into_iter()
+                    .filter(|table| !registered.contains(&table.packs()[0])),
+            );
+            loaded.gone = Arc::new(gone);
+            drop_covered(loaded);
+            loaded.generation += 1;
+        });
+        Ok(())
+    }
+
+    /// An index object, from a local file where there is one. One that is damaged or gone is left out: its packs have footers.
+    async fn object(&self, name: String) -> Result<Option<(String, Arc<Table>)>> {
+        let key = format!("{FOLDER}{name}");
+        if let Some(file) = self.bucket.local_file(&key).or_else(|| self.cache.object(&name))
+            && let Ok(table) = Table::map_object(&name, &file)
+        {
+            return Ok(Some((name, Arc::new(table))));
+        }
+        let bytes = match self.bucket.get(&key).await {
+            Err(Error::NoObject { .. }) => return Ok(None),
+            other => other?,
+        };
+        let verified = {
+            let (name, bytes) = (name.clone(), bytes.clone());
+            task::blocking("verify an index object", move || table::verify_object(&name, &bytes)).await
+        };
+        if verified.is_err() {
+            return Ok(None);
+        }
+        let table = match self.cache.put_object(&name, bytes.clone()).await {
+            Some(file) => Table::map_object(&name, &file),
+            None => Table::of_object(&name, bytes),
+        };
+        Ok(table.ok().map(|table| (name, Arc::new(table))))
+    }
+
+    /// A pack's footer, by one read of its tail. A damaged one is left out: `check_pack` tells of it.
+    async fn footer(&self, pack: PackId) -> Result<Option<Arc<Table>>> {
+        if let Some(footer) = self.cache.footer(pack).await {
+            return Ok(Some(Arc::new(Table::of_footer(footer))));
+        }
+        let tail = match self.bucket.get_tail(&pack::key(&pack), TAIL_LEN).await {
+            Ok((tail, _)) => tail,
+            Err(Error::NoObject { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Ok(footer) = Footer::from_tail(pack, &tail) else {
+            return Ok(None);
+        };
+        self.cache.put_footer(&footer).await;
+        Ok(Some(Arc::new(Table::of_footer(footer))))
+    }
+
+    /// Merges footers into index objects when too many are in none. Somebody else at it already will do.
+    pub(crate) async fn compact_if_due(&self) -> Result<()> {
+        let Ok(_one_at_a_time) = self.compacting.try_lock() else {
+            return Ok(());
+        };
+        while self.loaded().footers.len() > UNCOVERED_MAX {
+            self.compact().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes one index object of footers, and of smaller index objects as far as they fit; then removes those.
+    async fn compact(&self) -> Result<()> {
+        let known = self.loaded();
+        let (footers, absorbed) = choose(&known);
+        let old: Vec<String> = absorbed.iter().map(|(name, _)| name.clone()).collect();
+        let tables: Vec<Arc<Table>> = footers
+            .iter()
+            .cloned()
+            .chain(absorbed.into_iter().map(|(_, table)| table))
+            .collect();
+        let gone = known.gone.clone();
+        let (name, bytes) = task::blocking("merge the index", move || {
+            let tables: Vec<&Table> = tables.iter().map(Arc::as_ref).collect();
+            Ok(table::merge(&tables, |pack| !gone.contains(pack)))
+        })
+        .await?;
+        let key = format!("{FOLDER}{name}");
+        self.bucket.put_new(&key, bytes.clone()).await?;
+        let file = match self.bucket.local_file(&key) {
+            Some(file) => Some(file),
+            None => self.cache.put_object(&name, bytes.clone()).await,
+        };
+        let table = match file {
+            Some(file) => Table::map_object(&name, &file)?,
+            None => Table::of_object(&name, bytes)?,
+        };
+        self.update(|loaded| {
+            loaded.objects.retain(|(name, _)| !old.contains(name));
+            loaded.objects.push((name.clone(), Arc::new(table)));
+            drop_covered(loaded);
+        });
+        for old in old.iter().filter(|old| **old != name) {
+            self.bucket.delete(&format!("{FOLDER}{old}")).await?;
+            self.cache.forget_object(old).await;
+        }
+        Ok(())
+    }
+}
+
+/// Which tables to merge next: footers up to the most rows, then the smallest objects that still fit.
+fn choose(known: &Loaded) -> (Vec<Arc<Table>>, Vec<(String, Arc<Table>)>) {
+    let mut rows = 0;
+    let mut footers = Vec::new();
+    for footer in &known.footers {
+        if !footers.is_empty() && rows + footer.count() > ROWS_MAX {
+            break;
+        }
+        rows += footer.count();
+        footers.push(footer.clone());
+    }
+    let mut objects = known.objects.clone();
+    objects.sort_by_key(|(_, table)| table.count());
+    let mut absorbed = Vec::new();
+    for (name, table) in objects {
+        if rows + table.count() > ROWS_MAX || table.count() > rows * ABSORB_FACTOR {
+            break;
+        }
+        rows += table.count();
+        absorbed.push((name, table));
+    }
+    (footers, absorbed)
+}
+
+fn drop_covered(loaded: &mut Loaded) {
+    let covered = table::covered(loaded.objects.iter().map(|(_, table)| table.as_ref()));
+    let gone = loaded.gone.clone();
+    loaded.footers.retain(|table| {
+        table
+            .packs()
+            .iter()
+            .all(|pack| !covered.contains(pack) && !gone.contains(pack))
+    });
+}
+
+/// The names of the objects in a folder of keys.
+pub(crate) async fn names(bucket: &Bucket, folder: &str) -> Result<Vec<String>> {
+    let objects = bucket.list(folder.trim_end_matches('/'));
+    objects
+        .map_ok(|info| info.key.trim_start_matches(folder).to_string())
+        .try_collect()
+        .await
+}

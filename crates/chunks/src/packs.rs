@@ -1,0 +1,304 @@
+//! `Packs`: the packs of one writer: the one that fills, those on their way, and what is in them.
+//! `writer` and `file_builder` push records; the index learns of a pack when it has arrived.
+//! Invariant: what is `seen` is in a pack that is open, on its way, or known to the index; a lost pack fails every later call.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use drumlin_model::{FileId, Location};
+use tokio::{
+    runtime::Handle,
+    sync::{OnceCell, OwnedSemaphorePermit, Semaphore},
+};
+
+use crate::{
+    error::{Error, Result},
+    pack::{self, Kind, PackBuilder, RecordAt, SealedPack},
+    record,
+    store::ChunkStore,
+    writer::{Added, WriteSummary},
+};
+
+/// Packs on their way at once.
+const UPLOADS: u32 = 2;
+/// With less new content than this, a writer stores without asking what others stored: asking costs more.
+const ASK_LEN_MIN: u64 = 1 << 20;
+
+#[derive(Debug)]
+pub(crate) struct Packs {
+    store: ChunkStore,
+    runtime: Handle,
+    state: Arc<Mutex<State>>,
+    uploads: Arc<Semaphore>,
+    asked: OnceCell<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    open: PackBuilder,
+    seen: HashMap<[u8; 32], RecordAt>,
+    /// Packs that were sealed and have not arrived.
+    on_their_way: usize,
+    failed: Option<Arc<Error>>,
+    /// All new content so far, in bytes.
+    len_new: u64,
+    summary: WriteSummary,
+}
+
+/// What became of a record.
+enum Pushed {
+    Stored(RecordAt),
+    /// The pack is full, and has to be sent first.
+    Full,
+}
+
+impl Packs {
+    /// Uploads run on the runtime that this is called in.
+    pub(crate) fn new(store: ChunkStore) -> Self {
+        let state = State {
+            open: PackBuilder::new(),
+            seen: HashMap::new(),
+            on_their_way: 0,
+            failed: None,
+            len_new: 0,
+            summary: WriteSummary::default(),
+        };
+        Self {
+            store,
+            runtime: Handle::current(),
+            state: Arc::new(Mutex::new(state)),
+            uploads: Arc::new(Semaphore::new(UPLOADS as usize)),
+            asked: OnceCell::new(),
+        }
+    }
+
+    pub(crate) fn store(&self) -> &ChunkStore {
+        &self.store
+    }
+
+    /// Where a record is, if this writer wrote it or the index knows of it.
+    pub(crate) fn find(&self, id: &[u8; 32]) -> Option<RecordAt> {
+        let seen = lock(&self.state).seen.get(id).copied();
+        seen.or_else(|| self.store.index().find(id))
+    }
+
+    /// Tells of content to come: once there is enough of it, the index learns what others stored.
+    pub(crate) fn expect(&self, len: usize) -> Result<()> {
+        if self.has_to_ask(len) {
+            self.runtime.block_on(self.ask())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn has_to_ask(&self, len: usize) -> bool {
+        !self.asked.initialized() && lock(&self.state).len_new + len as u64 >= ASK_LEN_MIN
+    }
+
+    async fn ask(&self) -> Result<()> {
+        self.asked
+            .get_or_try_init(|| self.store.index().refresh())
+            .await
+            .copied()
+    }
+
+    /// Content of one chunk.
+    pub(crate) async fn add_small(&self, content: &[u8]) -> Result<Added> {
+        if self.has_to_ask(content.len()) {
+            self.ask().await?;
+        }
+        let (id, known) = self.look_up(content);
+        let location = match known {
+            Some(location) => location,
+            None => self
+                .push(id.as_bytes(), Kind::Chunk, content.len() as u32, &record::seal(content))
+                .await?
+                .location(),
+        };
+        Ok((id, content.len() as u64, location))
+    }
+
+    pub(crate) fn add_small_blocking(&self, content: &[u8]) -> Result<Added> {
+        self.expect(content.len())?;
+        let (id, known) = self.look_up(content);
+        let location = match known {
+            Some(location) => location,
+            None => self
+                .push_blocking(id.as_bytes(), Kind::Chunk, content.len() as u32, &record::seal(content))?
+                .location(),
+        };
+        Ok((id, content.len() as u64, location))
+    }
+
+    /// The content's id, and where it is if that is known. Empty content is nowhere.
+    fn look_up(&self, content: &[u8]) -> (FileId, Option<Location>) {
+        self.accepted(content.len() as u64);
+        let id = FileId::of(content);
+        if content.is_empty() {
+            return (id, Some(Location::Unknown));
+        }
+        (id, self.find(id.as_bytes()).map(|at| at.location()))
+    }
+
+    pub(crate) fn accepted(&self, len: u64) {
+        lock(&self.state).summary.bytes_added += len;
+    }
+
+    pub(crate) fn blob_added(&self, len: u64, written: bool) {
+        let mut state = lock(&self.state);
+        state.summary.bytes_added += len;
+        if written {
+            state.summary.bytes_new += len;
+            state.summary.bytes_stored += len;
+            state.summary.blobs += 1;
+        }
+    }
+
+    /// Stores a record, unless it is stored already; waits while packs are on their way.
+    async fn push(&self, id: &[u8; 32], kind: Kind, len: u32, record: &[u8]) -> Result<RecordAt> {
+        loop {
+            match self.try_push(id, kind, len, record)? {
+                Pushed::Stored(at) => return Ok(at),
+                Pushed::Full => self.send_if_full(record.len(), self.slot().await),
+            }
+        }
+    }
+
+    /// The same on a thread that may block.
+    pub(crate) fn push_blocking(&self, id: &[u8; 32], kind: Kind, len: u32, record: &[u8]) -> Result<RecordAt> {
+        loop {
+            match self.try_push(id, kind, len, record)? {
+                Pushed::Stored(at) => return Ok(at),
+                Pushed::Full => self.send_if_full(record.len(), self.runtime.block_on(self.slot())),
+            }
+        }
+    }
+
+    fn try_push(&self, id: &[u8; 32], kind: Kind, len: u32, record: &[u8]) -> Result<Pushed> {
+        let mut state = lock(&self.state);
+        state.check()?;
+        if let Some(at) = state.seen.get(id) {
+            return Ok(Pushed::Stored(*at));
+        }
+        if !state.open.fits(record.len()) {
+            return Ok(Pushed::Full);
+        }
+        let at = state.open.push(id, kind, len, record);
+        state.seen.insert(*id, at);
+        if kind == Kind::Chunk {
+            state.len_new += u64::from(len);
+            state.summary.bytes_new += u64::from(len);
+        }
+        Ok(Pushed::Stored(at))
+    }
+
+    async fn slot(&self) -> OwnedSemaphorePermit {
+        self.uploads
+            .clone()
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed")
+    }
+
+    /// Sends the open pack, unless another thread did while this one waited.
+    fn send_if_full(&self, record_len: usize, slot: OwnedSemaphorePermit) {
+        let mut state = lock(&self.state);
+        if !state.open.fits(record_len) {
+            self.send(&mut state, slot);
+        }
+    }
+
+    fn send(&self, state: &mut State, slot: OwnedSemaphorePermit) {
+        let pack = std::mem::replace(&mut state.open, PackBuilder::new());
+        state.on_their_way += 1;
+        self.runtime
+            .spawn(upload(self.store.clone(), self.state.clone(), pack, slot));
+    }
+
+    pub(crate) async fn flush(&self) -> Result<WriteSummary> {
+        {
+            // Given back at the end of the block where there is nothing to send.
+            let slot = self.slot().await;
+            let mut state = lock(&self.state);
+            if state.failed.is_none() && !state.open.is_empty() {
+                self.send(&mut state, slot);
+            }
+        }
+        // All slots are free only when every pack has arrived, or failed to.
+        let _all = self
+            .uploads
+            .acquire_many(UPLOADS)
+            .await
+            .expect("the semaphore is never closed");
+        let mut state = lock(&self.state);
+        state.check()?;
+        Ok(std::mem::take(&mut state.summary))
+    }
+}
+
+impl State {
+    fn check(&self) -> Result<()> {
+        self.failed
+            .as_ref()
+            .map_or(Ok(()), |source| Err(Error::WriterFailed { source: source.clone() }))
+    }
+}
+
+/// Holds a slot until its pack has arrived; a task that ends in any other way leaves a failure behind.
+struct Trip {
+    state: Arc<Mutex<State>>,
+    arrived: bool,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Drop for Trip {
+    fn drop(&mut self) {
+        let mut state = lock(&self.state);
+        state.on_their_way -= 1;
+        if !self.arrived && state.failed.is_none() {
+            state.failed = Some(Arc::new(Error::Abandoned { task: "send a pack" }));
+        }
+    }
+}
+
+async fn upload(store: ChunkStore, state: Arc<Mutex<State>>, pack: PackBuilder, slot: OwnedSemaphorePermit) {
+    let mut trip = Trip {
+        state,
+        arrived: false,
+        _slot: slot,
+    };
+    match send_pack(&store, pack).await {
+        Ok(sent) => {
+            let mut state = lock(&trip.state);
+            state.summary.packs += 1;
+            state.summary.bytes_stored += sent.bytes.len() as u64;
+            // The index knows them now.
+            for id in sent.footer.rows().iter().filter_map(|row| row.first_chunk::<32>()) {
+                state.seen.remove(id);
+            }
+        }
+        Err(error) => {
+            lock(&trip.state).failed.get_or_insert(Arc::new(error));
+        }
+    }
+    trip.arrived = true;
+    // The index is a view: that it could not be merged now is made up for by the next writer.
+    let _ = store.index().compact_if_due().await;
+}
+
+async fn send_pack(store: &ChunkStore, pack: PackBuilder) -> Result<SealedPack> {
+    let sealed = crate::task::blocking("seal a pack", move || Ok(pack.seal())).await?;
+    // A pack's id is random: one that existed is ours, from a request whose answer was lost.
+    store
+        .bucket()
+        .put_new(&pack::key(&sealed.id), sealed.bytes.clone())
+        .await?;
+    store.index().register(sealed.footer.clone()).await;
+    Ok(sealed)
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}

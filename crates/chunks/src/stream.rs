@@ -1,0 +1,127 @@
+//! Long content, window by window: verified, in order, in bounded memory.
+//! `store` offers it. Invariant: the stream ends well only if all bytes together have the file's hash.
+
+use std::{ops::Range, sync::Arc};
+
+use bytes::Bytes;
+use drumlin_model::{File, FileId, Location};
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+
+use crate::{
+    error::{Error, Result},
+    fetch::{self, Content, blob_key},
+    plan::{self, RUN_LEN_MAX},
+    recipe::{Recipe, RecipeChunk},
+    store::ChunkStore,
+};
+
+/// Windows fetched ahead of the reader, itself included: with 8 MiB each stored and decoded, about 50 MB at most.
+const WINDOWS: usize = 3;
+/// Reads of different packs for one window at once.
+const READS: usize = 4;
+
+impl ChunkStore {
+    /// The content from its beginning to its end. Pieces come as they are verified; only the end of the stream says that all was well.
+    pub fn stream(&self, file: &File, at: &Location) -> BoxStream<'static, Result<Bytes>> {
+        let (store, file, at) = (self.clone(), file.clone(), *at);
+        let id = file.id;
+        let pieces = stream::once(async move {
+            Ok::<_, Error>(match store.content(&file, &at).await? {
+                Content::Empty => stream::empty().boxed(),
+                Content::Chunk(_) => stream::once(async move { store.read(&file, &at).await }).boxed(),
+                Content::Recipe(recipe) => store.recipe_stream(recipe),
+                Content::Blob => store.blob_stream(file),
+            })
+        })
+        .try_flatten();
+        verify(id, pieces.boxed())
+    }
+
+    fn recipe_stream(self, recipe: Arc<Recipe>) -> BoxStream<'static, Result<Bytes>> {
+        let windows = windows(&recipe.chunks);
+        let fetched = stream::iter(windows).map(move |window| {
+            let (store, recipe) = (self.clone(), recipe.clone());
+            async move { store.chunks(&recipe.chunks[window]).await }
+        });
+        fetched
+            .buffered(WINDOWS)
+            .map_ok(|chunks| stream::iter(chunks.into_iter().map(Ok)))
+            .try_flatten()
+            .boxed()
+    }
+
+    /// The contents of some chunks, in order.
+    pub(crate) async fn chunks(&self, chunks: &[RecipeChunk]) -> Result<Vec<Bytes>> {
+        let runs = plan::runs(fetch::wanted(chunks));
+        let mut fetched = stream::iter(runs).map(|run| self.run(run)).buffer_unordered(READS);
+        let mut contents = vec![Bytes::new(); chunks.len()];
+        while let Some(run) = fetched.try_next().await? {
+            run.into_iter().for_each(|(number, content)| contents[number] = content);
+        }
+        Ok(contents)
+    }
+
+    fn blob_stream(self, file: File) -> BoxStream<'static, Result<Bytes>> {
+        let key: Arc<str> = blob_key(&file.id).into();
+        let parts = (0..file.size).step_by(RUN_LEN_MAX as usize);
+        let fetched = stream::iter(parts).map(move |start| {
+            let (store, key, end) = (self.clone(), key.clone(), file.size.min(start + RUN_LEN_MAX));
+            let id = file.id;
+            async move {
+                store
+                    .exact_bytes(&key, start..end)
+                    .await
+                    .map_err(|error| missing(error, id))
+            }
+        });
+        fetched.buffered(WINDOWS).boxed()
+    }
+}
+
+/// That there is no such blob means that its content is lost.
+pub(crate) fn missing(error: Error, id: FileId) -> Error {
+    match error {
+        Error::NoObject { .. } => Error::Missing { id },
+        error => error,
+    }
+}
+
+/// Runs of neighboring chunks whose contents are not longer than one read.
+fn windows(chunks: &[RecipeChunk]) -> Vec<Range<usize>> {
+    let mut windows = Vec::new();
+    let (mut start, mut len) = (0, 0);
+    for (number, chunk) in chunks.iter().enumerate() {
+        if len + u64::from(chunk.at.len) > RUN_LEN_MAX {
+            windows.push(start..number);
+            (start, len) = (number, 0);
+        }
+        len += u64::from(chunk.at.len);
+    }
+    windows.push(start..chunks.len());
+    windows
+}
+
+/// Passes pieces on, and ends with an error where together they do not have the hash.
+fn verify(id: FileId, pieces: BoxStream<'static, Result<Bytes>>) -> BoxStream<'static, Result<Bytes>> {
+    let start = Some((pieces, blake3::Hasher::new()));
+    stream::try_unfold(start, move |state| async move {
+        let Some((mut pieces, mut hasher)) = state else {
+            return Ok(None);
+        };
+        match pieces.try_next().await? {
+            Some(piece) => {
+                hasher.update(&piece);
+                Ok(Some((piece, Some((pieces, hasher)))))
+            }
+            None if FileId::from(hasher.finalize()) == id => Ok(None),
+            None => Err(Error::corrupt(
+                format!("the content {id}"),
+                "its bytes do not have its hash",
+            )),
+        }
+    })
+    .boxed()
+}
