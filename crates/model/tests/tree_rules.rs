@@ -172,6 +172,9 @@ fn one_path_is_merged_as_the_table_says() {
         (&a, &b, &touched, clean(&b)),
         (&a, &none, &touched, clean(&none)),
         (&a, &touched, &none, clean(&none)),
+        // Back to an older time is a change like any other.
+        (&touched, &a, &touched, clean(&a)),
+        (&touched, &touched, &a, clean(&a)),
     ];
     for (row, (base, ours, theirs, merged)) in table.iter().enumerate() {
         assert_eq!(

@@ -32,18 +32,27 @@ pub enum Merge<T> {
 
 /// Merges what three trees hold at one path; `None` is absence.
 ///
-/// A side that only touched `modified` yields to the other. When both came to the same content, the newer time stays.
+/// A side that changed nothing yields to the other, and so does one that only touched `modified`.
+/// When both came to the same content, the newer time stays.
 pub fn merge_entries(base: Option<&Placed>, ours: Option<&Placed>, theirs: Option<&Placed>) -> Merge<Option<Placed>> {
-    if same_content(ours, theirs) {
-        return Merge::Clean(newer(ours, theirs).cloned());
-    }
-    if same_content(base, theirs) {
-        return Merge::Clean(ours.cloned());
-    }
-    if same_content(base, ours) {
-        return Merge::Clean(theirs.cloned());
-    }
-    Merge::Conflict
+    let merged = if same_entry(base, theirs) {
+        ours
+    } else if same_entry(base, ours) {
+        theirs
+    } else if same_content(ours, theirs) {
+        newer(ours, theirs)
+    } else if same_content(base, theirs) {
+        ours
+    } else if same_content(base, ours) {
+        theirs
+    } else {
+        return Merge::Conflict;
+    };
+    Merge::Clean(merged.cloned())
+}
+
+fn same_entry(a: Option<&Placed>, b: Option<&Placed>) -> bool {
+    a.map(|placed| &placed.entry) == b.map(|placed| &placed.entry)
 }
 
 fn same_content(a: Option<&Placed>, b: Option<&Placed>) -> bool {
