@@ -2,7 +2,13 @@
 //! A dev-dependency only; nothing that is shipped imports it.
 
 pub mod clock;
+pub mod counting_store;
+pub mod faulty_store;
 pub mod repo;
+pub mod watched_store;
 
 pub use clock::TestClock;
+pub use counting_store::{CountingStore, Requests};
+pub use faulty_store::{Faults, FaultyStore, Side};
 pub use repo::{TestRepo, author, info, name, path};
+pub use watched_store::{Request, Verb};
