@@ -88,7 +88,7 @@ fn file(
             Err(error) => return Err(Error::io("read", path)(error).into()),
         }
     }
-    let (id, size, at) = match writer.add_file_blocking(path) {
+    let (id, size, at) = match writer.add_file_blocking(path, &drumlin_chunks::NoProgress) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         added => added?,
     };
