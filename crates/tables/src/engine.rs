@@ -1,0 +1,133 @@
+//! `Engine`: what all verbs and queries share: the repository, DataFusion's runtime with its limits, and the scratch folder.
+//! `write`, `change` and `query` do the work; the floors above hold one engine for as long as they run.
+//! Invariant: no pool is unbounded: operators that outgrow the memory limit spill, and spilled bytes have a limit too.
+
+use std::{fmt, num::NonZeroUsize, sync::Arc};
+
+use datafusion::{
+    execution::{
+        SessionState, SessionStateBuilder,
+        disk_manager::{DiskManagerBuilder, DiskManagerMode},
+        memory_pool::{FairSpillPool, TrackConsumersPool},
+        object_store::DefaultObjectStoreRegistry,
+        runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
+    },
+    prelude::SessionConfig,
+};
+use drumlin_repo::Repo;
+use tempfile::NamedTempFile;
+
+use crate::{
+    error::{Error, Result},
+    options::EngineOptions,
+};
+
+/// How many of the largest consumers an out-of-memory error names.
+const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(3).expect("not zero");
+/// Rows per batch inside plans: DataFusion's own default, said here because spilled batches have this size.
+const BATCH_ROWS: usize = 8192;
+
+/// Delta tables and SQL over one repository. Cheap to clone; clones share the limits.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    repo: Repo,
+    options: EngineOptions,
+    runtime: Arc<RuntimeEnv>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("options", &self.inner.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    pub fn new(repo: Repo, options: EngineOptions) -> Result<Self> {
+        let doing = || format!("make the spill folder {}", options.spill_folder.display());
+        std::fs::create_dir_all(&options.spill_folder).map_err(|source| Error::Io { doing: doing(), source })?;
+        let disk = DiskManagerBuilder::default()
+            .with_mode(DiskManagerMode::Directories(vec![options.spill_folder.clone()]))
+            .with_max_temp_directory_size(options.spill_limit_bytes);
+        let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_limit_bytes), CONSUMERS_NAMED);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_disk_manager_builder(disk)
+            .with_memory_pool(Arc::new(pool))
+            .build_arc()
+            .map_err(|source| Error::Execution {
+                doing: doing(),
+                source: Box::new(source),
+            })?;
+        Ok(Self {
+            inner: Arc::new(Inner { repo, options, runtime }),
+        })
+    }
+
+    pub fn repo(&self) -> &Repo {
+        &self.inner.repo
+    }
+    pub fn options(&self) -> &EngineOptions {
+        &self.inner.options
+    }
+    /// The runtime whose memory and disk limits everything shares.
+    pub fn runtime_env(&self) -> Arc<RuntimeEnv> {
+        self.inner.runtime.clone()
+    }
+
+    /// A session for one query or write. Stores registered in it are forgotten with it, since they are bound to commits.
+    pub(crate) fn session_state(&self, plan: Plan) -> SessionState {
+        let registry = Arc::new(DefaultObjectStoreRegistry::new());
+        let runtime = RuntimeEnv {
+            object_store_registry: registry,
+            ..self.inner.runtime.as_ref().clone()
+        };
+        let threads = match plan {
+            Plan::Query => self.inner.options.threads.max(1),
+            Plan::Write { .. } => 1,
+        };
+        let mut config = SessionConfig::new()
+            .with_target_partitions(threads)
+            .with_batch_size(BATCH_ROWS)
+            .with_information_schema(true)
+            .with_default_catalog_and_schema("drumlin", "tables");
+        let options = config.options_mut();
+        options.execution.parquet.schema_force_view_types = false;
+        options.execution.parquet.pushdown_filters = true;
+        options.execution.time_zone = Some("+00:00".into());
+        options.sql_parser.map_string_types_to_utf8view = false;
+        options.optimizer.prefer_hash_join = !matches!(plan, Plan::Write { spills: true });
+        SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(Arc::new(runtime))
+            .with_default_features()
+            .build()
+    }
+
+    pub(crate) fn scratch_file(&self) -> Result<NamedTempFile> {
+        NamedTempFile::new_in(&self.inner.options.spill_folder).map_err(Error::io(format!(
+            "make a file in {}",
+            self.inner.options.spill_folder.display()
+        )))
+    }
+
+    /// Names what a plan failed of, once the memory limit is known to be innocent.
+    pub(crate) fn explain(&self, doing: &str, error: datafusion::error::DataFusionError) -> Error {
+        crate::explain::execution(doing, error, self.inner.options.memory_limit_bytes)
+    }
+}
+
+/// What a session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    Query,
+    /// One part, so that what is written is in the input's order and the same on every machine. A hash join cannot
+    /// spill; a write whose input may not fit joins by sorting.
+    Write {
+        spills: bool,
+    },
+}

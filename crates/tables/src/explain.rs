@@ -1,0 +1,106 @@
+//! DataFusion's errors as one clear line each, with what to do.
+//! `error` holds the result; `engine` and `query` ask.
+
+use datafusion::{
+    common::{SchemaError, utils::datafusion_strsim},
+    error::DataFusionError,
+};
+
+use crate::error::Error;
+
+/// An error met while a plan ran.
+pub(crate) fn execution(doing: &str, error: DataFusionError, memory_limit_bytes: usize) -> Error {
+    let error = match own(error) {
+        Ok(own) => return own,
+        Err(error) => error,
+    };
+    match error.find_root() {
+        DataFusionError::ResourcesExhausted(text) if !text.contains("disk") => Error::Memory {
+            limit_bytes: memory_limit_bytes,
+            source: Box::new(error),
+        },
+        DataFusionError::SchemaError(..) | DataFusionError::Plan(_) | DataFusionError::SQL(..) => query(error),
+        _ => Error::Execution {
+            doing: doing.to_owned(),
+            source: Box::new(error),
+        },
+    }
+}
+
+/// An error met while a query was understood.
+pub(crate) fn query(error: DataFusionError) -> Error {
+    let error = match own(error) {
+        Ok(own) => return own,
+        Err(error) => error,
+    };
+    if let DataFusionError::SchemaError(schema, _) = error.find_root()
+        && let SchemaError::FieldNotFound { field, valid_fields } = schema.as_ref()
+    {
+        let known: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
+        let hint = match closest(&field.name, known.iter().copied()) {
+            Some(similar) => format!("did you mean {similar:?}?"),
+            None => format!("the columns are: {}", known.join(", ")),
+        };
+        return Error::Query {
+            detail: format!("there is no column {:?}", field.name),
+            hint: Some(hint),
+        };
+    }
+    let text = error.find_root().strip_backtrace();
+    let line = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    let prefixes = [
+        "Error during planning: ",
+        "SQL error: ",
+        "Schema error: ",
+        "This feature is not implemented: ",
+    ];
+    let detail = prefixes
+        .iter()
+        .find_map(|prefix| line.strip_prefix(prefix))
+        .unwrap_or(&line);
+    Error::Query {
+        detail: parser_message(detail),
+        hint: None,
+    }
+}
+
+/// The text within `ParserError("...")`.
+fn parser_message(text: &str) -> String {
+    let inner = text
+        .strip_prefix("ParserError(\"")
+        .and_then(|rest| rest.strip_suffix("\")"));
+    inner.map_or_else(|| text.to_owned(), |inner| inner.replace("\\\"", "\""))
+}
+
+/// Takes our own error back out of what it was wrapped in on its way through DataFusion.
+fn own(error: DataFusionError) -> Result<Error, DataFusionError> {
+    match error {
+        DataFusionError::External(source) => match source.downcast::<Error>() {
+            Ok(own) => Ok(*own),
+            Err(source) => match source.downcast::<DataFusionError>() {
+                Ok(inner) => own(*inner),
+                Err(source) => Err(DataFusionError::External(source)),
+            },
+        },
+        DataFusionError::Context(context, inner) => {
+            own(*inner).map_err(|inner| DataFusionError::Context(context, Box::new(inner)))
+        }
+        DataFusionError::Diagnostic(diagnostic, inner) => {
+            own(*inner).map_err(|inner| DataFusionError::Diagnostic(diagnostic, Box::new(inner)))
+        }
+        other => Err(other),
+    }
+}
+
+/// The name most like `wanted`, when one is like it at all.
+pub(crate) fn closest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = wanted.to_lowercase();
+    let distance = |name: &str| datafusion_strsim::levenshtein(&wanted, &name.to_lowercase());
+    let (distance, name) = known.map(|name| (distance(name), name)).min()?;
+    (distance * 3 <= wanted.chars().count().max(3)).then_some(name)
+}

@@ -1,0 +1,213 @@
+//! `Fit`: how rows of one schema become rows of a table: columns matched by name, widened without loss, filled with nulls.
+//! `write` applies it to every batch; the errors here are what `append` says of a file that does not fit.
+//! Invariant: no value changes its meaning: what would round or cut is refused by type, before a row is read.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array},
+    compute::{CastOptions, cast_with_options},
+    datatypes::{DataType, Field, Schema, SchemaRef},
+};
+use drumlin_model::RepoPath;
+
+use crate::{
+    error::{Error, Result},
+    explain::closest,
+    options::type_name,
+    read::table_type,
+};
+
+#[derive(Debug)]
+pub(crate) struct Fit {
+    /// The table's schema after the write.
+    pub(crate) schema: SchemaRef,
+    /// Whether it has columns that it had not before.
+    pub(crate) evolved: bool,
+    /// For each column of the table, which input column it comes from; null when none.
+    from: Vec<Option<usize>>,
+}
+
+impl Fit {
+    /// For a new table, or one that is overwritten whole.
+    pub(crate) fn new_table(input: &Schema, file: &str) -> Result<Self> {
+        let fields = input.fields().iter().map(|field| {
+            let to = table_type(field.data_type()).ok_or_else(|| Error::Content {
+                file: file.to_owned(),
+                detail: format!(
+                    "has the column {} of the type {}, which a table cannot hold",
+                    field.name(),
+                    field.data_type()
+                ),
+            })?;
+            Ok(Field::new(field.name(), to, true))
+        });
+        let schema = Schema::new(fields.collect::<Result<Vec<_>>>()?);
+        let from = (0..schema.fields().len()).map(Some).collect();
+        Ok(Self {
+            schema: stored(schema, file)?,
+            evolved: true,
+            from,
+        })
+    }
+
+    /// For rows of a table that exists. Columns that the input lacks become null; columns that the table lacks are an
+    /// error, or added at the end when it may `evolve`.
+    pub(crate) fn existing(
+        table: &RepoPath,
+        stored_as: &SchemaRef,
+        input: &Schema,
+        file: &str,
+        evolve: bool,
+    ) -> Result<Self> {
+        let misfit = |detail: String, hint: Option<String>| Error::Schema {
+            file: file.to_owned(),
+            table: table.clone(),
+            detail,
+            hint,
+        };
+        let mut from = Vec::new();
+        for field in stored_as.fields() {
+            let found = input.index_of(field.name()).ok();
+            match found {
+                Some(index) if !widens(input.field(index).data_type(), field.data_type()) => {
+                    let (has, wants) = (type_name(input.field(index).data_type()), type_name(field.data_type()));
+                    let hint = format!(
+                        "drumlin table show {table}  # then convert {} to {wants} without loss",
+                        field.name()
+                    );
+                    return Err(misfit(
+                        format!("its column {} is {has}, not {wants}", field.name()),
+                        Some(hint),
+                    ));
+                }
+                None if !field.is_nullable() => {
+                    return Err(misfit(
+                        format!("it has no column {}, which may not be null", field.name()),
+                        None,
+                    ));
+                }
+                _ => from.push(found),
+            }
+        }
+        let (fields, sources) = new_fields(stored_as, input)?;
+        if let Some(first) = fields.first()
+            && !evolve
+        {
+            let known = stored_as.fields().iter().map(|field| field.name().as_str());
+            let hint = match closest(first.name(), known) {
+                Some(similar) => format!(
+                    "did you mean {similar:?}? Add --evolve to add {:?} as a new column",
+                    first.name()
+                ),
+                None => "add --evolve to add its new columns to the table".into(),
+            };
+            let names: Vec<_> = fields.iter().map(|field| field.name().as_str()).collect();
+            return Err(misfit(
+                format!("the table has no column {}", names.join(", ")),
+                Some(hint),
+            ));
+        }
+        let evolved = !fields.is_empty();
+        from.extend(sources);
+        let all: Vec<_> = stored_as
+            .fields()
+            .iter()
+            .cloned()
+            .chain(fields.into_iter().map(Arc::new))
+            .collect();
+        Ok(Self {
+            schema: stored(Schema::new(all), file)?,
+            evolved,
+            from,
+        })
+    }
+
+    pub(crate) fn apply(&self, batch: &RecordBatch, file: &str) -> Result<RecordBatch> {
+        let rows = batch.num_rows();
+        let columns = self
+            .schema
+            .fields()
+            .iter()
+            .zip(&self.from)
+            .map(|(field, from)| match from {
+                None => Ok(new_null_array(field.data_type(), rows)),
+                Some(index) => convert(batch.column(*index), field, file),
+            });
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+            .map_err(Error::arrow(format!("fit the rows of {file} to the table")))
+    }
+}
+
+fn new_fields(stored_as: &SchemaRef, input: &Schema) -> Result<(Vec<Field>, Vec<Option<usize>>)> {
+    let known = |name: &str| stored_as.fields().iter().any(|field| field.name() == name);
+    let added = input
+        .fields()
+        .iter()
+        .enumerate()
+        .filter(|(_, field)| !known(field.name()));
+    let field = |field: &Arc<Field>| {
+        let to = table_type(field.data_type()).unwrap_or_else(|| field.data_type().clone());
+        Field::new(field.name(), to, true)
+    };
+    Ok(added.map(|(index, from)| (field(from), Some(index))).unzip())
+}
+
+fn stored(schema: Schema, file: &str) -> Result<SchemaRef> {
+    crate::delta::as_stored(&Arc::new(schema)).map_err(Error::delta(format!("make a table of the columns of {file}")))
+}
+
+fn convert(column: &ArrayRef, field: &Field, file: &str) -> Result<ArrayRef> {
+    if !field.is_nullable() && column.null_count() > 0 {
+        let detail = format!("has a null in the column {}, which may not be null", field.name());
+        return Err(Error::Content {
+            file: file.to_owned(),
+            detail,
+        });
+    }
+    if column.data_type() == field.data_type() {
+        return Ok(column.clone());
+    }
+    let strict = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    cast_with_options(column, field.data_type(), &strict).map_err(|error| Error::Content {
+        file: file.to_owned(),
+        detail: format!(
+            "has a value in the column {} that is not {}: {error}",
+            field.name(),
+            type_name(field.data_type())
+        ),
+    })
+}
+
+/// Whether every value of one type is exactly a value of the other.
+fn widens(from: &DataType, to: &DataType) -> bool {
+    use DataType as T;
+    let (Some(from), Some(to)) = (table_type(from), table_type(to)) else {
+        return false;
+    };
+    let rank = |t: &T| {
+        [T::Int8, T::Int16, T::Int32, T::Int64]
+            .iter()
+            .position(|known| known == t)
+    };
+    match (&from, &to) {
+        _ if from == to => true,
+        (T::Float32, T::Float64) => true,
+        (T::Int8 | T::Int16, T::Float32) | (T::Int8 | T::Int16 | T::Int32, T::Float64) => true,
+        (T::Decimal128(p1, s1), T::Decimal128(p2, s2)) => {
+            s2 >= s1 && (*p2 as i16 - *s2 as i16) >= (*p1 as i16 - *s1 as i16)
+        }
+        (T::List(from), T::List(to)) => widens(from.data_type(), to.data_type()),
+        (T::Struct(from), T::Struct(to)) => {
+            let same_name =
+                |(a, b): (&Arc<Field>, &Arc<Field>)| a.name() == b.name() && widens(a.data_type(), b.data_type());
+            from.len() == to.len() && from.iter().zip(to.iter()).all(same_name)
+        }
+        _ => matches!((rank(&from), rank(&to)), (Some(from), Some(to)) if from < to),
+    }
+}

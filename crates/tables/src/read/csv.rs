@@ -1,0 +1,252 @@
+//! CSV files as typed batches: every field is cut as text first, then parsed strictly, so that an error names line and column.
+//! `text` knows types and parsing; `mod` picks this module by format.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read, Seek, SeekFrom},
+    path::Path,
+    sync::Arc,
+};
+
+use arrow::{
+    array::{Array, AsArray, RecordBatch, StringArray},
+    csv::{ReaderBuilder, reader::Format},
+    datatypes::{DataType, Field, Schema, SchemaRef},
+    error::ArrowError,
+};
+
+use super::{Batches, check_names, text};
+use crate::{
+    error::{Error, Result},
+    options::{ReadOptions, type_name},
+};
+
+/// Rows per batch: enough for vectors, few enough that a wide row does not fill memory.
+const BATCH_ROWS: usize = 8192;
+const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+const QUOTE: u8 = b'"';
+
+pub(super) struct CsvFile<'a> {
+    pub(super) file: &'a Path,
+    pub(super) name: &'a str,
+    pub(super) options: &'a ReadOptions,
+}
+
+impl CsvFile<'_> {
+    /// The columns' names, and their types where `known` does not say: inferred from every row of the file.
+    pub(super) fn schema(&self, known: &dyn Fn(&str) -> Option<DataType>) -> Result<SchemaRef> {
+        let names = self.header()?;
+        check_names(self.name, &names)?;
+        let known: Vec<_> = names.iter().map(|name| known(name)).collect();
+        if let Some(bad) = known.iter().flatten().find(|known| !text::can_parse(known)) {
+            let detail = format!("is a CSV, which cannot hold values of the type {}", type_name(bad));
+            return Err(Error::Content {
+                file: self.name.into(),
+                detail,
+            });
+        }
+        let mut guesses = vec![text::Guess::Nothing; names.len()];
+        if known.iter().any(Option::is_none) {
+            for batch in self.text(&names)? {
+                let batch = batch?;
+                let columns = guesses.iter_mut().zip(batch.columns()).zip(&known);
+                for ((guess, column), _) in columns.filter(|(_, known)| known.is_none()) {
+                    *guess = guess_column(*guess, column.as_string(), &self.options.nulls);
+                }
+            }
+        }
+        let types = known
+            .into_iter()
+            .zip(guesses)
+            .map(|(known, guess)| known.unwrap_or_else(|| guess.to_type()));
+        let fields: Vec<_> = names
+            .iter()
+            .zip(types)
+            .map(|(name, to)| Field::new(name, to, true))
+            .collect();
+        Ok(Arc::new(Schema::new(fields)))
+    }
+
+    pub(super) fn batches(&self, schema: SchemaRef) -> Result<Batches> {
+        let names: Vec<_> = schema.fields().iter().map(|field| field.name().clone()).collect();
+        let texts = self.text(&names)?;
+        let (file, name, nulls) = (self.file.to_owned(), self.name.to_owned(), self.options.nulls.clone());
+        let mut before = u64::from(self.options.header);
+        Ok(Box::new(texts.map(move |batch| {
+            let batch = batch?;
+            let first_record = before;
+            before += batch.num_rows() as u64;
+            let parse = |(column, field): (&Arc<dyn Array>, &Arc<Field>)| {
+                text::parse_column(column.as_string(), field.data_type(), &nulls).map_err(|bad| Error::Value {
+                    file: name.clone(),
+                    line: line_of_record(&file, first_record + bad.row as u64),
+                    column: field.name().clone(),
+                    value: bad.value,
+                    expected: expected(field.data_type()),
+                })
+            };
+            let columns = batch
+                .columns()
+                .iter()
+                .zip(schema.fields())
+                .map(parse)
+                .collect::<Result<Vec<_>>>()?;
+            RecordBatch::try_new(schema.clone(), columns).map_err(Error::arrow(format!("read {name}")))
+        })))
+    }
+
+    fn header(&self) -> Result<Vec<String>> {
+        let format = Format::default()
+            .with_header(self.options.header)
+            .with_delimiter(self.options.delimiter);
+        let reader = self.open()?;
+        let (schema, _) = format
+            .infer_schema(reader, Some(0))
+            .map_err(Error::arrow(format!("read {}", self.name)))?;
+        if schema.fields().is_empty() {
+            return Err(Error::Content {
+                file: self.name.into(),
+                detail: "is empty: it has no columns".into(),
+            });
+        }
+        Ok(schema
+            .fields()
+            .iter()
+            .map(|field| field.name().trim().to_owned())
+            .collect())
+    }
+
+    /// Every field as text. Ragged rows are errors.
+    fn text(&self, names: &[String]) -> Result<impl Iterator<Item = Result<RecordBatch>> + Send + use<>> {
+        let fields: Vec<_> = names
+            .iter()
+            .map(|name| Field::new(name, DataType::Utf8, true))
+            .collect();
+        let reader = ReaderBuilder::new(Arc::new(Schema::new(fields)))
+            .with_header(self.options.header)
+            .with_delimiter(self.options.delimiter)
+            .with_batch_size(BATCH_ROWS)
+            .build_buffered(self.open()?)
+            .map_err(Error::arrow(format!("read {}", self.name)))?;
+        let (file, name) = (self.file.to_owned(), self.name.to_owned());
+        Ok(reader.map(move |batch| batch.map_err(|error| explain(&file, &name, error))))
+    }
+
+    fn open(&self) -> Result<BufReader<File>> {
+        let failed = |source| Error::Io {
+            doing: format!("read {}", self.name),
+            source,
+        };
+        let mut file = File::open(self.file).map_err(failed)?;
+        let mut start = Vec::new();
+        file.by_ref()
+            .take(BYTE_ORDER_MARK.len() as u64)
+            .read_to_end(&mut start)
+            .map_err(failed)?;
+        let skip = if start == BYTE_ORDER_MARK {
+            start.len() as u64
+        } else {
+            0
+        };
+        file.seek(SeekFrom::Start(skip)).map_err(failed)?;
+        Ok(BufReader::with_capacity(1 << 18, file))
+    }
+}
+
+fn guess_column(guess: text::Guess, column: &StringArray, nulls: &[String]) -> text::Guess {
+    let mut values = column.iter().flatten().filter(|value| !text::is_null(value, nulls));
+    values
+        .try_fold(guess, |guess, value| match guess.with(value) {
+            text::Guess::Text => Err(text::Guess::Text),
+            other => Ok(other),
+        })
+        .unwrap_or_else(|text| text)
+}
+
+pub(super) fn expected(to: &DataType) -> String {
+    let name = type_name(to);
+    let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} {name}")
+}
+
+/// Makes one line of the CSV reader's error: which line, and what is wrong with it.
+fn explain(file: &Path, name: &str, error: ArrowError) -> Error {
+    let ArrowError::CsvError(message) = &error else {
+        return Error::Arrow {
+            doing: format!("read {name}"),
+            source: error,
+        };
+    };
+    if let Some((record, expected, got)) = ragged(message) {
+        let line = line_of_record(file, record.saturating_sub(1));
+        let detail = format!("{got} fields where the header has {expected}");
+        return Error::Line {
+            file: name.to_owned(),
+            line,
+            detail,
+        };
+    }
+    if message.contains("part way through record") {
+        let detail = "ends inside a row: is a quote left open?".into();
+        return Error::Content {
+            file: name.to_owned(),
+            detail,
+        };
+    }
+    if message.contains("UTF-8") {
+        let detail = "is not UTF-8 text; convert it first, as in: iconv -f latin1 -t utf8".into();
+        return Error::Content {
+            file: name.to_owned(),
+            detail,
+        };
+    }
+    Error::Arrow {
+        doing: format!("read {name}"),
+        source: error,
+    }
+}
+
+/// The record (from 1), the expected and the found number of fields in arrow's message about a ragged row.
+fn ragged(message: &str) -> Option<(u64, u64, String)> {
+    let rest = message.strip_prefix("incorrect number of fields for line ")?;
+    let (record, rest) = rest.split_once(", expected ")?;
+    let (expected, got) = rest.split_once(" got ")?;
+    Some((record.parse().ok()?, expected.parse().ok()?, got.to_owned()))
+}
+
+/// The line, from 1, on which the record with this index starts: quoted fields may span lines, and empty lines are skipped.
+///
+/// Reads the file again, which only happens once, for an error. A file that has changed since gives the last line.
+fn line_of_record(file: &Path, record: u64) -> u64 {
+    let Ok(file) = File::open(file) else { return record + 1 };
+    let mut reader = BufReader::with_capacity(1 << 18, file);
+    let (mut line, mut records, mut quoted, mut in_record) = (1, 0, false, false);
+    loop {
+        let buffer = match reader.fill_buf() {
+            Ok(buffer) if !buffer.is_empty() => buffer,
+            _ => return line,
+        };
+        for &byte in buffer {
+            if !in_record && !matches!(byte, b'\n' | b'\r') {
+                if records == record {
+                    return line;
+                }
+                in_record = true;
+            }
+            quoted ^= byte == QUOTE;
+            if byte == b'\n' {
+                line += 1;
+                if in_record && !quoted {
+                    in_record = false;
+                    records += 1;
+                }
+            }
+        }
+        let read = buffer.len();
+        reader.consume(read);
+    }
+}

@@ -1,0 +1,180 @@
+//! JSON lines as typed batches: one object a line. A line that does not parse, or does not fit, is named by its number.
+//! `text` recognizes strings that are times; `mod` picks this module by format.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    fs::File,
+    io::{BufRead, BufReader, Lines},
+    path::Path,
+    sync::Arc,
+};
+
+use arrow::{
+    array::RecordBatch,
+    datatypes::{DataType, Field, Schema, SchemaRef},
+    error::ArrowError,
+    json::{ReaderBuilder, reader::infer_json_schema_from_iterator},
+};
+use serde_json::Value;
+
+use super::{Batches, check_names, text::Guess};
+use crate::error::{Error, Result};
+
+/// Lines parsed together.
+const BATCH_LINES: usize = 8192;
+/// Bytes of lines after which a batch ends early: long lines must not fill memory.
+const BATCH_BYTES: usize = 8 << 20;
+
+pub(super) struct JsonFile<'a> {
+    pub(super) file: &'a Path,
+    pub(super) name: &'a str,
+}
+
+impl JsonFile<'_> {
+    /// The fields of all lines, in the order first seen, with types from `known` or inferred from every line.
+    pub(super) fn schema(&self, known: &dyn Fn(&str) -> Option<DataType>) -> Result<SchemaRef> {
+        let strings = RefCell::new(HashMap::<String, Guess>::new());
+        let failure = RefCell::new(None);
+        let values = self
+            .lines()?
+            .enumerate()
+            .filter_map(|(index, line)| match self.object(index as u64 + 1, line) {
+                Ok(None) => None,
+                Ok(Some(value)) => {
+                    guess_strings(&mut strings.borrow_mut(), &value);
+                    Some(Ok(value))
+                }
+                Err(error) => {
+                    *failure.borrow_mut() = Some(error);
+                    Some(Err(ArrowError::JsonError(String::new())))
+                }
+            });
+        let inferred = infer_json_schema_from_iterator(values);
+        if let Some(error) = failure.into_inner() {
+            return Err(error);
+        }
+        let inferred = inferred.map_err(Error::arrow(format!("find the types of {}", self.name)))?;
+        let names: Vec<_> = inferred.fields().iter().map(|field| field.name().clone()).collect();
+        if names.is_empty() {
+            return Err(Error::Content {
+                file: self.name.into(),
+                detail: "is empty: it has no columns".into(),
+            });
+        }
+        check_names(self.name, &names)?;
+        let strings = strings.into_inner();
+        let fields: Vec<_> = inferred
+            .fields()
+            .iter()
+            .map(|field| {
+                let guessed = || guessed_type(field, strings.get(field.name()));
+                Field::new(field.name(), known(field.name()).unwrap_or_else(guessed), true)
+            })
+            .collect();
+        Ok(Arc::new(Schema::new(fields)))
+    }
+
+    pub(super) fn batches(&self, schema: SchemaRef) -> Result<Batches> {
+        let (name, mut lines) = (self.name.to_owned(), self.lines()?);
+        let mut next_line = 1;
+        Ok(Box::new(std::iter::from_fn(move || {
+            let first_line = next_line;
+            match take_lines(&mut lines) {
+                Ok(taken) if taken.is_empty() => None,
+                Ok(taken) => {
+                    next_line += taken.len() as u64;
+                    Some(parse(&taken, &schema).map_err(|error| explain(&name, first_line, &taken, &schema, error)))
+                }
+                Err(source) => Some(Err(Error::Io {
+                    doing: format!("read {name}"),
+                    source,
+                })),
+            }
+        })))
+    }
+
+    fn lines(&self) -> Result<Lines<BufReader<File>>> {
+        let file = File::open(self.file).map_err(Error::io(format!("read {}", self.name)))?;
+        Ok(BufReader::with_capacity(1 << 18, file).lines())
+    }
+
+    fn object(&self, line: u64, text: std::io::Result<String>) -> Result<Option<Value>> {
+        let text = text.map_err(Error::io(format!("read {}", self.name)))?;
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        let bad = |detail: String| Error::Line {
+            file: self.name.to_owned(),
+            line,
+            detail,
+        };
+        match serde_json::from_str(&text) {
+            Ok(value @ Value::Object(_)) => Ok(Some(value)),
+            Ok(_) => Err(bad("not an object; each line must be one JSON object".into())),
+            Err(error) => Err(bad(format!("not JSON: {error}"))),
+        }
+    }
+}
+
+fn guess_strings(guesses: &mut HashMap<String, Guess>, value: &Value) {
+    for (name, value) in value.as_object().into_iter().flatten() {
+        if let Some(text) = value.as_str() {
+            match guesses.get_mut(name) {
+                Some(guess) => *guess = guess.with(text),
+                None => drop(guesses.insert(name.clone(), Guess::Nothing.with(text))),
+            }
+        }
+    }
+}
+
+/// A string column whose every value is a time is one of times; a number in quotes stays text, as its writer meant.
+fn guessed_type(field: &Field, strings: Option<&Guess>) -> DataType {
+    match (field.data_type(), strings) {
+        (DataType::Utf8, Some(guess @ (Guess::Date | Guess::Timestamp))) => guess.to_type(),
+        (DataType::Null, _) => DataType::Utf8,
+        (other, _) => other.clone(),
+    }
+}
+
+fn take_lines(lines: &mut Lines<BufReader<File>>) -> std::io::Result<Vec<String>> {
+    let (mut taken, mut bytes) = (Vec::new(), 0);
+    while taken.len() < BATCH_LINES && bytes < BATCH_BYTES {
+        let Some(line) = lines.next() else { break };
+        let line = line?;
+        bytes += line.len();
+        taken.push(line);
+    }
+    Ok(taken)
+}
+
+fn parse(lines: &[String], schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let mut decoder = ReaderBuilder::new(schema.clone())
+        .with_batch_size(lines.len().max(1))
+        .build_decoder()?;
+    for line in lines {
+        decoder.decode(line.as_bytes())?;
+        decoder.decode(b"\n")?;
+    }
+    let batch = decoder.flush()?;
+    Ok(batch.unwrap_or_else(|| RecordBatch::new_empty(schema.clone())))
+}
+
+/// Names the first line that does not parse by itself.
+fn explain(name: &str, first_line: u64, lines: &[String], schema: &SchemaRef, error: ArrowError) -> Error {
+    for (index, line) in lines.iter().enumerate() {
+        if let Err(error) = parse(std::slice::from_ref(line), schema) {
+            let detail = error.to_string();
+            let detail = detail.strip_prefix("Json error: ").unwrap_or(&detail).to_owned();
+            return Error::Line {
+                file: name.to_owned(),
+                line: first_line + index as u64,
+                detail,
+            };
+        }
+    }
+    Error::Arrow {
+        doing: format!("read {name}"),
+        source: error,
+    }
+}

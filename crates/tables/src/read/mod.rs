@@ -1,0 +1,146 @@
+//! Input files as streams of typed batches: CSV, JSON lines and Parquet, from disk or from a commit.
+//! `source` finds the bytes and what provenance says of them; one module per format turns them into batches.
+//! Invariant: reading never guesses past a value: what does not parse is an error that names file, line and column.
+
+mod columnar;
+mod csv;
+mod json;
+mod source;
+mod text;
+
+use std::{collections::HashSet, path::Path, sync::Arc};
+
+use arrow::{
+    array::RecordBatch,
+    datatypes::{Schema, SchemaRef},
+};
+use datafusion::{
+    error::DataFusionError, execution::SendableRecordBatchStream, physical_plan::stream::RecordBatchReceiverStream,
+};
+
+pub(crate) use columnar::table_type;
+pub(crate) use source::InputFile;
+
+use crate::{
+    error::{Error, Result},
+    options::{FileFormat, ReadOptions},
+};
+
+/// Batches read ahead of whoever writes them.
+const BATCHES_AHEAD: usize = 2;
+
+pub(crate) type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
+
+/// A file and how it is read: cheap to copy, read as often as needed.
+#[derive(Clone, Debug)]
+pub(crate) struct Reader {
+    pub(crate) file: Arc<Path>,
+    pub(crate) name: String,
+    pub(crate) format: FileFormat,
+    pub(crate) options: ReadOptions,
+}
+
+impl Reader {
+    /// The columns of the file. Types come from the options, then from `table` where it has the column, then from
+    /// every value of the file. Blocks.
+    pub(crate) fn schema(&self, table: Option<&Schema>) -> Result<SchemaRef> {
+        let types = &self.options.types;
+        let known = |column: &str| {
+            let said = types
+                .iter()
+                .find(|(name, _)| name == column)
+                .map(|(_, to)| to.to_arrow());
+            said.or_else(|| Some(table?.field_with_name(column).ok()?.data_type().clone()))
+        };
+        let found = match self.format {
+            FileFormat::Csv => self.csv().schema(&known),
+            FileFormat::JsonLines => self.json().schema(&known),
+            FileFormat::Parquet => self.parquet().schema(&known),
+        }?;
+        let columns = || found.fields().iter().map(|field| field.name().clone());
+        if let Some((column, _)) = types.iter().find(|(name, _)| found.index_of(name).is_err()) {
+            let known = columns().collect();
+            return Err(Error::NoColumn {
+                file: self.name.clone(),
+                column: column.clone(),
+                known,
+            });
+        }
+        let kinds = found.fields().iter().map(|field| field.data_type());
+        for (column, kind) in columns().zip(kinds) {
+            if table_type(kind).is_none() {
+                let detail = format!("has the column {column} of the type {kind}, which a table cannot hold");
+                return Err(Error::Content {
+                    file: self.name.clone(),
+                    detail,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The rows, with the columns that [`Reader::schema`] found. Blocks.
+    pub(crate) fn batches(&self, schema: SchemaRef) -> Result<Batches> {
+        match self.format {
+            FileFormat::Csv => self.csv().batches(schema),
+            FileFormat::JsonLines => self.json().batches(schema),
+            FileFormat::Parquet => self.parquet().batches(schema),
+        }
+    }
+
+    /// The rows as a stream that is read on a thread of its own, a little ahead.
+    pub(crate) fn stream(&self, schema: SchemaRef) -> SendableRecordBatchStream {
+        let mut builder = RecordBatchReceiverStream::builder(schema.clone(), BATCHES_AHEAD);
+        let (rows, reader) = (builder.tx(), self.clone());
+        builder.spawn_blocking(move || {
+            let failed = |error: Error| DataFusionError::External(Box::new(error));
+            for batch in reader.batches(schema).map_err(failed)? {
+                let last = batch.is_err();
+                if rows.blocking_send(batch.map_err(failed)).is_err() || last {
+                    break;
+                }
+            }
+            Ok(())
+        });
+        builder.build()
+    }
+
+    fn csv(&self) -> csv::CsvFile<'_> {
+        csv::CsvFile {
+            file: &self.file,
+            name: &self.name,
+            options: &self.options,
+        }
+    }
+    fn json(&self) -> json::JsonFile<'_> {
+        json::JsonFile {
+            file: &self.file,
+            name: &self.name,
+        }
+    }
+    fn parquet(&self) -> columnar::ParquetFile<'_> {
+        columnar::ParquetFile {
+            file: &self.file,
+            name: &self.name,
+        }
+    }
+}
+
+/// Names must differ, whatever their case: Delta and SQL don't tell `A` from `a`.
+fn check_names(file: &str, names: &[String]) -> Result<()> {
+    let mut seen = HashSet::new();
+    for (index, name) in names.iter().enumerate() {
+        let detail = if name.is_empty() {
+            format!("has no name for column {}", index + 1)
+        } else if !seen.insert(name.to_lowercase()) {
+            format!("has two columns called {name:?}")
+        } else {
+            continue;
+        };
+        return Err(Error::Content {
+            file: file.to_owned(),
+            detail,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! `InputFile`: the bytes of a write's source as a file on disk, and what provenance says of them.
+//! A file of the repository is copied out first (verified as it comes), so that every format reads plain files.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arrow::datatypes::SchemaRef;
+use drumlin_model::{EntryKind, FileId, Input, RefExpr, RepoPath};
+use drumlin_repo::Snapshot;
+use futures::TryStreamExt;
+use tempfile::TempPath;
+use tokio::{io::AsyncWriteExt, task::spawn_blocking};
+
+use super::Reader;
+use crate::{
+    engine::Engine,
+    error::{Error, Result},
+    options::{FileFormat, ReadOptions, Source},
+};
+
+#[derive(Debug)]
+pub(crate) struct InputFile {
+    pub(crate) reader: Reader,
+    pub(crate) input: Input,
+    /// The copy of a file of the repository; gone with this value.
+    _copy: Option<TempPath>,
+}
+
+impl InputFile {
+    /// Finds the source; `base` is the commit that is written on.
+    pub(crate) async fn open(engine: &Engine, base: &Snapshot, source: &Source, options: &ReadOptions) -> Result<Self> {
+        let format = match options.format {
+            Some(format) => format,
+            None => FileFormat::of_name(&source.file_name())?,
+        };
+        let (file, input, copy) = match source {
+            Source::File { file, name, path } => {
+                let id = hash_file(file, name).await?;
+                let input = match path {
+                    Some(path) if content_id(base, path).await? == Some(id) => versioned(base, path, id),
+                    _ => Input {
+                        name: name.clone(),
+                        commit: None,
+                        version: Some(id.to_string()),
+                    },
+                };
+                (file.clone(), input, None)
+            }
+            Source::Path { path, at } => {
+                let (input, copy) = copy_out(engine, path, at).await?;
+                (copy.to_path_buf(), input, Some(copy))
+            }
+        };
+        let reader = Reader {
+            file: Arc::from(file),
+            name: source.name(),
+            format,
+            options: options.clone(),
+        };
+        Ok(Self {
+            reader,
+            input,
+            _copy: copy,
+        })
+    }
+
+    /// The file's columns, with the types of `table` where it has them.
+    pub(crate) async fn schema(&self, table: Option<SchemaRef>) -> Result<SchemaRef> {
+        let reader = self.reader.clone();
+        let looking = spawn_blocking(move || reader.schema(table.as_deref()));
+        looking.await.expect("looking at a file does not panic")
+    }
+
+    /// A file of a commit, for queries.
+    pub(crate) async fn at(engine: &Engine, snapshot: &Snapshot, path: &RepoPath, name: &str) -> Result<Self> {
+        let format = FileFormat::of_name(path.name())?;
+        let (input, copy) = copy_file(engine, snapshot, path, name).await?;
+        let reader = Reader {
+            file: Arc::from(copy.to_path_buf()),
+            name: name.to_owned(),
+            format,
+            options: ReadOptions::default(),
+        };
+        Ok(Self {
+            reader,
+            input,
+            _copy: Some(copy),
+        })
+    }
+}
+
+fn versioned(snapshot: &Snapshot, path: &RepoPath, id: FileId) -> Input {
+    Input {
+        name: path.to_string(),
+        commit: Some(snapshot.commit()),
+        version: Some(id.to_string()),
+    }
+}
+
+async fn hash_file(file: &Path, name: &str) -> Result<FileId> {
+    let (file, name) = (PathBuf::from(file), name.to_owned());
+    let hashing = spawn_blocking(move || {
+        let failed = |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::NotFound => Error::NoFile { name: name.clone() },
+            _ => Error::Io {
+                doing: format!("read {name}"),
+                source,
+            },
+        };
+        if file.is_dir() {
+            let detail = "is a folder; name one file in it".into();
+            return Err(Error::Content {
+                file: name.clone(),
+                detail,
+            });
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher
+            .update_reader(File::open(&file).map_err(failed)?)
+            .map_err(failed)?;
+        Ok(FileId::from(hasher.finalize()))
+    });
+    hashing.await.expect("hashing does not panic")
+}
+
+async fn content_id(snapshot: &Snapshot, path: &RepoPath) -> Result<Option<FileId>> {
+    let entry = snapshot.entry(path).await?;
+    Ok(entry.and_then(|placed| placed.entry.as_file().map(|file| file.id)))
+}
+
+async fn copy_out(engine: &Engine, path: &RepoPath, at: &RefExpr) -> Result<(Input, TempPath)> {
+    let snapshot = engine.repo().snapshot(at).await?;
+    copy_file(engine, &snapshot, path, &format!("{path}@{at}")).await
+}
+
+async fn copy_file(engine: &Engine, snapshot: &Snapshot, path: &RepoPath, name: &str) -> Result<(Input, TempPath)> {
+    let Some(placed) = snapshot.entry(path).await? else {
+        return Err(Error::NoFile { name: name.to_owned() });
+    };
+    let EntryKind::File(file) = &placed.entry.kind else {
+        return Err(Error::Content {
+            file: name.to_owned(),
+            detail: "is not a file".into(),
+        });
+    };
+    let failed = |source| Error::Io {
+        doing: format!("copy {name} to the spill folder"),
+        source,
+    };
+    let (std_file, copy) = engine.scratch_file()?.into_parts();
+    let mut out = tokio::fs::File::from_std(std_file);
+    let mut bytes = snapshot.stream(path);
+    while let Some(part) = bytes.try_next().await? {
+        out.write_all(&part).await.map_err(failed)?;
+    }
+    out.flush().await.map_err(failed)?;
+    Ok((versioned(snapshot, path, file.id), copy))
+}

@@ -1,0 +1,275 @@
+//! Tables at a commit: their names, what they hold, their history, and their files for whoever reads Parquet itself.
+//! Reading only; `write` and `change` write. A table is any folder with a `_delta_log`.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow::datatypes::SchemaRef;
+use drumlin_model::{CommitId, FileId, RepoPath, Timestamp};
+use drumlin_objects::{SessionStore, SnapshotStore};
+use drumlin_repo::{Session, Snapshot};
+use futures::{StreamExt, TryStreamExt};
+use object_store::{ObjectStore, path::Path};
+
+use crate::{
+    delta::{Delta, LOG_FOLDER},
+    engine::Engine,
+    error::{Error, Result},
+    explain::closest,
+    write::SESSION_SCOPE,
+};
+
+/// Where tables stand that are named without a path.
+pub const TABLES_FOLDER: &str = "tables";
+/// Log entries are named by their version, in this many digits.
+const VERSION_DIGITS: usize = 20;
+
+/// A table at a commit or in a session, with its files: unpartitioned, no deletion vectors, columns under their own names.
+#[derive(Clone, Debug)]
+pub struct TableAt {
+    pub name: String,
+    pub path: RepoPath,
+    pub schema: SchemaRef,
+    /// The columns of the row key; none when the table has none.
+    pub key: Vec<String>,
+    pub version: u64,
+    /// The commit that was read; for a session, the one that it started from.
+    pub commit: CommitId,
+    pub files: Vec<TableFile>,
+    /// Where the files are; their paths are keys of it.
+    pub store: Arc<dyn ObjectStore>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableFile {
+    pub path: Path,
+    /// In bytes.
+    pub size: u64,
+    pub rows: Option<u64>,
+}
+
+/// What `table show` says.
+#[derive(Clone, Debug)]
+pub struct TableInfo {
+    pub name: String,
+    pub path: RepoPath,
+    pub schema: SchemaRef,
+    pub key: Vec<String>,
+    pub rows: u64,
+    /// Of the data files, in bytes.
+    pub bytes: u64,
+    pub files: usize,
+    pub version: u64,
+    pub commit: CommitId,
+}
+
+/// One commit that changed a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableChange {
+    pub commit: CommitId,
+    pub time: Timestamp,
+    pub actor: String,
+    pub operation: String,
+    pub message: String,
+    /// The table's version after it; none when the table was gone then.
+    pub version: Option<u64>,
+    pub parameters: BTreeMap<String, serde_json::Value>,
+}
+
+/// The path of a table that a person calls `name`: `flights` stands for `tables/flights`.
+pub fn table_path(name: &str) -> Result<RepoPath> {
+    let bad = |why| Error::TableName {
+        name: name.to_owned(),
+        why,
+    };
+    let known = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
+    if name.is_empty() || !name.chars().all(known) {
+        return Err(bad("only letters, digits, '_', '-', '.' and '/' are allowed"));
+    }
+    let path = if name.contains('/') {
+        name.to_owned()
+    } else {
+        format!("{TABLES_FOLDER}/{name}")
+    };
+    RepoPath::new(path).map_err(|_| bad("it is not a path of a repository"))
+}
+
+/// What people call the table at `path`.
+pub fn table_name(path: &RepoPath) -> &str {
+    match path
+        .as_str()
+        .strip_prefix(TABLES_FOLDER)
+        .and_then(|rest| rest.strip_prefix('/'))
+    {
+        Some(name) if !name.contains('/') => name,
+        _ => path.as_str(),
+    }
+}
+
+impl Engine {
+    /// A table's files at a commit.
+    pub async fn table_at(&self, snapshot: &Snapshot, name: &str) -> Result<TableAt> {
+        table_at(self.delta_at(snapshot, name).await?, snapshot.commit())
+    }
+
+    /// A table's files as a session sees them.
+    pub async fn session_table(&self, session: &Session, name: &str) -> Result<TableAt> {
+        let path = table_path(name)?;
+        let store = Arc::new(SessionStore::new(session.clone()));
+        match Delta::open(store, &path, SESSION_SCOPE).await? {
+            Some(delta) => table_at(delta, session.base().commit()),
+            None => Err(no_table(&session.base(), name).await?),
+        }
+    }
+
+    pub(crate) async fn delta_at(&self, snapshot: &Snapshot, name: &str) -> Result<Delta> {
+        let path = table_path(name)?;
+        let store = Arc::new(SnapshotStore::new(snapshot.clone()));
+        match Delta::open(store, &path, &snapshot.commit().to_string()).await? {
+            Some(delta) => Ok(delta),
+            None => Err(no_table(snapshot, name).await?),
+        }
+    }
+
+    pub async fn show(&self, snapshot: &Snapshot, name: &str) -> Result<TableInfo> {
+        let delta = self.delta_at(snapshot, name).await?;
+        let counted: Option<u64> = delta
+            .files()
+            .map(|file| file.num_records().map(|rows| rows as u64))
+            .sum();
+        let rows = match counted {
+            Some(rows) => rows,
+            None => self.count_rows(&delta).await?,
+        };
+        Ok(TableInfo {
+            name: table_name(&delta.path).to_owned(),
+            schema: delta.schema(),
+            key: delta.key(),
+            rows,
+            bytes: delta.files().map(|file| file.size().max(0) as u64).sum(),
+            files: delta.files().count(),
+            version: delta.version(),
+            commit: snapshot.commit(),
+            path: delta.path,
+        })
+    }
+
+    /// The commits that changed a table, newest first: those whose newest log entry is that of none of their parents.
+    pub async fn history(&self, snapshot: &Snapshot, name: &str, limit: usize) -> Result<Vec<TableChange>> {
+        let path = table_path(name)?;
+        if log_head(snapshot, &path).await?.is_none() {
+            return Err(no_table(snapshot, name).await?);
+        }
+        let mut changes = Vec::new();
+        let mut log = self.repo().log(snapshot.commit());
+        while let Some((id, commit)) = log.try_next().await? {
+            if changes.len() == limit {
+                break;
+            }
+            let at = self.repo().snapshot_of(drumlin_model::RefTarget {
+                commit: id,
+                tree: commit.tree,
+            });
+            let head = log_head(&at, &path).await?;
+            let mut changed = head.is_some() || !commit.parents.is_empty();
+            for parent in &commit.parents {
+                let parent = self.repo().snapshot_at(*parent).await?;
+                changed &= parent.tree() != commit.tree && log_head(&parent, &path).await? != head;
+            }
+            if changed {
+                changes.push(TableChange {
+                    commit: id,
+                    time: commit.provenance.finished,
+                    actor: commit.provenance.actor.clone(),
+                    operation: commit.provenance.operation.clone(),
+                    message: commit.message.clone(),
+                    version: head.map(|(version, _)| version),
+                    parameters: commit.provenance.parameters.clone(),
+                });
+            }
+        }
+        Ok(changes)
+    }
+
+    /// The paths of all tables below `tables/` at a commit. One that stands elsewhere is found by its path alone.
+    pub async fn tables(&self, snapshot: &Snapshot) -> Result<Vec<RepoPath>> {
+        tables(snapshot).await
+    }
+}
+
+fn table_at(delta: Delta, commit: CommitId) -> Result<TableAt> {
+    delta.require_plain()?;
+    let file = |file: deltalake::kernel::LogicalFileView| TableFile {
+        path: Path::parse(format!("{}/{}", delta.path, file.path())).expect("the log names files by valid keys"),
+        size: file.size().max(0) as u64,
+        rows: file.num_records().map(|rows| rows as u64),
+    };
+    Ok(TableAt {
+        name: table_name(&delta.path).to_owned(),
+        schema: delta.schema(),
+        key: delta.key(),
+        version: delta.version(),
+        commit,
+        files: delta.files().map(file).collect(),
+        store: delta.store.clone(),
+        path: delta.path,
+    })
+}
+
+/// The error for a table that is not there, with what is.
+pub(crate) async fn no_table(snapshot: &Snapshot, name: &str) -> Result<Error> {
+    let known: Vec<String> = tables(snapshot)
+        .await?
+        .iter()
+        .map(|path| table_name(path).to_owned())
+        .collect();
+    let similar = closest(name, known.iter().map(String::as_str)).map(str::to_owned);
+    Ok(Error::NoTable {
+        name: name.to_owned(),
+        at: format!("commit {}", snapshot.commit().short()),
+        similar,
+        known,
+    })
+}
+
+async fn tables(snapshot: &Snapshot) -> Result<Vec<RepoPath>> {
+    let folder = RepoPath::new(TABLES_FOLDER).expect("a valid path");
+    let mut found: Vec<RepoPath> = Vec::new();
+    let mut entries = snapshot.list(Some(&folder), None);
+    while let Some((path, _)) = entries.try_next().await? {
+        if let Some(table) = table_of_log_entry(&path) {
+            // Nothing of interest is among the table's data files, which may be many.
+            entries = snapshot.list(Some(&folder), Some(&format!("{table}/{}", char::MAX)));
+            found.push(table);
+        }
+    }
+    Ok(found)
+}
+
+fn table_of_log_entry(path: &RepoPath) -> Option<RepoPath> {
+    let log = path.parent().filter(|folder| folder.name() == LOG_FOLDER)?;
+    version_of(path.name())?;
+    log.parent()
+}
+
+/// The version that a log entry with this name holds.
+fn version_of(name: &str) -> Option<u64> {
+    let digits = name
+        .strip_suffix(".json")
+        .filter(|digits| digits.len() == VERSION_DIGITS)?;
+    digits.parse().ok()
+}
+
+/// The newest log entry: two commits with the same one have the same table.
+async fn log_head(snapshot: &Snapshot, table: &RepoPath) -> Result<Option<(u64, FileId)>> {
+    let folder = table.join(LOG_FOLDER).map_err(|_| Error::TableName {
+        name: table.to_string(),
+        why: "its path is too long",
+    })?;
+    let entries = snapshot.list(Some(&folder), None);
+    let head = entries.try_filter_map(|(path, placed)| async move {
+        let version = version_of(path.name());
+        Ok(version.zip(placed.entry.as_file().map(|file| file.id)))
+    });
+    let heads: Vec<_> = head.collect::<Vec<_>>().await;
+    heads.into_iter().next_back().transpose().map_err(Error::from)
+}

@@ -1,0 +1,278 @@
+//! Rows into data files, and the verbs that need nothing but that: create, append, overwrite.
+//! `change` has the verbs that rewrite rows; `verb` runs them all in sessions; `features` calls `write_table` in its own.
+//! Invariant: files hold the rows in the order given, so equal input gives equal bytes, whatever the machine.
+
+use std::{collections::HashMap, num::NonZeroU64, sync::Arc};
+
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use datafusion::{error::DataFusionError, execution::SendableRecordBatchStream};
+use deltalake::{
+    datafile::writer::{DeltaWriter, WriterConfig},
+    kernel::Action,
+    operations::get_num_idx_cols_and_stats_columns,
+    protocol::{DeltaOperation, SaveMode},
+};
+use drumlin_model::RepoPath;
+use drumlin_objects::{SessionStore, object_path};
+use drumlin_repo::Session;
+use futures::StreamExt;
+use object_store::{ObjectStore, prefix::PrefixStore};
+use parquet::{
+    basic::{Compression, ZstdLevel},
+    file::properties::{EnabledStatistics, WriterProperties},
+};
+
+use crate::{
+    delta::Delta,
+    engine::Engine,
+    error::{Error, Result},
+    fit::Fit,
+};
+
+/// The scope of the stores of a session: nothing outside the session ever sees them.
+pub(crate) const SESSION_SCOPE: &str = "session";
+/// Rows per Parquet row group: what a reader of one group holds, and the grain of its statistics.
+const ROW_GROUP_ROWS: usize = 1 << 20;
+/// A data file is closed when it has about this many bytes, so that files are read in parallel and rewritten in part.
+const DATA_FILE_BYTES: NonZeroU64 = NonZeroU64::new(128 << 20).expect("not zero");
+/// Rows between looks at a file's size.
+const WRITE_ROWS: usize = 8192;
+/// Level 3 is zstd's own default: half the bytes of level 1 gains little more for twice the time.
+const ZSTD_LEVEL: i32 = 3;
+
+/// How rows meet the table that they are written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WriteMode {
+    /// A new table with this row key (none when empty).
+    Create { key: Vec<String> },
+    /// After the rows that are there; `evolve` adds columns that the table lacks.
+    Append { evolve: bool },
+    /// In place of all rows and the schema. The key stays if the new schema has its columns.
+    Overwrite,
+}
+
+/// What one write did to a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableWrite {
+    /// The table's version after it.
+    pub version: u64,
+    pub rows: u64,
+    /// Data files written.
+    pub files: usize,
+    /// Rows that were there before and are not now.
+    pub rows_removed: u64,
+}
+
+impl Engine {
+    /// Writes a stream of rows to the table at `path` within a session that the caller commits.
+    pub async fn write_table(
+        &self,
+        session: &Session,
+        path: &RepoPath,
+        rows: SendableRecordBatchStream,
+        mode: WriteMode,
+    ) -> Result<TableWrite> {
+        self.write_named(session, path, rows, mode, "the rows").await
+    }
+
+    /// The same, with the name by which errors call the rows.
+    pub(crate) async fn write_named(
+        &self,
+        session: &Session,
+        path: &RepoPath,
+        rows: SendableRecordBatchStream,
+        mode: WriteMode,
+        name: &str,
+    ) -> Result<TableWrite> {
+        let store: Arc<dyn ObjectStore> = Arc::new(SessionStore::new(session.clone()));
+        let existing = Delta::open(store.clone(), path, SESSION_SCOPE).await?;
+        match (existing, mode) {
+            (Some(_), WriteMode::Create { .. }) => Err(Error::TableExists { table: path.clone() }),
+            (None, WriteMode::Create { key }) => self.create_table(store, path, rows, &key, name).await,
+            (None, _) => Err(crate::table::no_table(&session.base(), path.as_str()).await?),
+            (Some(table), WriteMode::Append { evolve }) => self.append_rows(&table, rows, evolve, name).await,
+            (Some(table), WriteMode::Overwrite) => self.overwrite_rows(&table, rows, name).await,
+        }
+    }
+
+    async fn create_table(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        path: &RepoPath,
+        rows: SendableRecordBatchStream,
+        key: &[String],
+        name: &str,
+    ) -> Result<TableWrite> {
+        let fit = Fit::new_table(&rows.schema(), name)?;
+        check_key(&fit.schema, key, name)?;
+        let files = self.write_files(&store, path, &fit, rows, name).await?;
+        let (rows, count) = (files.rows, files.adds.len());
+        let version = Delta::create(store, path, SESSION_SCOPE, &fit.schema, key, files.adds).await?;
+        Ok(TableWrite {
+            version,
+            rows,
+            files: count,
+            rows_removed: 0,
+        })
+    }
+
+    async fn append_rows(
+        &self,
+        table: &Delta,
+        rows: SendableRecordBatchStream,
+        evolve: bool,
+        name: &str,
+    ) -> Result<TableWrite> {
+        table.require_writable()?;
+        let fit = Fit::existing(&table.path, &table.schema(), &rows.schema(), name, evolve)?;
+        let files = self.write_files(&table.store, &table.path, &fit, rows, name).await?;
+        let mut actions = files.adds;
+        let count = actions.len();
+        if fit.evolved {
+            actions.push(table.metadata_with(&fit.schema)?);
+        }
+        let version = table.commit(actions, write_operation(SaveMode::Append)).await?;
+        Ok(TableWrite {
+            version,
+            rows: files.rows,
+            files: count,
+            rows_removed: 0,
+        })
+    }
+
+    async fn overwrite_rows(&self, table: &Delta, rows: SendableRecordBatchStream, name: &str) -> Result<TableWrite> {
+        table.require_writable()?;
+        let fit = Fit::new_table(&rows.schema(), name)?;
+        check_key(&fit.schema, &table.key(), name)?;
+        let files = self.write_files(&table.store, &table.path, &fit, rows, name).await?;
+        let rows_removed = table
+            .files()
+            .filter_map(|file| file.num_records())
+            .map(|rows| rows as u64)
+            .sum();
+        let mut actions: Vec<_> = table
+            .files()
+            .map(|file| Action::Remove(file.remove_action(true)))
+            .collect();
+        let count = files.adds.len();
+        actions.extend(files.adds);
+        if fit.schema != table.schema() {
+            actions.push(table.metadata_with(&fit.schema)?);
+        }
+        let version = table.commit(actions, write_operation(SaveMode::Overwrite)).await?;
+        Ok(TableWrite {
+            version,
+            rows: files.rows,
+            files: count,
+            rows_removed,
+        })
+    }
+
+    /// Streams rows into new data files of the table; nothing refers to them yet.
+    pub(crate) async fn write_files(
+        &self,
+        store: &Arc<dyn ObjectStore>,
+        path: &RepoPath,
+        fit: &Fit,
+        rows: SendableRecordBatchStream,
+        name: &str,
+    ) -> Result<DataFiles> {
+        let mut files = DataFileWriter::new(store, path, &fit.schema);
+        files.write(self, rows, |batch| fit.apply(&batch, name), name).await?;
+        files.finish().await
+    }
+}
+
+/// New data files, as actions that add them.
+#[derive(Debug, Default)]
+pub(crate) struct DataFiles {
+    pub(crate) adds: Vec<Action>,
+    pub(crate) rows: u64,
+}
+
+/// Data files being written; several streams may follow one another.
+pub(crate) struct DataFileWriter {
+    writer: DeltaWriter,
+    path: RepoPath,
+    rows: u64,
+}
+
+impl DataFileWriter {
+    pub(crate) fn new(store: &Arc<dyn ObjectStore>, path: &RepoPath, schema: &SchemaRef) -> Self {
+        let level = ZstdLevel::try_new(ZSTD_LEVEL).expect("a level that zstd has");
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(level))
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+            .set_statistics_enabled(EnabledStatistics::Page)
+            .build();
+        let (indexed, columns) = get_num_idx_cols_and_stats_columns(None, HashMap::new());
+        let config = WriterConfig::new(
+            schema.clone(),
+            Vec::new(),
+            Some(properties),
+            Some(DATA_FILE_BYTES),
+            Some(WRITE_ROWS),
+            indexed,
+            columns,
+        );
+        let below = Arc::new(PrefixStore::new(store.clone(), object_path(path)));
+        Self {
+            writer: DeltaWriter::new(below, config),
+            path: path.clone(),
+            rows: 0,
+        }
+    }
+
+    /// Writes all rows of a stream, each batch through `shape` first. Gives how many rows there were.
+    pub(crate) async fn write(
+        &mut self,
+        engine: &Engine,
+        mut rows: SendableRecordBatchStream,
+        shape: impl Fn(RecordBatch) -> Result<RecordBatch>,
+        name: &str,
+    ) -> Result<u64> {
+        let before = self.rows;
+        while let Some(batch) = rows.next().await {
+            let batch = batch.map_err(|error: DataFusionError| engine.explain(&format!("read {name}"), error))?;
+            let batch = shape(batch)?;
+            self.writer
+                .write(&batch)
+                .await
+                .map_err(Error::delta(format!("write rows to {}", self.path)))?;
+            self.rows += batch.num_rows() as u64;
+        }
+        Ok(self.rows - before)
+    }
+
+    pub(crate) async fn finish(self) -> Result<DataFiles> {
+        let adds = self
+            .writer
+            .close()
+            .await
+            .map_err(Error::delta(format!("write the files of {}", self.path)))?;
+        Ok(DataFiles {
+            adds: adds.into_iter().map(Action::Add).collect(),
+            rows: self.rows,
+        })
+    }
+}
+
+fn write_operation(mode: SaveMode) -> DeltaOperation {
+    DeltaOperation::Write {
+        mode,
+        partition_by: None,
+        predicate: None,
+    }
+}
+
+/// The key's columns must be there.
+pub(crate) fn check_key(schema: &SchemaRef, key: &[String], file: &str) -> Result<()> {
+    match key.iter().find(|column| schema.index_of(column).is_err()) {
+        None => Ok(()),
+        Some(column) => Err(Error::NoColumn {
+            file: file.to_owned(),
+            column: column.clone(),
+            known: schema.fields().iter().map(|field| field.name().clone()).collect(),
+        }),
+    }
+}
