@@ -98,9 +98,7 @@ impl WorkingCopy {
         let policy = if force { OnLocalChange::Overwrite } else { OnLocalChange::Refuse };
         let target = self.repo().snapshot_of(head.base);
         let plan = Planner::new(self, &target, policy)?.plan(&self.head()?).await?;
-        if !force {
-            refuse(&plan)?;
-        }
+        refuse(&plan)?;
         Ok(plan)
     }
 
@@ -123,7 +121,7 @@ impl WorkingCopy {
             records.extend(forgotten);
             let mut written = Vec::new();
             files
-                .write(plan.writes, progress, async |batch| {
+                .write(plan.writes, progress, |batch| {
                     written.extend(batch);
                     if written.len() >= BATCH_LEN {
                         let mut writer = self.index().write()?;

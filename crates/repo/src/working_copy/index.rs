@@ -11,7 +11,7 @@ use std::{
 
 use drumlin_model::{Entry, EntryKind, Location, Placed, RefName, RefTarget, RepoPath, path::PATH_LEN_MAX};
 use heed::{
-    CommitOrAbort, Database, Env, EnvOpenOptions, RoTxn, RwTxn, WithoutTls,
+    CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls,
     types::{Bytes, Str},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -141,9 +141,17 @@ impl Index {
     pub fn open(folder: &Path) -> Result<Index> {
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options.map_size(MAP_SIZE).max_readers(READERS_MAX).max_dbs(3);
+        use std::io::ErrorKind as Io;
         // SAFETY: the file is changed through LMDB alone, whose lock file beside it covers every process.
         #[expect(unsafe_code, reason = "a memory map cannot be opened otherwise")]
-        let env = unsafe { options.open(folder) }.map_err(fail("open"))?;
+        let env = match unsafe { options.open(folder) } {
+            // Where nothing can be written, a status still can be read.
+            Err(heed::Error::Io(error)) if matches!(error.kind(), Io::ReadOnlyFilesystem | Io::PermissionDenied) => unsafe {
+                options.flags(EnvFlags::READ_ONLY).open(folder)
+            },
+            opened => opened,
+        };
+        let env = env.map_err(fail("open"))?;
         // A process that was killed leaves its reader's slot behind, and with it pages that are never reused.
         env.clear_stale_readers().map_err(fail("open"))?;
         if env.max_key_size() < PATH_LEN_MAX {

@@ -100,7 +100,7 @@ impl Materializer {
         &self,
         entries: Vec<(RepoPath, Placed)>,
         progress: &dyn Progress,
-        mut done: impl AsyncFnMut(Vec<Written>) -> Result<()>,
+        mut done: impl FnMut(Vec<Written>) -> Result<()> + Send,
     ) -> Result<()> {
         let (mut small, mut large, mut bare) = (Vec::new(), Vec::new(), Vec::new());
         for (path, Placed { entry, at }) in entries {
@@ -114,7 +114,7 @@ impl Materializer {
             }
         }
         let place = self.place.clone();
-        done(blocking(move || bare.into_iter().map(|(path, kind)| place.bare(path, kind)).collect()).await?).await?;
+        done(blocking(move || bare.into_iter().map(|(path, kind)| place.bare(path, kind)).collect()).await?)?;
         let mut small = small.into_iter().peekable();
         while small.peek().is_some() {
             self.small(small.by_ref().take(SMALL_FILES_AT_ONCE).collect(), progress, &mut done).await?;
@@ -122,7 +122,7 @@ impl Materializer {
         let mut writing = stream::iter(large.into_iter().map(|(path, file, at)| self.large(path, file, at, progress)))
             .buffer_unordered(2);
         while let Some(written) = writing.next().await {
-            done(vec![written?]).await?;
+            done(vec![written?])?;
         }
         Ok(())
     }
@@ -131,7 +131,7 @@ impl Materializer {
         &self,
         files: Vec<(RepoPath, Content, Location)>,
         progress: &dyn Progress,
-        done: &mut impl AsyncFnMut(Vec<Written>) -> Result<()>,
+        done: &mut (impl FnMut(Vec<Written>) -> Result<()> + Send),
     ) -> Result<()> {
         let wanted = files.iter().map(|(_, file, at)| (file.clone(), *at)).collect();
         let files = Arc::new(files);
@@ -145,7 +145,7 @@ impl Materializer {
             .try_buffer_unordered(WRITERS);
         while let Some(written) = writing.try_next().await? {
             progress.advance(written.iter().map(|written| written.stat.size).sum());
-            done(written).await?;
+            done(written)?;
         }
         Ok(())
     }

@@ -87,6 +87,12 @@ impl WorkingCopy {
         let layout = Layout::discover(from)?;
         let repo = Repo::open(storage(&layout)?, clock).await?;
         let current = from.canonicalize().map_err(WorkingCopyError::io("find", from))?;
+        WorkingCopy::open(layout, current, repo)
+    }
+
+    /// A working copy whose repository was opened by the caller, for instance over a store that counts or fails.
+    /// Relative paths start at `current`, which is canonical.
+    pub fn open(layout: Layout, current: PathBuf, repo: Repo) -> Result<WorkingCopy> {
         let index = Index::open(&layout.work())?;
         Ok(WorkingCopy { inner: Arc::new(Inner { layout, current, repo, index }) })
     }

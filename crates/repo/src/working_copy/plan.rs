@@ -197,12 +197,22 @@ impl<'a> Planner<'a> {
             Place::Blocked(above) => {
                 // What stands above is removed or replaced by this same plan, or it is in the way.
                 if after.is_some() && !matches!(changes.get(&above), Some(None)) {
-                    self.in_the_way(above, path, after);
-                    return Ok(());
+                    if self.policy != OnLocalChange::Overwrite {
+                        self.in_the_way(above, path, after);
+                        return Ok(());
+                    }
+                    self.plan.removals.push(above);
                 }
                 None
             }
         };
+        let needs_the_place = after.is_some_and(|after| after.entry.kind != EntryKind::Folder);
+        let is_folder = disk.is_some_and(|disk| disk.kind == DiskKind::Folder);
+        if needs_the_place && is_folder && !self.will_be_empty(path, changes)? {
+            // Whole folders of files that nobody keeps are not overwritten even when forced.
+            self.in_the_way(path.clone(), path, after);
+            return Ok(());
+        }
         let clean = match (&disk, &record) {
             (None, _) => true,
             (Some(disk), Some(record)) if record.stat == Some(disk.stat) && disk.is_of(&record.kind) => true,
@@ -211,9 +221,10 @@ impl<'a> Planner<'a> {
                 self.plan.records.push((path.clone(), record));
                 return Ok(());
             }
-            (Some(disk), Some(record)) => is_entry(&disk_path, disk, &record.kind)? || self.was_interrupted(path, disk).await?,
-            (Some(disk), None) if disk.kind == DiskKind::Folder => self.will_be_empty(path, changes)?,
-            (Some(_), None) => after.is_none(),
+            (Some(disk), Some(record)) => {
+                is_entry(&disk_path, disk, &record.kind)? || self.was_interrupted(path, disk).await?
+            }
+            (Some(_), None) => is_folder || after.is_none(),
         };
         if !clean && self.policy != OnLocalChange::Overwrite {
             self.in_the_way(path.clone(), path, after);

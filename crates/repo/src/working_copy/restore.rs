@@ -134,7 +134,7 @@ impl WorkingCopy {
         files.remove(removals).await?;
         let mut written = Vec::new();
         files
-            .write(writes, progress, async |batch| {
+            .write(writes, progress, |batch| {
                 written.extend(batch);
                 Ok(())
             })

@@ -1,0 +1,126 @@
+//! What the verbs of the working copy cost: requests to the store, bytes written, files read.
+
+use std::{fs, path::Path, sync::Arc, time::Instant};
+
+use drumlin_chunks::{Bucket, NoProgress, Storage};
+use drumlin_repo::{Repo, WorkingCopy, working_copy::Layout};
+use drumlin_testkit::{Requests, info};
+
+use crate::working_copy_kit::{Kit, clock};
+
+/// Another handle on the working copy in `folder`, and what it asks of the store.
+async fn counting(folder: &Path) -> (WorkingCopy, Arc<Requests>) {
+    let layout = Layout::discover(folder).unwrap();
+    let storage = Storage::directory(&layout.repository).unwrap();
+    let (store, requests) = Requests::store(storage.bucket.object_store());
+    let repo = Repo::open(Storage { bucket: Bucket::new(store), ..storage }, clock()).await.unwrap();
+    (WorkingCopy::open(layout.clone(), layout.folder, repo).unwrap(), requests)
+}
+
+/// Files of 7 kB that do not compress away and do not repeat.
+fn write_files(folder: &Path, count: u32) {
+    let mut content = vec![0; 7 << 10];
+    for file in 0..count {
+        if file % 1000 == 0 {
+            fs::create_dir_all(folder.join((file / 1000).to_string())).unwrap();
+        }
+        blake3::Hasher::new().update(&file.to_le_bytes()).finalize_xof().fill(&mut content);
+        fs::write(folder.join(format!("{}/{file}.bin", file / 1000)), &content).unwrap();
+    }
+}
+
+/// What the file system holds of a folder, in bytes.
+fn disk_usage(folder: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let size = |entry: fs::DirEntry| {
+        let metadata = entry.metadata().unwrap();
+        if metadata.is_dir() { disk_usage(&entry.path()) } else { metadata.blocks() * 512 }
+    };
+    entries.map(size).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_of_add_commit_and_checkout() {
+    let kit = Kit::new().await;
+    write_files(kit.folder.path(), 5_000);
+    let (copy, requests) = counting(kit.folder.path()).await;
+    let added = copy.add(&[".".into()], &NoProgress).await.unwrap();
+    assert_eq!(added.added, 5_000);
+    copy.commit(info("many")).await.unwrap();
+    assert!(requests.count() <= 25, "{:?}", requests.by_verb());
+
+    requests.take();
+    copy.add(&[".".into()], &NoProgress).await.unwrap();
+    assert!(requests.count() <= 1, "an unchanged tree costs its walk: {:?}", requests.take());
+
+    fs::write(kit.at("3/3333.bin"), "changed").unwrap();
+    let (copy, requests) = counting(kit.folder.path()).await;
+    copy.add(&[".".into()], &NoProgress).await.unwrap();
+    copy.commit(info("one")).await.unwrap();
+    assert!(requests.count() <= 8, "{:?}", requests.take());
+
+    let (copy, requests) = counting(kit.folder.path()).await;
+    copy.checkout(&"main~2".parse().unwrap(), false, &NoProgress).await.unwrap();
+    assert_eq!(fs::read_dir(kit.folder.path()).unwrap().count(), 1, "only `.drumlin` is left");
+    requests.take();
+    copy.checkout(&"main".parse().unwrap(), false, &NoProgress).await.unwrap();
+    let bytes: usize = 5_000 * (7 << 10);
+    assert!(requests.count() <= bytes / 4_000_000 + 20, "{:?}", requests.by_verb());
+    assert!(copy.status().await.unwrap().is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_changed_file_among_many_costs_itself() {
+    let kit = Kit::new().await;
+    for file in 0..20_000 {
+        if file % 1000 == 0 {
+            fs::create_dir_all(kit.at(&(file / 1000).to_string())).unwrap();
+        }
+        fs::write(kit.at(&format!("{}/{file}", file / 1000)), "").unwrap();
+    }
+    kit.add_all().await;
+    kit.commit("many").await;
+    kit.write("7/7777", "changed");
+    kit.add(&["7/7777"]).await.unwrap();
+    let (size, began) = (disk_usage(&kit.at(".drumlin")), Instant::now());
+    kit.commit("one").await;
+    assert!(began.elapsed().as_millis() < 1000, "{:?}", began.elapsed());
+    assert!(disk_usage(&kit.at(".drumlin")) - size < 1 << 20);
+}
+
+/// The figures of the million; by hand: `cargo test -p drumlin-repo -- --ignored --nocapture figures`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "writes a million files"]
+async fn figures() {
+    let kit = Kit::new().await;
+    let (source, copied) = (kit.at("source"), kit.at("copied"));
+    let count = 50_000;
+    write_files(&source, count);
+    let time = |what: &str, began: Instant| println!("{what}: {:?}", began.elapsed());
+    let began = Instant::now();
+    std::process::Command::new("cp").arg("-r").args([&source, &copied]).status().unwrap();
+    time("cp -r", began);
+    fs::remove_dir_all(&copied).unwrap();
+    for round in 0..2 {
+        let began = Instant::now();
+        let (copy, requests) = counting(kit.folder.path()).await;
+        let added = copy.add(&[".".into()], &NoProgress).await.unwrap();
+        time(&format!("add {round}: {} added, {} unchanged", added.added, added.unchanged), began);
+        if round == 0 {
+            let began = Instant::now();
+            copy.commit(info("all")).await.unwrap();
+            time("commit", began);
+        }
+        println!("{:?}", requests.by_verb());
+    }
+    let began = Instant::now();
+    kit.checkout("main~1").await.unwrap();
+    time("checkout of nothing", began);
+    let began = Instant::now();
+    kit.checkout("main").await.unwrap();
+    time("checkout of all", began);
+    let began = Instant::now();
+    kit.copy.status().await.unwrap();
+    time("status", began);
+}
