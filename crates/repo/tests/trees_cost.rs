@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashSet,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,7 +13,9 @@ use drumlin_repo::{
     Error,
     trees::{Change, TreeStore},
 };
+use drumlin_testkit::Requests;
 use futures::{StreamExt, TryStreamExt};
+use object_store::memory::InMemory;
 
 use crate::trees::{file, path, wait};
 
@@ -89,6 +92,9 @@ fn a_million_entries_build_in_seconds_and_change_in_milliseconds() {
         }
         took.sort();
         wrote.sort();
+        let ranges = objects(&bucket, "ranges").await.len();
+        let index = bucket.head(&format!("trees/{tree}")).await.unwrap().unwrap().size;
+        println!("{ranges} ranges or more, an index node of {index} bytes");
         println!(
             "built in {built:?}, {stored} bytes; a change {:?} (most {:?}), {} bytes (most {})",
             took[10], took[20], wrote[10], wrote[20]
@@ -274,21 +280,80 @@ fn damage_is_found_by_reads_and_by_the_check() {
     });
 }
 
+/// A tree of many with nothing of it in memory, and what is asked of the store from now on.
+async fn counted(count: u64) -> (TreeStore, TreeId, Arc<Requests>) {
+    let (store, requests) = Requests::store(Arc::new(InMemory::new()));
+    let bucket = Bucket::new(store);
+    let building = TreeStore::new(bucket.clone());
+    let empty = building.empty().await.unwrap();
+    let changes = (0..count).map(|n| entry(n, n)).collect();
+    let tree = building.apply(empty, changes).await.unwrap();
+    requests.take();
+    (TreeStore::new(bucket), tree, requests)
+}
+
 #[test]
 fn many_who_ask_for_one_range_at_once_are_answered_by_one_read() {
     on_two_threads(async {
-        let (bucket, tree) = tree_of(20_000).await;
-        let store = TreeStore::new(bucket);
-        let started = Instant::now();
-        let asked = (0..5_000).map(|n| {
+        let (store, tree, requests) = counted(20_000).await;
+        let asked = (0..2_000).map(|_| {
             let store = store.clone();
-            async move { store.get(tree, &entry(n, n).0).await.unwrap().is_some() }
+            tokio::spawn(async move { store.get(tree, &entry(7, 7).0).await.unwrap().is_some() })
         });
         let found = futures::future::join_all(asked).await;
-        assert!(found.iter().all(|found| *found));
-        assert!(
-            started.elapsed() < Duration::from_secs(5),
-            "5,000 reads of a range would take longer"
-        );
+        assert!(found.into_iter().all(|found| found.unwrap()));
+        assert_eq!(requests.count(), 2, "the index node and the range");
+    });
+}
+
+#[test]
+fn requests_of_a_cold_start_are_few() {
+    wait(async {
+        let count = 60_000;
+        let (store, tree, requests) = counted(count).await;
+        assert!(store.get(tree, &entry(30_000, 0).0).await.unwrap().is_some());
+        assert_eq!(requests.take().len(), 2, "the index node and the range");
+
+        let edit = vec![entry(30_000, 1)];
+        let add = vec![(path("data/0030/00030000.new"), Some(file(1, 1)))];
+        let remove = vec![(entry(30_000, 0).0, None)];
+        for change in [edit, add, remove] {
+            let (store, tree, requests) = counted(count).await;
+            store.apply(tree, change).await.unwrap();
+            assert_eq!(
+                requests.take().len(),
+                4,
+                "read the index node and the range, write both"
+            );
+        }
+
+        let (store, tree, requests) = counted(count).await;
+        let all: Vec<_> = store.list(tree, None, None).try_collect().await.unwrap();
+        assert_eq!(all.len() as u64, count);
+        let reads = requests.take().len() as u64;
+        assert!(reads < 3 + count / 1024, "{reads} requests to list {count} entries");
+        assert_eq!(store.summary(tree).await.unwrap().entries, count);
+        assert_eq!(requests.count(), 0, "the index node is remembered");
+    });
+}
+
+#[test]
+fn all_of_it_may_run_on_any_thread() {
+    on_two_threads(async {
+        let (bucket, base) = tree_of(3_000).await;
+        let store = TreeStore::new(bucket);
+        let task = tokio::spawn(async move {
+            let ours = store.apply(base, vec![entry(1, 9)]).await.unwrap();
+            let theirs = store.apply(base, vec![entry(2, 9)]).await.unwrap();
+            let merged = store.merge(base, ours, theirs).await.unwrap();
+            assert!(store.folder_exists(merged.tree, &path("data")).await.unwrap());
+            let problems = store
+                .check(merged.tree, &mut HashSet::new(), &mut |_, _| ())
+                .await
+                .unwrap();
+            assert_eq!(problems, []);
+            store.diff(base, merged.tree).count().await
+        });
+        assert_eq!(task.await.unwrap(), 2);
     });
 }
