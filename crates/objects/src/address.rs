@@ -53,7 +53,9 @@ impl AddressError {
         ErrorKind::InvalidInput
     }
     pub fn hint(&self) -> Option<String> {
-        Some(format!("write {SCHEME}://REPOSITORY/REF/PATH, for example {SCHEME}://data/main/tables/flights"))
+        Some(format!(
+            "write {SCHEME}://REPOSITORY/REF/PATH, for example {SCHEME}://data/main/tables/flights"
+        ))
     }
 }
 
@@ -78,15 +80,25 @@ impl FromStr for Address {
         let reference = unescape(reference)
             .ok_or_else(|| form("its escapes are not UTF-8"))?
             .parse()
-            .map_err(|source| AddressError::Reference { text: shown(text), source })?;
+            .map_err(|source| AddressError::Reference {
+                text: shown(text),
+                source,
+            })?;
         let path = match path.strip_suffix('/').unwrap_or(path) {
             "" => None,
             path => {
                 let path = unescape(path).ok_or_else(|| form("its escapes are not UTF-8"))?;
-                Some(RepoPath::new(path).map_err(|source| AddressError::Path { text: shown(text), source })?)
+                Some(RepoPath::new(path).map_err(|source| AddressError::Path {
+                    text: shown(text),
+                    source,
+                })?)
             }
         };
-        Ok(Address { repository: repository.to_owned(), reference, path })
+        Ok(Address {
+            repository: repository.to_owned(),
+            reference,
+            path,
+        })
     }
 }
 
@@ -108,14 +120,20 @@ fn check_repository(name: &str) -> Result<(), &'static str> {
     if name.is_empty() || name.len() > REPOSITORY_LEN_MAX {
         return Err("the repository must have 1 to 253 bytes");
     }
-    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
+    if !name
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    {
         return Err("the repository may have ASCII letters, digits, '-', '_' and '.'");
     }
     Ok(())
 }
 
 fn unescape(text: &str) -> Option<String> {
-    percent_decode_str(text).decode_utf8().ok().map(|text| text.into_owned())
+    percent_decode_str(text)
+        .decode_utf8()
+        .ok()
+        .map(|text| text.into_owned())
 }
 
 fn shown(text: &str) -> String {

@@ -15,8 +15,12 @@ pub enum Error {
     Missing { key: String },
     #[error("the object {key:?} already exists")]
     Exists { key: String },
-    #[error("the object {key:?} has the etag {found:?}, not {expected:?}")]
-    Changed { key: String, expected: String, found: String },
+    #[error("the object {key:?} is not the one to update: its etag is {found:?}, not {expected:?}")]
+    Changed {
+        key: String,
+        expected: Option<String>,
+        found: Option<String>,
+    },
     #[error("{key:?} is a symbolic link to {target:?}, which an object store cannot hold")]
     Symlink { key: String, target: String },
     #[error("{key:?} has no versions of its own; the ref says which one is read")]
@@ -30,7 +34,11 @@ pub enum Error {
     #[error("the upload of {key:?} has already ended")]
     Ended { key: String },
     #[error("the range asked of {key:?} is not within its {size} bytes")]
-    Range { key: String, size: u64, source: Box<dyn std::error::Error + Send + Sync> },
+    Range {
+        key: String,
+        size: u64,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("{name:?} is not a ref")]
     Reference { name: String, source: RefNameError },
     #[error("a listing of all refs at once is not offered")]
@@ -64,9 +72,10 @@ impl Error {
     /// What a caller may act on. An object of the bucket that is gone is damage, not the absence of what it held.
     fn kind_for_store(&self) -> ErrorKind {
         match self {
-            Error::Repo { source: drumlin_repo::Error::Chunks(lost), .. } if lost.kind() == ErrorKind::NotFound => {
-                ErrorKind::Corrupt
-            }
+            Error::Repo {
+                source: drumlin_repo::Error::Chunks(lost),
+                ..
+            } if lost.kind() == ErrorKind::NotFound => ErrorKind::Corrupt,
             _ => self.kind(),
         }
     }
@@ -83,7 +92,10 @@ impl Error {
 
     pub(crate) fn repo(key: &Path) -> impl Fn(drumlin_repo::Error) -> Error + Send + Sync + 'static {
         let key = key.to_string();
-        move |source| Error::Repo { key: key.clone(), source }
+        move |source| Error::Repo {
+            key: key.clone(),
+            source,
+        }
     }
 }
 

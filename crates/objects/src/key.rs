@@ -13,5 +13,8 @@ pub fn object_path(path: &RepoPath) -> Path {
 
 /// The path of a key, or why no tree can hold it.
 pub fn repo_path(key: &Path) -> Result<RepoPath, Error> {
-    RepoPath::new(key.as_ref()).map_err(|source| Error::Key { key: key.to_string(), source })
+    RepoPath::new(key.as_ref()).map_err(|source| Error::Key {
+        key: key.to_string(),
+        source,
+    })
 }

@@ -34,8 +34,11 @@ type RepoResult<T> = Result<T, drumlin_repo::Error>;
 pub(crate) trait Source: Clone + fmt::Debug + Send + Sync + 'static {
     async fn entry(&self, path: &RepoPath) -> RepoResult<Option<Placed>>;
     /// Everything below `folder` (all without one) whose path is greater than `start_after`.
-    fn list(&self, folder: Option<&RepoPath>, start_after: Option<&str>)
-    -> BoxStream<'static, RepoResult<(RepoPath, Placed)>>;
+    fn list(
+        &self,
+        folder: Option<&RepoPath>,
+        start_after: Option<&str>,
+    ) -> BoxStream<'static, RepoResult<(RepoPath, Placed)>>;
     /// The content of `placed`, whatever stands at `path` by now.
     async fn read_ranges(&self, path: &RepoPath, placed: &Placed, ranges: &[Range<u64>]) -> RepoResult<Vec<Bytes>>;
     fn stream(&self, path: &RepoPath, placed: &Placed) -> BoxStream<'static, RepoResult<Bytes>>;
@@ -57,13 +60,18 @@ impl Object {
 pub(crate) async fn object(source: &impl Source, key: &Path) -> Result<Object, Error> {
     let missing = || Error::Missing { key: key.to_string() };
     let path = repo_path(key).map_err(|_| missing())?;
-    let placed = source.entry(&path).await.map_err(Error::repo(key))?.ok_or_else(missing)?;
+    let placed = source
+        .entry(&path)
+        .await
+        .map_err(Error::repo(key))?
+        .ok_or_else(missing)?;
     match &placed.entry.kind {
         EntryKind::File(_) | EntryKind::External(_) => Ok(Object { path, placed }),
         EntryKind::Folder => Err(missing()),
-        EntryKind::Symlink { target } => {
-            Err(Error::Symlink { key: key.to_string(), target: target.clone() })
-        }
+        EntryKind::Symlink { target } => Err(Error::Symlink {
+            key: key.to_string(),
+            target: target.clone(),
+        }),
     }
 }
 
@@ -78,8 +86,17 @@ pub(crate) async fn get_opts(source: &impl Source, key: &Path, options: GetOptio
         Some(range) => resolve_range(key, range, meta.size)?,
         None => 0..meta.size,
     };
-    let data = if options.head { stream::empty().boxed() } else { content(source, key, object, range.clone()) };
-    Ok(GetResult { payload: GetResultPayload::Stream(data), meta, range, attributes: Attributes::new() })
+    let data = if options.head {
+        stream::empty().boxed()
+    } else {
+        content(source, key, object, range.clone())
+    };
+    Ok(GetResult {
+        payload: GetResultPayload::Stream(data),
+        meta,
+        range,
+        attributes: Attributes::new(),
+    })
 }
 
 /// All ranges of one object, planned together below: how they lie in packs decides what is fetched.
@@ -90,7 +107,10 @@ pub(crate) async fn get_ranges(source: &impl Source, key: &Path, ranges: &[Range
         .iter()
         .map(|range| resolve_range(key, &GetRange::Bounded(range.clone()), size))
         .collect::<Result<Vec<_>, Error>>()?;
-    Ok(source.read_ranges(&object.path, &object.placed, &ranges).await.map_err(Error::repo(key))?)
+    Ok(source
+        .read_ranges(&object.path, &object.placed, &ranges)
+        .await
+        .map_err(Error::repo(key))?)
 }
 
 pub(crate) fn list(
@@ -98,7 +118,9 @@ pub(crate) fn list(
     prefix: Option<&Path>,
     offset: Option<&Path>,
 ) -> BoxStream<'static, Result<ObjectMeta>> {
-    let Some(folder) = folder(prefix) else { return stream::empty().boxed() };
+    let Some(folder) = folder(prefix) else {
+        return stream::empty().boxed();
+    };
     let key = prefix.cloned().unwrap_or_default();
     below(source, folder.as_ref(), offset.map(Path::as_ref), &key)
         .map_ok(|(path, placed)| meta(object_path(&path), &placed.entry))
@@ -107,7 +129,10 @@ pub(crate) fn list(
 }
 
 pub(crate) async fn list_with_delimiter(source: &impl Source, prefix: Option<&Path>) -> Result<ListResult> {
-    let mut found = ListResult { common_prefixes: Vec::new(), objects: Vec::new() };
+    let mut found = ListResult {
+        common_prefixes: Vec::new(),
+        objects: Vec::new(),
+    };
     let Some(folder) = folder(prefix) else { return Ok(found) };
     let key = prefix.cloned().unwrap_or_default();
     let skip = folder.as_ref().map_or(0, |folder| folder.as_str().len() + 1);
@@ -181,12 +206,20 @@ pub(crate) fn etag(entry: &Entry) -> String {
 
 /// An instant that no calendar holds is the nearest that one does.
 fn datetime(time: Timestamp) -> DateTime<Utc> {
-    let nearest = if time.micros() < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
+    let nearest = if time.micros() < 0 {
+        DateTime::<Utc>::MIN_UTC
+    } else {
+        DateTime::<Utc>::MAX_UTC
+    };
     time.to_datetime().unwrap_or(nearest)
 }
 
 fn resolve_range(key: &Path, range: &GetRange, size: u64) -> Result<Range<u64>, Error> {
-    range.as_range(size).map_err(|source| Error::Range { key: key.to_string(), size, source: Box::new(source) })
+    range.as_range(size).map_err(|source| Error::Range {
+        key: key.to_string(),
+        size,
+        source: Box::new(source),
+    })
 }
 
 /// The bytes of a range as a stream that holds a few pieces at most.
@@ -194,7 +227,11 @@ fn content(source: &impl Source, key: &Path, object: Object, range: Range<u64>) 
     let failed = Error::repo(key);
     let Object { path, placed } = object;
     if range == (0..placed.entry.size()) {
-        return source.stream(&path, &placed).map_err(failed).map_err(Into::into).boxed();
+        return source
+            .stream(&path, &placed)
+            .map_err(failed)
+            .map_err(Into::into)
+            .boxed();
     }
     let source = source.clone();
     stream::iter(pieces(range))

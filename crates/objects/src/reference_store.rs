@@ -34,7 +34,10 @@ pub struct RepoStore {
 
 impl RepoStore {
     pub fn new(repo: Repo) -> Self {
-        Self { repo, bound: Arc::default() }
+        Self {
+            repo,
+            bound: Arc::default(),
+        }
     }
 
     /// Makes `reference` mean `snapshot` in this store from now on, whether or not it was in use.
@@ -53,8 +56,14 @@ impl RepoStore {
             return Ok(store.clone());
         }
         check_room(&bound)?;
-        let reference: RefExpr = name.parse().map_err(|source| Error::Reference { name: name.clone(), source })?;
-        let failed = |source| Error::Repo { key: name.clone(), source };
+        let reference: RefExpr = name.parse().map_err(|source| Error::Reference {
+            name: name.clone(),
+            source,
+        })?;
+        let failed = |source| Error::Repo {
+            key: name.clone(),
+            source,
+        };
         let store = SnapshotStore::new(self.repo.snapshot(&reference).await.map_err(failed)?);
         bound.insert(name, store.clone());
         Ok(store)
@@ -62,17 +71,27 @@ impl RepoStore {
 
     /// The names of all branches and tags, as prefixes.
     async fn references(&self) -> Result<ListResult, Error> {
-        let refs = self.repo.refs().await.map_err(|source| Error::Repo { key: String::new(), source })?;
+        let refs = self.repo.refs().await.map_err(|source| Error::Repo {
+            key: String::new(),
+            source,
+        })?;
         let names = refs.branches.keys().chain(refs.tags.keys());
         let mut common_prefixes: Vec<_> = names
             .map(|name| Path::parse(name.as_str()).expect("a ref's name is a valid segment of a key"))
             .collect();
         common_prefixes.sort();
         common_prefixes.dedup();
-        Ok(ListResult { common_prefixes, objects: Vec::new() })
+        Ok(ListResult {
+            common_prefixes,
+            objects: Vec::new(),
+        })
     }
 
-    async fn list_below(self, prefix: Option<Path>, offset: Option<Path>) -> Result<BoxStream<'static, Result<ObjectMeta>>> {
+    async fn list_below(
+        self,
+        prefix: Option<Path>,
+        offset: Option<Path>,
+    ) -> Result<BoxStream<'static, Result<ObjectMeta>>> {
         let (name, inner) = prefix.as_ref().and_then(split).ok_or(Error::NoReference)?;
         let store = self.at(name).await?;
         let listed = match offset.map(|offset| within(name, &offset)) {
@@ -81,12 +100,21 @@ impl RepoStore {
             Some(Within::After) => stream::empty().boxed(),
         };
         let name = name.to_owned();
-        Ok(listed.map_ok(move |meta| ObjectMeta { location: joined(&name, &meta.location), ..meta }).boxed())
+        Ok(listed
+            .map_ok(move |meta| ObjectMeta {
+                location: joined(&name, &meta.location),
+                ..meta
+            })
+            .boxed())
     }
 }
 
 fn check_room(bound: &BTreeMap<String, SnapshotStore>) -> Result<(), Error> {
-    if bound.len() < REFS_MAX { Ok(()) } else { Err(Error::TooManyRefs { limit: REFS_MAX }) }
+    if bound.len() < REFS_MAX {
+        Ok(())
+    } else {
+        Err(Error::TooManyRefs { limit: REFS_MAX })
+    }
 }
 
 /// The ref and the key within it; none for the top, which no ref has.
@@ -155,15 +183,21 @@ impl ObjectStore for RepoStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        stream::once(self.clone().list_below(prefix.cloned(), None)).try_flatten().boxed()
+        stream::once(self.clone().list_below(prefix.cloned(), None))
+            .try_flatten()
+            .boxed()
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        stream::once(self.clone().list_below(prefix.cloned(), Some(offset.clone()))).try_flatten().boxed()
+        stream::once(self.clone().list_below(prefix.cloned(), Some(offset.clone())))
+            .try_flatten()
+            .boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        let Some((name, inner)) = prefix.and_then(split) else { return Ok(self.references().await?) };
+        let Some((name, inner)) = prefix.and_then(split) else {
+            return Ok(self.references().await?);
+        };
         let mut found = self.at(name).await?.list_with_delimiter(Some(&inner)).await?;
         for object in &mut found.objects {
             object.location = joined(name, &object.location);

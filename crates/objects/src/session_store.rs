@@ -18,9 +18,9 @@ use drumlin_model::{EntryKind, Placed, RepoPath};
 use drumlin_repo::Session;
 use futures::{StreamExt, stream::BoxStream};
 use object_store::{
-    CopyMode, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, RenameTargetMode, Result,
-    UpdateVersion, path::Path,
+    CopyMode, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, RenameTargetMode, Result, UpdateVersion,
+    path::Path,
 };
 use tokio::sync::RwLock;
 
@@ -47,7 +47,10 @@ pub struct SessionStore {
 
 impl SessionStore {
     pub fn new(session: Session) -> Self {
-        Self { session, gate: Arc::default() }
+        Self {
+            session,
+            gate: Arc::default(),
+        }
     }
     pub fn session(&self) -> &Session {
         &self.session
@@ -62,7 +65,12 @@ impl SessionStore {
 
     /// Where an upload may keep what it does not hold in memory.
     pub(crate) fn scratch(&self, key: &Path) -> Result<PathBuf, Error> {
-        self.session.repo().storage().scratch.path().map_err(|source| Error::repo(key)(source.into()))
+        self.session
+            .repo()
+            .storage()
+            .scratch
+            .path()
+            .map_err(|source| Error::repo(key)(source.into()))
     }
 
     async fn write(&self, key: &Path, path: &RepoPath, content: Content) -> Result<PutResult, Error> {
@@ -73,8 +81,14 @@ impl SessionStore {
             Content::File(file) => session.write_blob_file(path, file.path()).await,
         };
         written.map_err(Error::repo(key))?;
-        let placed = self.entry(key, path).await?.ok_or_else(|| Error::Missing { key: key.to_string() })?;
-        Ok(PutResult { e_tag: Some(etag(&placed.entry)), version: None })
+        let placed = self
+            .entry(key, path)
+            .await?
+            .ok_or_else(|| Error::Missing { key: key.to_string() })?;
+        Ok(PutResult {
+            e_tag: Some(etag(&placed.entry)),
+            version: None,
+        })
     }
 
     async fn entry(&self, key: &Path, path: &RepoPath) -> Result<Option<Placed>, Error> {
@@ -91,24 +105,37 @@ impl SessionStore {
 
     /// Refuses unless the object there is the one that the caller knows.
     async fn check_unchanged(&self, key: &Path, known: UpdateVersion) -> Result<(), Error> {
-        let expected = known.e_tag.ok_or_else(|| Error::NoEtag { key: key.to_string() })?;
         let found = match object(&self.session, key).await {
-            Ok(object) => etag(&object.placed.entry),
-            Err(Error::Missing { .. }) => "nothing".to_owned(),
+            Ok(object) => Some(etag(&object.placed.entry)),
+            Err(Error::Missing { .. }) => None,
             Err(error) => return Err(error),
         };
-        if found == expected { Ok(()) } else { Err(Error::Changed { key: key.to_string(), expected, found }) }
+        match (found, known.e_tag) {
+            (Some(found), Some(expected)) if found == expected => Ok(()),
+            (Some(_), None) => Err(Error::NoEtag { key: key.to_string() }),
+            (found, expected) => Err(Error::Changed {
+                key: key.to_string(),
+                expected,
+                found,
+            }),
+        }
     }
 
     /// Places what stands at `from` at `to` as well. The time becomes that of the copy, as on every other store.
     async fn place_copy(&self, from: &Path, to: &Path, only_new: bool) -> Result<(), Error> {
-        let Object { placed: Placed { mut entry, at }, .. } = object(&self.session, from).await?;
+        let Object {
+            placed: Placed { mut entry, at },
+            ..
+        } = object(&self.session, from).await?;
         let path = repo_path(to)?;
         if only_new {
             self.check_free(to, &path).await?;
         }
         entry.modified = self.session.repo().now();
-        self.session.put(&path, Placed { entry, at }).await.map_err(Error::repo(to))
+        self.session
+            .put(&path, Placed { entry, at })
+            .await
+            .map_err(Error::repo(to))
     }
 
     async fn delete_one(&self, key: Path) -> Result<Path> {
@@ -241,7 +268,8 @@ impl ObjectStore for SessionStore {
                 RenameTargetMode::Create => Err(Error::Exists { key: to.to_string() }.into()),
             };
         }
-        self.place_copy(from, to, options.target_mode == RenameTargetMode::Create).await?;
+        self.place_copy(from, to, options.target_mode == RenameTargetMode::Create)
+            .await?;
         self.session.remove(&path).await.map_err(Error::repo(from))?;
         Ok(())
     }

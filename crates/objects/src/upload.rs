@@ -49,7 +49,14 @@ struct Spool {
 
 impl SessionUpload {
     pub fn new(store: SessionStore, key: Path) -> Self {
-        Self { store, key, len: 0, held: Vec::new(), spool: None, ended: false }
+        Self {
+            store,
+            key,
+            len: 0,
+            held: Vec::new(),
+            spool: None,
+            ended: false,
+        }
     }
 
     fn failed(&self) -> impl FnOnce(std::io::Error) -> Error + Send + use<> {
@@ -69,15 +76,22 @@ impl SessionUpload {
     /// Takes the content out of a complete upload.
     fn take(&mut self) -> Result<Content, Error> {
         if std::mem::replace(&mut self.ended, true) {
-            return Err(Error::Ended { key: self.key.to_string() });
+            return Err(Error::Ended {
+                key: self.key.to_string(),
+            });
         }
         let Some(spool) = self.spool.take() else {
             let mut bytes = BytesMut::with_capacity(self.len as usize);
-            self.held.drain(..).flat_map(|(_, part)| part).for_each(|piece| bytes.extend_from_slice(&piece));
+            self.held
+                .drain(..)
+                .flat_map(|(_, part)| part)
+                .for_each(|piece| bytes.extend_from_slice(&piece));
             return Ok(Content::Memory(bytes.freeze()));
         };
         if spool.written.load(Ordering::Acquire) != self.len {
-            return Err(Error::MissingPart { key: self.key.to_string() });
+            return Err(Error::MissingPart {
+                key: self.key.to_string(),
+            });
         }
         Ok(Content::File(spool.file))
     }
@@ -87,7 +101,11 @@ impl Spool {
     fn new(folder: &std::path::Path) -> std::io::Result<Self> {
         let file = tempfile::Builder::new().prefix("upload-").tempfile_in(folder)?;
         let handle = Arc::new(file.as_file().try_clone()?);
-        Ok(Self { file, handle, written: Arc::default() })
+        Ok(Self {
+            file,
+            handle,
+            written: Arc::default(),
+        })
     }
 }
 
@@ -106,7 +124,10 @@ fn write_parts(file: &File, written: &AtomicU64, parts: Vec<(u64, PutPayload)>) 
 impl MultipartUpload for SessionUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
         if self.ended {
-            return Box::pin(future::ready(Err(Error::Ended { key: self.key.to_string() }.into())));
+            return Box::pin(future::ready(Err(Error::Ended {
+                key: self.key.to_string(),
+            }
+            .into())));
         }
         let at = self.len;
         self.len += data.content_length() as u64;
@@ -141,6 +162,9 @@ impl MultipartUpload for SessionUpload {
 
 impl fmt::Debug for SessionUpload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionUpload").field("key", &self.key).field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("SessionUpload")
+            .field("key", &self.key)
+            .field("len", &self.len)
+            .finish_non_exhaustive()
     }
 }

@@ -37,12 +37,21 @@ fn refs_may_be_commits_and_steps_back() {
 fn what_is_refused_says_why() {
     let cases = [
         ("s3://r/main/a", "it does not start with drumlin://"),
-        ("drumlin://main@r/a", "the ref stands after the repository, not as repository@ref"),
+        (
+            "drumlin://main@r/a",
+            "the ref stands after the repository, not as repository@ref",
+        ),
         ("drumlin:///main/a", "the repository must have 1 to 253 bytes"),
-        ("drumlin://a b/main/a", "the repository may have ASCII letters, digits, '-', '_' and '.'"),
+        (
+            "drumlin://a b/main/a",
+            "the repository may have ASCII letters, digits, '-', '_' and '.'",
+        ),
         ("drumlin://r", "it names no ref after the repository"),
         ("drumlin://r//a", "it names no ref after the repository"),
-        ("drumlin://r/main/a?b", "it has a query or a fragment; write '?' as %3F and '#' as %23"),
+        (
+            "drumlin://r/main/a?b",
+            "it has a query or a fragment; write '?' as %3F and '#' as %23",
+        ),
         ("drumlin://r/main/%ff", "its escapes are not UTF-8"),
     ];
     for (text, why) in cases {
@@ -51,10 +60,16 @@ fn what_is_refused_says_why() {
         assert!(error.hint().unwrap().contains("drumlin://REPOSITORY/REF/PATH"));
     }
     assert!(matches!(parse("drumlin://r/-x/a"), Err(AddressError::Reference { .. })));
-    assert!(matches!(parse("drumlin://r/main/a/../b"), Err(AddressError::Path { .. })));
+    assert!(matches!(
+        parse("drumlin://r/main/a/../b"),
+        Err(AddressError::Path { .. })
+    ));
     assert!(matches!(parse("drumlin://r/main/a//b"), Err(AddressError::Path { .. })));
     // An escaped slash is a slash: it must not smuggle in a name that a path cannot have.
-    assert!(matches!(parse("drumlin://r/main/a%2f..%2fb"), Err(AddressError::Path { .. })));
+    assert!(matches!(
+        parse("drumlin://r/main/a%2f..%2fb"),
+        Err(AddressError::Path { .. })
+    ));
 }
 
 proptest! {

@@ -69,7 +69,9 @@ async fn copy_rename_nonexistent_object() {
 
 #[tokio::test]
 async fn get_nonexistent_object() {
-    let error = integration::get_nonexistent_object(&store().await, None).await.unwrap_err();
+    let error = integration::get_nonexistent_object(&store().await, None)
+        .await
+        .unwrap_err();
     assert!(matches!(error, object_store::Error::NotFound { .. }), "{error}");
 }
 

@@ -53,12 +53,16 @@ impl ObjectStore for Meter {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let head = options.head;
         let result = self.inner.get_opts(location, options).await?;
-        self.bytes.fetch_add(if head { 0 } else { result.range.end - result.range.start }, Ordering::Relaxed);
+        self.bytes.fetch_add(
+            if head { 0 } else { result.range.end - result.range.start },
+            Ordering::Relaxed,
+        );
         Ok(result)
     }
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let read = self.inner.get_ranges(location, ranges).await?;
-        self.bytes.fetch_add(read.iter().map(|bytes| bytes.len() as u64).sum(), Ordering::Relaxed);
+        self.bytes
+            .fetch_add(read.iter().map(|bytes| bytes.len() as u64).sum(), Ordering::Relaxed);
         Ok(read)
     }
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
@@ -90,7 +94,12 @@ const CHUNK_LEN_MAX: u64 = 128 << 10;
 async fn cold() -> (SnapshotStore, Arc<Meter>) {
     let meter = Arc::new(Meter::default());
     let root = Arc::new(ObjectRoot::new(meter.clone()));
-    let storage = Storage { bucket: Bucket::new(meter.clone()), root, cache: None, scratch: Scratch::temporary() };
+    let storage = Storage {
+        bucket: Bucket::new(meter.clone()),
+        root,
+        cache: None,
+        scratch: Scratch::temporary(),
+    };
     let repo = TestRepo::create(storage).await;
     let session = repo.session("main").await;
     session.write(&path("file"), noise(1, FILE_LEN)).await.unwrap();
@@ -112,7 +121,10 @@ async fn a_range_of_a_chunked_file_costs_its_chunks() {
     assert_eq!(read, noise(1, FILE_LEN).slice(10_000_000..10_000_100));
     let bytes = meter.take();
     // The chunk or two that hold the range, and the list of the file's chunks: about 40 bytes for each of 320.
-    assert!(bytes <= 2 * CHUNK_LEN_MAX + (32 << 10), "{bytes} bytes for a range of 100");
+    assert!(
+        bytes <= 2 * CHUNK_LEN_MAX + (32 << 10),
+        "{bytes} bytes for a range of 100"
+    );
 }
 
 #[tokio::test]
@@ -125,7 +137,10 @@ async fn many_ranges_are_one_plan() {
         assert_eq!(read, &content[range.start as usize..range.end as usize]);
     }
     let bytes = meter.take();
-    assert!(bytes <= 4 * CHUNK_LEN_MAX + (48 << 10), "{bytes} bytes for three ranges");
+    assert!(
+        bytes <= 4 * CHUNK_LEN_MAX + (48 << 10),
+        "{bytes} bytes for three ranges"
+    );
 }
 
 #[tokio::test]
@@ -145,6 +160,9 @@ async fn a_long_range_comes_in_pieces() {
     let options = object_store::GetOptions::new().with_range(Some(5..FILE_LEN as u64));
     let object = store.get_opts(&Path::from("file"), options).await.unwrap();
     let pieces: Vec<Bytes> = object.into_stream().boxed().try_collect().await.unwrap();
-    assert!(pieces.iter().all(|piece| piece.len() <= 8 << 20), "no piece is larger than what one request fetches");
+    assert!(
+        pieces.iter().all(|piece| piece.len() <= 8 << 20),
+        "no piece is larger than what one request fetches"
+    );
     assert_eq!(pieces.concat(), noise(1, FILE_LEN).slice(5..));
 }

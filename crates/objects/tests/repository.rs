@@ -16,7 +16,11 @@ async fn change(repo: &Repo, at: &str, content: &str) {
 
 async fn listed(store: &RepoStore, prefix: &str) -> Vec<String> {
     let listing = store.list(Some(&Path::parse(prefix).unwrap()));
-    listing.map_ok(|meta| meta.location.to_string()).try_collect().await.unwrap()
+    listing
+        .map_ok(|meta| meta.location.to_string())
+        .try_collect()
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -26,12 +30,22 @@ async fn a_branch_means_one_commit_for_the_life_of_the_store() {
     assert_eq!(get(&store, "main/a").await.unwrap(), "a");
     change(&repo, "b/new", "new").await;
     assert_eq!(listed(&store, "main").await, ["main/a", "main/b/c"]);
-    assert!(matches!(get(&store, "main/b/new").await.unwrap_err(), StoreError::NotFound { .. }));
-    assert_eq!(listed(&RepoStore::new(repo.clone()), "main/b").await, ["main/b/c", "main/b/new"]);
+    assert!(matches!(
+        get(&store, "main/b/new").await.unwrap_err(),
+        StoreError::NotFound { .. }
+    ));
+    assert_eq!(
+        listed(&RepoStore::new(repo.clone()), "main/b").await,
+        ["main/b/c", "main/b/new"]
+    );
 
     let snapshot = repo.snapshot(&"main".parse::<RefExpr>().unwrap()).await.unwrap();
     store.bind(&"main".parse().unwrap(), snapshot).await.unwrap();
-    assert_eq!(get(&store, "main/b/new").await.unwrap(), "new", "until it is bound anew");
+    assert_eq!(
+        get(&store, "main/b/new").await.unwrap(),
+        "new",
+        "until it is bound anew"
+    );
 }
 
 #[tokio::test]
@@ -78,7 +92,9 @@ async fn what_is_not_there_and_what_is_not_offered() {
         assert!(matches!(error, StoreError::NotFound { .. }), "{key}: {error}");
     }
     let error = store.list(None).try_collect::<Vec<_>>().await.unwrap_err();
-    let StoreError::NotSupported { source } = error else { panic!("{error}") };
+    let StoreError::NotSupported { source } = error else {
+        panic!("{error}")
+    };
     assert!(source.downcast::<Error>().unwrap().hint().is_some());
     let error = store.put(&Path::from("main/a"), "x".into()).await.unwrap_err();
     assert!(matches!(error, StoreError::PermissionDenied { .. }), "{error}");

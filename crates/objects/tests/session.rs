@@ -16,7 +16,11 @@ async fn store() -> SessionStore {
 #[tokio::test]
 async fn a_large_object_is_one_blob_and_a_small_one_is_not() {
     let store = store().await;
-    let sizes = [(BLOB_LEN_MIN - 1, false), (BLOB_LEN_MIN, true), (3 * BLOB_LEN_MIN + 7, true)];
+    let sizes = [
+        (BLOB_LEN_MIN - 1, false),
+        (BLOB_LEN_MIN, true),
+        (3 * BLOB_LEN_MIN + 7, true),
+    ];
     for (size, is_blob) in sizes {
         let key = Path::from(format!("t/{size}.parquet"));
         let content = noise(size, size as usize);
@@ -29,7 +33,10 @@ async fn a_large_object_is_one_blob_and_a_small_one_is_not() {
     support::commit(store.session()).await;
     let snapshot = SnapshotStore::new(store.session().base());
     for (size, _) in sizes {
-        assert_eq!(get(&snapshot, &format!("t/{size}.parquet")).await.unwrap(), noise(size, size as usize));
+        assert_eq!(
+            get(&snapshot, &format!("t/{size}.parquet")).await.unwrap(),
+            noise(size, size as usize)
+        );
     }
 }
 
@@ -40,17 +47,25 @@ async fn a_copy_reads_and_writes_no_content() {
     // A location that leads nowhere: whoever reads the content fails.
     let mut placed = session.entry(&path("a")).await.unwrap().unwrap();
     placed.at = Location::Unknown;
-    let drumlin_model::EntryKind::File(file) = &mut placed.entry.kind else { panic!("a file") };
+    let drumlin_model::EntryKind::File(file) = &mut placed.entry.kind else {
+        panic!("a file")
+    };
     file.id = FileId::of(b"content that is nowhere");
     session.put(&path("lost"), placed.clone()).await.unwrap();
     let store = SessionStore::new(session);
     assert!(get(&store, "lost").await.is_err());
     store.copy(&Path::from("lost"), &Path::from("copy")).await.unwrap();
-    store.rename_if_not_exists(&Path::from("lost"), &Path::from("b/moved")).await.unwrap();
+    store
+        .rename_if_not_exists(&Path::from("lost"), &Path::from("b/moved"))
+        .await
+        .unwrap();
     for at in ["copy", "b/moved"] {
         let found = store.session().entry(&path(at)).await.unwrap().unwrap();
         assert!(found.entry.same_content(&placed.entry));
-        assert!(found.entry.modified > placed.entry.modified, "a copy is as new as the copying");
+        assert!(
+            found.entry.modified > placed.entry.modified,
+            "a copy is as new as the copying"
+        );
     }
     assert!(store.session().entry(&path("lost")).await.unwrap().is_none());
 }
@@ -75,23 +90,44 @@ async fn of_many_creators_of_one_object_one_wins() {
             let (store, key) = (store.clone(), key.clone());
             tokio::spawn(async move {
                 let options = PutOptions::from(PutMode::Create);
-                store.put_opts(&key, format!("writer {writer}").into(), options).await.map(|_| writer)
+                store
+                    .put_opts(&key, format!("writer {writer}").into(), options)
+                    .await
+                    .map(|_| writer)
             })
         });
-        let results = join_all(tasks).await.into_iter().map(Result::unwrap).collect::<Vec<_>>();
+        let results = join_all(tasks)
+            .await
+            .into_iter()
+            .map(Result::unwrap)
+            .collect::<Vec<_>>();
         let winners: Vec<_> = results.iter().flatten().collect();
         assert_eq!(winners.len(), 1);
-        assert_eq!(get(&*store, key.as_ref()).await.unwrap(), format!("writer {}", winners[0]));
-        assert!(results.iter().flat_map(|r| r.as_ref().err()).all(|e| matches!(e, StoreError::AlreadyExists { .. })));
+        assert_eq!(
+            get(&*store, key.as_ref()).await.unwrap(),
+            format!("writer {}", winners[0])
+        );
+        assert!(
+            results
+                .iter()
+                .flat_map(|r| r.as_ref().err())
+                .all(|e| matches!(e, StoreError::AlreadyExists { .. }))
+        );
     }
 }
 
 #[tokio::test]
 async fn an_update_needs_an_etag() {
     let store = store().await;
-    let known = UpdateVersion { e_tag: None, version: Some("7".into()) };
+    let known = UpdateVersion {
+        e_tag: None,
+        version: Some("7".into()),
+    };
     store.put(&Path::from("a"), "x".into()).await.unwrap();
-    let error = store.put_opts(&Path::from("a"), "y".into(), PutMode::Update(known).into()).await.unwrap_err();
+    let error = store
+        .put_opts(&Path::from("a"), "y".into(), PutMode::Update(known).into())
+        .await
+        .unwrap_err();
     assert!(matches!(error, StoreError::Generic { .. }), "{error}");
     assert_eq!(get(&store, "a").await.unwrap(), "x");
 }
@@ -102,7 +138,10 @@ async fn a_key_that_no_tree_can_hold_cannot_be_written() {
     for key in [".drumlin/x", "a/\u{85}"] {
         let key = Path::parse(key).unwrap();
         let error = store.put(&key, "x".into()).await.unwrap_err();
-        assert!(error.to_string().contains("cannot be a path of a repository"), "{error}");
+        assert!(
+            error.to_string().contains("cannot be a path of a repository"),
+            "{error}"
+        );
         assert!(store.put_multipart(&key).await.is_err());
         store.delete(&key).await.unwrap();
     }
@@ -123,9 +162,16 @@ async fn a_bulk_delete_goes_on_after_an_error() {
     for key in ["a", "b"] {
         store.put(&Path::from(key), key.into()).await.unwrap();
     }
-    let failed = StoreError::Generic { store: "test", source: "no key".into() };
+    let failed = StoreError::Generic {
+        store: "test",
+        source: "no key".into(),
+    };
     let keys = futures::stream::iter([Ok(Path::from("a")), Err(failed), Ok(Path::from("b"))]).boxed();
-    let results: Vec<_> = store.delete_stream(keys).map(|result| result.map(|key| key.to_string())).collect().await;
+    let results: Vec<_> = store
+        .delete_stream(keys)
+        .map(|result| result.map(|key| key.to_string()))
+        .collect()
+        .await;
     assert_eq!(results[0].as_deref().unwrap(), "a");
     assert!(results[1].is_err());
     assert_eq!(results[2].as_deref().unwrap(), "b");
@@ -143,5 +189,8 @@ async fn nothing_is_seen_outside_before_the_commit() {
     let before = SnapshotStore::new(one.session().base());
     support::commit(one.session()).await;
     assert!(get(&before, "b").await.is_err(), "a snapshot stays what it was");
-    assert_eq!(get(&SnapshotStore::new(one.session().base()), "b").await.unwrap(), "new");
+    assert_eq!(
+        get(&SnapshotStore::new(one.session().base()), "b").await.unwrap(),
+        "new"
+    );
 }

@@ -49,15 +49,46 @@ enum Condition {
 
 #[derive(Clone, Debug)]
 enum Op {
-    Put { key: usize, size: usize, mode: Mode },
-    Upload { key: usize, parts: Vec<usize>, complete: bool },
-    Get { key: usize, range: Option<GetRange>, condition: Condition, head: bool },
-    Ranges { key: usize, ranges: Vec<(u64, u64)> },
-    Delete { keys: Vec<usize> },
-    List { prefix: usize, after: Option<usize> },
-    Delimited { prefix: usize },
-    Copy { from: usize, to: usize, create: bool },
-    Rename { from: usize, to: usize, create: bool },
+    Put {
+        key: usize,
+        size: usize,
+        mode: Mode,
+    },
+    Upload {
+        key: usize,
+        parts: Vec<usize>,
+        complete: bool,
+    },
+    Get {
+        key: usize,
+        range: Option<GetRange>,
+        condition: Condition,
+        head: bool,
+    },
+    Ranges {
+        key: usize,
+        ranges: Vec<(u64, u64)>,
+    },
+    Delete {
+        keys: Vec<usize>,
+    },
+    List {
+        prefix: usize,
+        after: Option<usize>,
+    },
+    Delimited {
+        prefix: usize,
+    },
+    Copy {
+        from: usize,
+        to: usize,
+        create: bool,
+    },
+    Rename {
+        from: usize,
+        to: usize,
+        create: bool,
+    },
     Commit,
 }
 
@@ -72,8 +103,7 @@ fn range() -> impl Strategy<Value = Option<GetRange>> {
 fn operation() -> impl Strategy<Value = Op> {
     let key = || 0..KEYS.len();
     let size = || prop_oneof![6 => 0..2usize, 2 => Just(2), 1 => Just(3), 1 => Just(4)];
-    let known =
-        prop_oneof![3 => Just(Known::Current), 1 => Just(Known::First), 1 => Just(Known::Wrong), 1 => Just(Known::Missing)];
+    let known = prop_oneof![3 => Just(Known::Current), 1 => Just(Known::First), 1 => Just(Known::Wrong), 1 => Just(Known::Missing)];
     let mode = prop_oneof![2 => Just(Mode::Overwrite), 2 => Just(Mode::Create), 2 => known.prop_map(Mode::Update)];
     let condition = prop_oneof![
         4 => Just(Condition::None),
@@ -104,9 +134,17 @@ fn operation() -> impl Strategy<Value = Op> {
 #[derive(Debug, PartialEq)]
 enum Shown {
     Done,
-    Object { key: String, size: u64, range: std::ops::Range<u64>, bytes: Option<Bytes> },
+    Object {
+        key: String,
+        size: u64,
+        range: std::ops::Range<u64>,
+        bytes: Option<Bytes>,
+    },
     Bytes(Vec<Bytes>),
-    Listed { objects: Vec<(String, u64)>, folders: Vec<String> },
+    Listed {
+        objects: Vec<(String, u64)>,
+        folders: Vec<String>,
+    },
     Keys(Vec<String>),
     Failed(&'static str),
 }
@@ -128,14 +166,20 @@ fn content(size: usize, serial: usize) -> Bytes {
 
 fn listed(objects: Vec<ObjectMeta>, folders: Vec<Path>) -> Shown {
     Shown::Listed {
-        objects: objects.into_iter().map(|object| (object.location.to_string(), object.size)).collect(),
+        objects: objects
+            .into_iter()
+            .map(|object| (object.location.to_string(), object.size))
+            .collect(),
         folders: folders.into_iter().map(|folder| folder.to_string()).collect(),
     }
 }
 
 impl<'a> Side<'a> {
     fn new(store: &'a dyn ObjectStore) -> Self {
-        Self { store, first_etags: HashMap::new() }
+        Self {
+            store,
+            first_etags: HashMap::new(),
+        }
     }
 
     async fn run(&mut self, op: &Op, serial: usize) -> Shown {
@@ -155,10 +199,16 @@ impl<'a> Side<'a> {
         match op {
             Op::Put { key: at, size, mode } => {
                 let mode = self.mode(*at, *mode).await;
-                let put = store.put_opts(&key(*at), content(*size, serial).into(), mode.into()).await?;
+                let put = store
+                    .put_opts(&key(*at), content(*size, serial).into(), mode.into())
+                    .await?;
                 self.first_etags.entry(*at).or_insert(put.e_tag.unwrap());
             }
-            Op::Upload { key: at, parts, complete } => {
+            Op::Upload {
+                key: at,
+                parts,
+                complete,
+            } => {
                 let mut upload = store.put_multipart(&key(*at)).await?;
                 for (part, size) in parts.iter().enumerate() {
                     upload.put_part(content(*size, serial * 10 + part).into()).await?;
@@ -169,7 +219,12 @@ impl<'a> Side<'a> {
                     upload.abort().await?;
                 }
             }
-            Op::Get { key: at, range, condition, head } => return self.get(*at, range, *condition, *head).await,
+            Op::Get {
+                key: at,
+                range,
+                condition,
+                head,
+            } => return self.get(*at, range, *condition, *head).await,
             Op::Ranges { key: at, ranges } => {
                 let ranges: Vec<_> = ranges.iter().map(|&(start, len)| start..start + len).collect();
                 return Ok(Shown::Bytes(store.get_ranges(&key(*at), &ranges).await?));
@@ -195,11 +250,19 @@ impl<'a> Side<'a> {
             }
             Op::Copy { from, to, create } => {
                 let mode = if *create { CopyMode::Create } else { CopyMode::Overwrite };
-                store.copy_opts(&key(*from), &key(*to), CopyOptions::new().with_mode(mode)).await?;
+                store
+                    .copy_opts(&key(*from), &key(*to), CopyOptions::new().with_mode(mode))
+                    .await?;
             }
             Op::Rename { from, to, create } if from != to => {
-                let mode = if *create { RenameTargetMode::Create } else { RenameTargetMode::Overwrite };
-                store.rename_opts(&key(*from), &key(*to), RenameOptions::new().with_target_mode(mode)).await?;
+                let mode = if *create {
+                    RenameTargetMode::Create
+                } else {
+                    RenameTargetMode::Overwrite
+                };
+                store
+                    .rename_opts(&key(*from), &key(*to), RenameOptions::new().with_target_mode(mode))
+                    .await?;
             }
             Op::Rename { .. } | Op::Commit => {}
         }
@@ -213,7 +276,13 @@ impl<'a> Side<'a> {
             Mode::Update(known) => known,
         };
         let e_tag = match known {
-            Known::Current => self.store.head(&key(at)).await.ok().and_then(|meta| meta.e_tag).or(Some("none".into())),
+            Known::Current => self
+                .store
+                .head(&key(at))
+                .await
+                .ok()
+                .and_then(|meta| meta.e_tag)
+                .or(Some("none".into())),
             Known::First => self.first_etags.get(&at).cloned().or(Some("none".into())),
             Known::Wrong => Some("wrong".into()),
             Known::Missing => None,
@@ -229,7 +298,13 @@ impl<'a> Side<'a> {
         head: bool,
     ) -> object_store::Result<Shown> {
         let meta = self.store.head(&key(at)).await?;
-        let tag = |matching| if matching { meta.e_tag.clone().unwrap() } else { "wrong".to_owned() };
+        let tag = |matching| {
+            if matching {
+                meta.e_tag.clone().unwrap()
+            } else {
+                "wrong".to_owned()
+            }
+        };
         let moved = |hours| meta.last_modified + chrono::Duration::hours(hours);
         let options = GetOptions::new().with_range(range.clone()).with_head(head);
         let options = match condition {
@@ -243,14 +318,23 @@ impl<'a> Side<'a> {
         let (key, size, range) = (object.meta.location.to_string(), object.meta.size, object.range.clone());
         // The in-memory store sends the data of a head request too.
         let bytes = if head { None } else { Some(object.bytes().await?) };
-        Ok(Shown::Object { key, size, range, bytes })
+        Ok(Shown::Object {
+            key,
+            size,
+            range,
+            bytes,
+        })
     }
 }
 
 /// Equal contents have equal etags here, so a write of equal content in between is no change; there it is one.
 fn may_differ(op: &Op, session: &Side<'_>) -> Option<usize> {
     match op {
-        Op::Put { key, mode: Mode::Update(Known::First), .. } if session.first_etags.contains_key(key) => Some(*key),
+        Op::Put {
+            key,
+            mode: Mode::Update(Known::First),
+            ..
+        } if session.first_etags.contains_key(key) => Some(*key),
         _ => None,
     }
 }
@@ -267,7 +351,11 @@ async fn run_case(ops: Vec<Op>) {
         {
             theirs.first_etags.insert(at, meta.e_tag.unwrap());
         }
-        assert_eq!(ours.run(op, serial).await, theirs.run(op, serial).await, "{op:?}, number {serial}");
+        assert_eq!(
+            ours.run(op, serial).await,
+            theirs.run(op, serial).await,
+            "{op:?}, number {serial}"
+        );
         if matches!(op, Op::Commit) && !session.session().changes().is_empty() {
             // Changes that come to nothing are no commit; the session goes on all the same.
             let _ = session.session().commit(drumlin_testkit::info("so far")).await;
@@ -277,10 +365,24 @@ async fn run_case(ops: Vec<Op>) {
     let _ = session.session().commit(drumlin_testkit::info("all")).await;
     let snapshot = SnapshotStore::new(session.session().base());
     let mut committed = Side::new(&snapshot);
-    assert_eq!(committed.run(&all, 0).await, theirs.run(&all, 0).await, "after the commit");
+    assert_eq!(
+        committed.run(&all, 0).await,
+        theirs.run(&all, 0).await,
+        "after the commit"
+    );
     for at in 0..KEYS.len() {
-        let get = Op::Get { key: at, range: None, condition: Condition::None, head: false };
-        assert_eq!(committed.run(&get, 0).await, theirs.run(&get, 0).await, "after the commit: {}", KEYS[at]);
+        let get = Op::Get {
+            key: at,
+            range: None,
+            condition: Condition::None,
+            head: false,
+        };
+        assert_eq!(
+            committed.run(&get, 0).await,
+            theirs.run(&get, 0).await,
+            "after the commit: {}",
+            KEYS[at]
+        );
     }
 }
 

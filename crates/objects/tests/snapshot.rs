@@ -67,7 +67,10 @@ async fn folders_are_prefixes_and_never_partial_names() {
     let store = snapshot_of(&AWKWARD).await;
     assert_eq!(names(&listed(&store, Some("foo")).await), ["foo/x.json"]);
     assert!(listed(&store, Some("foo/x")).await.is_empty());
-    assert!(listed(&store, Some("foo/x.json")).await.is_empty(), "an object is not below itself");
+    assert!(
+        listed(&store, Some("foo/x.json")).await.is_empty(),
+        "an object is not below itself"
+    );
     let found = store.list_with_delimiter(Some(&Path::from("a"))).await.unwrap();
     assert_eq!(names(&found.objects), ["a/a%2F.file", "a/😀.file"]);
     assert!(found.common_prefixes.is_empty());
@@ -113,9 +116,14 @@ async fn every_write_is_refused_with_the_cure() {
         store.rename_if_not_exists(&a, &b).await.unwrap_err(),
     ]);
     for error in errors {
-        let StoreError::PermissionDenied { source, .. } = error else { panic!("{error}") };
+        let StoreError::PermissionDenied { source, .. } = error else {
+            panic!("{error}")
+        };
         let error = source.downcast::<Error>().unwrap();
-        assert_eq!(error.hint().unwrap(), "open a session on a branch and write through its store");
+        assert_eq!(
+            error.hint().unwrap(),
+            "open a session on a branch and write through its store"
+        );
     }
     assert_eq!(get(&store, "a").await.unwrap(), "a");
 }
@@ -135,8 +143,20 @@ async fn with_entries(entries: &[(&str, EntryKind)]) -> (SessionStore, Snapshot)
     let repo = support::repo_with(&["data/file"]).await;
     let session = support::session(&repo).await;
     for (at, kind) in entries {
-        let entry = Entry { kind: kind.clone(), modified: Timestamp::from_micros(5_000_000) };
-        session.put(&path(at), Placed { entry, at: Location::Unknown }).await.unwrap();
+        let entry = Entry {
+            kind: kind.clone(),
+            modified: Timestamp::from_micros(5_000_000),
+        };
+        session
+            .put(
+                &path(at),
+                Placed {
+                    entry,
+                    at: Location::Unknown,
+                },
+            )
+            .await
+            .unwrap();
     }
     support::commit(&session).await;
     let base = session.base();
@@ -158,14 +178,21 @@ async fn folders_and_links_are_no_objects() {
         assert!(matches!(&link, StoreError::NotSupported { source } if source.to_string().contains("symbolic link")));
     }
     let error = session.delete(&Path::from("data/link")).await.unwrap_err();
-    assert!(matches!(error, StoreError::NotSupported { .. }), "a bulk delete must not take links: {error}");
+    assert!(
+        matches!(error, StoreError::NotSupported { .. }),
+        "a bulk delete must not take links: {error}"
+    );
     session.delete(&Path::from("data/empty")).await.unwrap();
     assert!(session.session().entry(&path("data/empty")).await.unwrap().is_some());
 }
 
 #[tokio::test]
 async fn an_external_entry_is_an_object_that_says_where_it_is() {
-    let external = External { url: "s3://elsewhere/x.parquet".into(), etag: "\"abc\"".into(), size: 77 };
+    let external = External {
+        url: "s3://elsewhere/x.parquet".into(),
+        etag: "\"abc\"".into(),
+        size: 77,
+    };
     let (_, base) = with_entries(&[("x.parquet", EntryKind::External(external))]).await;
     let store = SnapshotStore::new(base);
     let head = store.head(&Path::from("x.parquet")).await.unwrap();
@@ -179,7 +206,10 @@ async fn an_external_entry_is_an_object_that_says_where_it_is() {
 #[tokio::test]
 async fn asking_for_a_version_is_refused() {
     let store = snapshot_of(&["a"]).await;
-    let error = store.get_opts(&Path::from("a"), GetOptions::new().with_version(Some("1"))).await.unwrap_err();
+    let error = store
+        .get_opts(&Path::from("a"), GetOptions::new().with_version(Some("1")))
+        .await
+        .unwrap_err();
     assert!(matches!(error, StoreError::NotSupported { .. }), "{error}");
 }
 

@@ -15,7 +15,9 @@ async fn store() -> SessionStore {
 
 fn spooled(store: &SessionStore) -> usize {
     let folder = store.session().repo().storage().scratch.path().unwrap();
-    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.starts_with("upload-")).count()
 }
 
@@ -27,7 +29,10 @@ async fn parts_beyond_what_is_held_go_to_disk_and_the_file_goes_away() {
     let content: Vec<_> = (0..7).map(|part| noise(part, PART)).collect();
     assert_eq!(spooled(&store), 0);
     // Written in the reverse order of the calls: the calls count.
-    let mut parts: Vec<_> = content.iter().map(|part| upload.put_part(part.clone().into())).collect();
+    let mut parts: Vec<_> = content
+        .iter()
+        .map(|part| upload.put_part(part.clone().into()))
+        .collect();
     parts.reverse();
     for done in join_all(parts).await {
         done.unwrap();
@@ -38,7 +43,10 @@ async fn parts_beyond_what_is_held_go_to_disk_and_the_file_goes_away() {
     assert_eq!(spooled(&store), 0);
     assert_eq!(store.head(&key).await.unwrap().e_tag, put.e_tag);
     assert_eq!(store.get(&key).await.unwrap().bytes().await.unwrap(), content.concat());
-    assert_eq!(store.session().entry(&path("big.parquet")).await.unwrap().unwrap().at, Location::Blob);
+    assert_eq!(
+        store.session().entry(&path("big.parquet")).await.unwrap().unwrap().at,
+        Location::Blob
+    );
 }
 
 #[tokio::test]
@@ -75,7 +83,10 @@ async fn a_part_that_was_never_written_is_missed() {
     }
     let error = upload.complete().await.unwrap_err();
     assert!(error.to_string().contains("a part of the upload"), "{error}");
-    assert!(matches!(store.get(&key).await.unwrap_err(), StoreError::NotFound { .. }));
+    assert!(matches!(
+        store.get(&key).await.unwrap_err(),
+        StoreError::NotFound { .. }
+    ));
 }
 
 #[tokio::test]
