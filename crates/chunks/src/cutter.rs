@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use fastcdc::v2020::FastCDC;
 
-pub(crate) const CHUNK_LEN_MIN: usize = 8 << 10;
-pub(crate) const CHUNK_LEN_MEAN: usize = 64 << 10;
+pub const CHUNK_LEN_MIN: usize = 8 << 10;
+pub const CHUNK_LEN_MEAN: usize = 64 << 10;
 /// Also the longest content that is one chunk whatever is in it.
-pub(crate) const CHUNK_LEN_MAX: usize = 128 << 10;
+pub const CHUNK_LEN_MAX: usize = 128 << 10;
 
 /// The chunks at the start of `bytes`: all of them when nothing follows (`last`), otherwise those whose end
 /// is sure whatever follows. What is left over goes before the next bytes.
-pub(crate) fn cut(bytes: &[u8], last: bool) -> Vec<Range<usize>> {
+pub fn cut(bytes: &[u8], last: bool) -> Vec<Range<usize>> {
     let cutter = FastCDC::new(bytes, CHUNK_LEN_MIN, CHUNK_LEN_MEAN, CHUNK_LEN_MAX);
     let mut chunks = Vec::with_capacity(bytes.len() / CHUNK_LEN_MEAN + 1);
     let mut start = 0;

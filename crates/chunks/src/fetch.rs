@@ -146,16 +146,38 @@ impl ChunkStore {
 
     /// Exactly these bytes of an object; one that is too short is damaged.
     pub(crate) async fn exact_bytes(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
-        let too_short = || Error::corrupt(key, format!("it ends before byte {}", range.end));
-        match self.bucket().get_range(key, range.clone()).await {
-            Ok(bytes) if bytes.len() as u64 == range.end - range.start => Ok(bytes),
-            Ok(_) => Err(too_short()),
-            Err(error @ Error::NoObject { .. }) => Err(error),
+        let mut got = self.exact_ranges(key, std::slice::from_ref(&range)).await?;
+        Ok(got.pop().expect("as many come back as were asked for"))
+    }
+
+    /// The same for many ranges. Empty ones ask for nothing.
+    pub(crate) async fn exact_ranges(&self, key: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let asked: Vec<Range<u64>> = ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
+        let Some(end) = asked.iter().map(|range| range.end).max() else {
+            return Ok(vec![Bytes::new(); ranges.len()]);
+        };
+        let too_short = || Error::corrupt(key, format!("it ends before byte {end}"));
+        let got = match self.get_each(key, &asked).await {
+            Err(error @ Error::NoObject { .. }) => return Err(error),
             // Stores tell of a range past the end in words of their own, so ask.
             Err(error) => match self.bucket().head(key).await {
-                Ok(Some(info)) if info.size < range.end => Err(too_short()),
-                _ => Err(error),
+                Ok(Some(info)) if info.size < end => return Err(too_short()),
+                _ => return Err(error),
             },
+            Ok(got) => got,
+        };
+        if got.iter().zip(&asked).any(|(bytes, range)| bytes.len() as u64 != range.end - range.start) {
+            return Err(too_short());
+        }
+        let mut got = got.into_iter();
+        let answers = ranges.iter().map(|range| if range.is_empty() { Some(Bytes::new()) } else { got.next() });
+        Ok(answers.collect::<Option<_>>().expect("one was got for each that was asked"))
+    }
+
+    async fn get_each(&self, key: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        match ranges {
+            [range] => Ok(vec![self.bucket().get_range(key, range.clone()).await?]),
+            ranges => self.bucket().get_ranges(key, ranges).await,
         }
     }
 

@@ -105,7 +105,7 @@ impl FileBuilder {
         }
         self.store_cut(true)?;
         let file = FileId::from(self.hasher.finalize());
-        self.packs.accepted(self.size);
+        self.packs.accept(self.size)?;
         if let Some(at) = self.packs.find(file.as_bytes()) {
             return Ok((file, self.size, at.location()));
         }

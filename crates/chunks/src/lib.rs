@@ -6,7 +6,7 @@ pub mod bucket;
 mod bytes_reader;
 mod cache;
 pub mod check;
-mod cutter;
+pub mod cutter;
 mod durable_dir;
 mod durable_file;
 pub mod error;

@@ -109,7 +109,7 @@ impl Packs {
         if self.has_to_ask(content.len()) {
             self.ask().await?;
         }
-        let (id, known) = self.look_up(content);
+        let (id, known) = self.look_up(content)?;
         let location = match known {
             Some(location) => location,
             None => self
@@ -122,7 +122,7 @@ impl Packs {
 
     pub(crate) fn add_small_blocking(&self, content: &[u8]) -> Result<Added> {
         self.expect(content.len())?;
-        let (id, known) = self.look_up(content);
+        let (id, known) = self.look_up(content)?;
         let location = match known {
             Some(location) => location,
             None => self
@@ -133,17 +133,21 @@ impl Packs {
     }
 
     /// The content's id, and where it is if that is known. Empty content is nowhere.
-    fn look_up(&self, content: &[u8]) -> (FileId, Option<Location>) {
-        self.accepted(content.len() as u64);
+    fn look_up(&self, content: &[u8]) -> Result<(FileId, Option<Location>)> {
+        self.accept(content.len() as u64)?;
         let id = FileId::of(content);
         if content.is_empty() {
-            return (id, Some(Location::Unknown));
+            return Ok((id, Some(Location::Unknown)));
         }
-        (id, self.find(id.as_bytes()).map(|at| at.location()))
+        Ok((id, self.find(id.as_bytes()).map(|at| at.location())))
     }
 
-    pub(crate) fn accepted(&self, len: u64) {
-        lock(&self.state).summary.bytes_added += len;
+    /// Counts content, unless the writer has lost some.
+    pub(crate) fn accept(&self, len: u64) -> Result<()> {
+        let mut state = lock(&self.state);
+        state.check()?;
+        state.summary.bytes_added += len;
+        Ok(())
     }
 
     pub(crate) fn blob_added(&self, len: u64, written: bool) {

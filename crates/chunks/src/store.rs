@@ -129,17 +129,8 @@ impl ChunkStore {
             }
             Content::Recipe(recipe) => self.recipe_ranges(&recipe.chunks, ranges).await,
             Content::Blob => {
-                let got = self.bucket().get_ranges(&blob_key(&file.id), ranges).await;
-                let got = got.map_err(|error| missing(error, file.id))?;
-                let whole = got
-                    .iter()
-                    .zip(ranges)
-                    .all(|(bytes, range)| bytes.len() as u64 == range.end - range.start);
-                if whole {
-                    Ok(got)
-                } else {
-                    Err(Error::corrupt(blob_key(&file.id), "it is cut short"))
-                }
+                let got = self.exact_ranges(&blob_key(&file.id), ranges).await;
+                got.map_err(|error| missing(error, file.id))
             }
         }
     }

@@ -1,0 +1,251 @@
+//! Every flipped byte is found, by the check and by the reads that it concerns; nothing wrong is ever returned.
+
+use bytes::Bytes;
+use drumlin_chunks::{Bucket, ChunkStore};
+use drumlin_model::{ErrorKind, File, FileId, Location, PackId};
+use futures::TryStreamExt;
+
+use crate::support::{add, assert_corrupt, file, file_of, keys, noise, store, streamed, text};
+
+/// The object with one byte changed.
+async fn flip(bucket: &Bucket, key: &str, whole: &Bytes, at: usize) {
+    let mut bytes = whole.to_vec();
+    bytes[at] ^= 1 << (at % 8);
+    bucket.put(key, bytes.into()).await.unwrap();
+}
+
+/// A pack that holds small content, raw and compressed, and a long file with its chunk list.
+async fn small_pack(bucket: &Bucket) -> (PackId, Vec<(Bytes, File, Location)>) {
+    let chunks = store(bucket);
+    let writer = chunks.writer();
+    let mut files = Vec::new();
+    for content in [noise(1, 300), text(1, 400), text(2, 140_000)] {
+        let (id, size, at) = writer.add_bytes(content.clone()).await.unwrap();
+        files.push((content, file(id, size), at));
+    }
+    writer.flush().await.unwrap();
+    let packs = chunks.list_packs().await.unwrap();
+    (packs[0], files)
+}
+
+/// Which bytes of the pack a location covers.
+fn covered(at: &Location) -> std::ops::Range<usize> {
+    match *at {
+        Location::Chunk { offset, stored, .. } | Location::Recipe { offset, stored, .. } => {
+            offset as usize..offset as usize + stored as usize
+        }
+        _ => 0..0,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_byte_of_a_pack() {
+    let bucket = Bucket::memory();
+    let (pack, files) = small_pack(&bucket).await;
+    let key = format!("packs/{pack}");
+    let whole = bucket.get(&key).await.unwrap();
+    assert_eq!(store(&bucket).check_pack(pack).await.unwrap(), []);
+    let mut concerned = [0; 3];
+    // Most bytes are those of the long file's two chunks, which are alike: of those, every 7th will do.
+    let small = covered(&files[0].2).end.max(covered(&files[1].2).end);
+    let dense = |at: &usize| *at <= small || *at + 2000 >= whole.len() || at % 7 == 0;
+    for at in (0..whole.len()).filter(dense) {
+        flip(&bucket, &key, &whole, at).await;
+        let fresh = store(&bucket);
+        assert_ne!(fresh.check_pack(pack).await.unwrap(), [], "byte {at} of {}", whole.len());
+        for (number, (content, file, location)) in files.iter().enumerate() {
+            let read = fresh.read(file, location).await;
+            match read {
+                Ok(read) => assert_eq!(read, content, "byte {at} of {}", whole.len()),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Corrupt, "byte {at}: {error}");
+                    concerned[number] += 1;
+                }
+            }
+            if covered(location).contains(&at) {
+                assert_corrupt(fresh.read(file, location).await, &format!("byte {at}"));
+            }
+        }
+    }
+    assert!(concerned[0] >= 300 && concerned[1] >= 50 && concerned[2] > 1000, "{concerned:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_byte_of_a_blob() {
+    let bucket = Bucket::memory();
+    let content = text(5, 700);
+    let (id, size, at) = store(&bucket).writer().add_blob(content.clone()).await.unwrap();
+    let (file, key) = (file(id, size), format!("blobs/{id}"));
+    assert_eq!(store(&bucket).check_blob(id).await.unwrap(), []);
+    for byte in 0..content.len() {
+        flip(&bucket, &key, &content, byte).await;
+        let fresh = store(&bucket);
+        assert_eq!(fresh.check_blob(id).await.unwrap().len(), 1, "byte {byte}");
+        assert_corrupt(fresh.read(&file, &at).await, "read");
+        assert_corrupt(streamed(&fresh, &file, &at).await, "stream");
+    }
+    for cut in [0, 1, content.len() - 1] {
+        bucket.put(&key, content.slice(..cut)).await.unwrap();
+        let fresh = store(&bucket);
+        assert_eq!(fresh.check_blob(id).await.unwrap().len(), 1, "cut at {cut}");
+        assert_corrupt(fresh.read(&file, &at).await, "read");
+        assert_corrupt(streamed(&fresh, &file, &at).await, "stream");
+        assert_corrupt(fresh.read_ranges(&file, &at, &[0..size]).await, "range");
+    }
+    bucket.delete(&key).await.unwrap();
+    assert_corrupt(store(&bucket).read(&file, &at).await, "no blob");
+    assert_eq!(store(&bucket).check_blob(id).await.unwrap().len(), 1);
+}
+
+/// A damaged index object is told of, and costs nothing but time: the packs have their own tables.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_byte_of_an_index_object() {
+    let bucket = Bucket::memory();
+    let chunks = store(&bucket);
+    let writer = chunks.writer();
+    let mut files = Vec::new();
+    for number in 0..66 {
+        let content = noise(number, 90);
+        let (id, size, _) = writer.add_bytes(content.clone()).await.unwrap();
+        writer.flush().await.unwrap();
+        files.push((content, file(id, size)));
+    }
+    let key = keys(&bucket, "index").await.pop().expect("more than 64 packs are merged");
+    let whole = bucket.get(&key).await.unwrap();
+    assert_eq!(chunks.check_index().await.unwrap(), []);
+    for byte in 0..whole.len() {
+        flip(&bucket, &key, &whole, byte).await;
+        let fresh = store(&bucket);
+        assert_eq!(fresh.check_index().await.unwrap().len(), 1, "byte {byte} of {}", whole.len());
+        if byte % 97 == 0 {
+            for (content, file) in &files {
+                assert_eq!(&fresh.read(file, &Location::Unknown).await.unwrap(), content);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_pack_cut_short_or_gone() {
+    let bucket = Bucket::memory();
+    let (pack, files) = small_pack(&bucket).await;
+    let key = format!("packs/{pack}");
+    let whole = bucket.get(&key).await.unwrap();
+    for cut in [0, 1, 8, 200, whole.len() / 2, whole.len() - 1] {
+        bucket.put(&key, whole.slice(..cut)).await.unwrap();
+        let fresh = store(&bucket);
+        assert_ne!(fresh.check_pack(pack).await.unwrap(), [], "cut at {cut}");
+        for (content, file, at) in &files {
+            match fresh.read(file, at).await {
+                Ok(read) => assert_eq!(read, content),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Corrupt, "cut at {cut}: {error}"),
+            }
+            assert_corrupt(fresh.read(file, &Location::Unknown).await, "by a table that is gone");
+        }
+    }
+    let mut longer = whole.to_vec();
+    longer.push(0);
+    bucket.put(&key, longer.into()).await.unwrap();
+    assert_ne!(store(&bucket).check_pack(pack).await.unwrap(), []);
+    bucket.delete(&key).await.unwrap();
+    assert_ne!(store(&bucket).check_pack(pack).await.unwrap(), []);
+    for (_, file, at) in &files {
+        assert_corrupt(store(&bucket).read(file, at).await, "gone");
+        assert_ne!(store(&bucket).check_content(file, at).await.unwrap(), []);
+    }
+}
+
+/// A stale hint: its pack is gone, or holds something else there. The index knows another copy.
+#[tokio::test]
+async fn a_stale_location_is_found_again() {
+    let bucket = Bucket::memory();
+    let contents = [noise(3, 5_000), text(3, 500_000)];
+    for content in &contents {
+        // Two writers that do not know of each other store less than they would ask for.
+        let (file, first) = add(&store(&bucket), content).await;
+        let (_, second) = {
+            let other = Bucket::memory();
+            let added = add(&store(&other), content).await;
+            for key in keys(&other, "packs").await {
+                bucket.put(&key, other.get(&key).await.unwrap()).await.unwrap();
+            }
+            added
+        };
+        let (Location::Chunk { pack, .. } | Location::Recipe { pack, .. }) = first else { panic!("{first:?}") };
+        let key = format!("packs/{pack}");
+        let whole = bucket.get(&key).await.unwrap();
+        bucket.put(&key, vec![0; whole.len()].into()).await.unwrap();
+        assert_eq!(&store(&bucket).read(&file, &first).await.unwrap(), content);
+        bucket.delete(&key).await.unwrap();
+        assert_eq!(&store(&bucket).read(&file, &first).await.unwrap(), content);
+        assert_eq!(streamed(&store(&bucket), &file, &first).await.unwrap(), content);
+        let many: Vec<(usize, Bytes)> =
+            store(&bucket).read_many(vec![(file.clone(), first)]).try_collect().await.unwrap();
+        assert_eq!(many, [(0, content.clone())]);
+        assert_eq!(&store(&bucket).read(&file, &second).await.unwrap(), content);
+    }
+}
+
+#[tokio::test]
+async fn a_hint_to_the_wrong_place_of_the_right_pack() {
+    let bucket = Bucket::memory();
+    let (_, files) = small_pack(&bucket).await;
+    let (content, file, at) = &files[1];
+    let Location::Chunk { pack, offset, stored } = *at else { panic!("{at:?}") };
+    for wrong in [(offset + 1, stored), (0, stored), (offset, stored - 1), (u64::MAX, 1), (1 << 40, stored)] {
+        let wrong = Location::Chunk { pack, offset: wrong.0, stored: wrong.1 };
+        assert_eq!(&store(&bucket).read(file, &wrong).await.unwrap(), content, "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn content_that_was_never_stored() {
+    let chunks: ChunkStore = store(&Bucket::memory());
+    for at in [Location::Unknown, Location::Blob] {
+        let error = chunks.read(&file_of(b"never"), &at).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert_eq!(error.to_string(), format!("the content {} is nowhere in this repository", FileId::of(b"never")));
+    }
+}
+
+/// A record that decompresses to far more than it may costs an error, not the memory.
+#[tokio::test]
+async fn a_decompression_bomb() {
+    let bucket = Bucket::memory();
+    let frame = zstd::bulk::compress(&vec![0; 512 << 20], 1).unwrap();
+    let mut record = vec![1];
+    record.extend_from_slice(&blake3::hash(&frame).as_bytes()[..8]);
+    record.extend_from_slice(&frame);
+    let pack = PackId::of(b"bomb");
+    bucket.put(&format!("packs/{pack}"), record.clone().into()).await.unwrap();
+    let at = Location::Chunk { pack, offset: 0, stored: record.len() as u32 };
+    for size in [1, 131_072, 512 << 20, u64::MAX] {
+        let file = file(FileId::of(b"bomb"), size);
+        assert_corrupt(store(&bucket).read(&file, &at).await, "bomb");
+    }
+}
+
+/// Hostile chunk lists: counts and lengths that do not fit what is there.
+#[tokio::test]
+async fn hostile_chunk_lists() {
+    let bucket = Bucket::memory();
+    let pack = PackId::of(b"lists");
+    let target = file(FileId::of(b"list"), 1 << 40);
+    let body = |packs: u32, chunks: u32, rest: &[u8]| {
+        let mut body = vec![2, 1];
+        body.extend_from_slice(target.id.as_bytes());
+        body.extend_from_slice(&target.size.to_le_bytes());
+        body.extend_from_slice(&packs.to_le_bytes());
+        body.extend_from_slice(&chunks.to_le_bytes());
+        body.extend_from_slice(rest);
+        let hash = blake3::hash(&body);
+        body.extend_from_slice(hash.as_bytes());
+        body
+    };
+    for record in [body(0, 0, &[]), body(u32::MAX, 0, &[]), body(0, u32::MAX, &[]), body(0, 1, &[0; 48]), vec![2], vec![]] {
+        bucket.put(&format!("packs/{pack}"), record.clone().into()).await.unwrap();
+        let at = Location::Recipe { pack, offset: 0, stored: record.len() as u32 };
+        assert_corrupt(store(&bucket).read(&target, &at).await, "list");
+        assert_corrupt(streamed(&store(&bucket), &target, &at).await, "list");
+    }
+}

@@ -1,0 +1,57 @@
+//! How many requests reads and writes cost, because a bucket charges for each in time and money.
+
+use bytes::Bytes;
+use drumlin_chunks::Bucket;
+use drumlin_testkit::counting_store::Requests;
+use futures::TryStreamExt;
+
+use crate::support::{add, file, noise, store, text};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_small_file_is_one_read() {
+    let (counted, requests) = Requests::store(Bucket::memory().object_store());
+    let bucket = Bucket::new(counted);
+    let content = text(1, 7_000);
+    let (file, at) = add(&store(&bucket), &content).await;
+    requests.take();
+    assert_eq!(store(&bucket).read(&file, &at).await.unwrap(), content);
+    assert_eq!(requests.take().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_range_of_a_long_file_is_its_list_and_one_read() {
+    let (counted, requests) = Requests::store(Bucket::memory().object_store());
+    let bucket = Bucket::new(counted);
+    let content = noise(1, 50_000_000);
+    let (file, at) = add(&store(&bucket), &content).await;
+    requests.take();
+    let fresh = store(&bucket);
+    let range = 20_000_000..20_500_000;
+    let got = fresh.read_ranges(&file, &at, &[range.clone()]).await.unwrap();
+    assert_eq!(got, [content.slice(range.start as usize..range.end as usize)]);
+    assert_eq!(requests.take().len(), 2);
+    fresh.read_ranges(&file, &at, &[0..10]).await.unwrap();
+    assert_eq!(requests.take().len(), 1, "the list is kept");
+}
+
+/// 10,000 small files are written and read by the megabyte, not by the file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_files_share_requests() {
+    let (counted, requests) = Requests::store(Bucket::memory().object_store());
+    let bucket = Bucket::new(counted);
+    let chunks = store(&bucket);
+    let writer = chunks.writer();
+    let mut files = Vec::new();
+    for number in 0..10_000 {
+        let (id, size, at) = writer.add_bytes(noise(number, 7_000)).await.unwrap();
+        files.push((file(id, size), at));
+    }
+    writer.flush().await.unwrap();
+    let written = requests.take();
+    assert!(written.len() <= 5, "{written:?}");
+    let got: Vec<(usize, Bytes)> = store(&bucket).read_many(files).try_collect().await.unwrap();
+    assert_eq!(got.len(), 10_000);
+    assert!(got.iter().all(|(number, bytes)| *bytes == noise(*number as u64, 7_000)));
+    let read = requests.take().len();
+    assert!(read <= 70_000_000 / 4_000_000 + 20, "{read} requests");
+}
