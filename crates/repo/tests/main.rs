@@ -1,5 +1,20 @@
 //! The tests of `drumlin-repo`: one binary, one module a subject.
 
+mod commits;
+mod faults;
+mod fsck;
+mod history;
+mod merges;
+mod names;
+mod races;
+mod requests;
+mod sessions;
 mod trees;
 mod trees_cost;
 mod trees_merge;
+mod undo;
+mod working_copy;
+mod working_copy_cost;
+mod working_copy_kit;
+mod working_copy_model;
+mod working_copy_trouble;

@@ -32,8 +32,15 @@ pub fn author() -> Author {
 }
 
 pub fn info(message: &str) -> CommitInfo {
-    let provenance = Provenance { operation: "commit".into(), actor: "tester".into(), ..Provenance::default() };
-    CommitInfo { message: message.into(), provenance }
+    let provenance = Provenance {
+        operation: "commit".into(),
+        actor: "tester".into(),
+        ..Provenance::default()
+    };
+    CommitInfo {
+        message: message.into(),
+        provenance,
+    }
 }
 
 impl TestRepo {
@@ -43,7 +50,9 @@ impl TestRepo {
 
     pub async fn create(storage: Storage) -> Self {
         let clock = TestClock::new();
-        let repo = Repo::create(storage, Arc::new(clock.clone())).await.expect("the storage is empty");
+        let repo = Repo::create(storage, Arc::new(clock.clone()))
+            .await
+            .expect("the storage is empty");
         Self { repo, clock }
     }
 
@@ -53,7 +62,9 @@ impl TestRepo {
     }
 
     pub async fn open(storage: Storage, clock: TestClock) -> Self {
-        let repo = Repo::open(storage, Arc::new(clock.clone())).await.expect("opening reads nothing");
+        let repo = Repo::open(storage, Arc::new(clock.clone()))
+            .await
+            .expect("opening reads nothing");
         Self { repo, clock }
     }
 
@@ -66,7 +77,11 @@ impl TestRepo {
         let session = self.repo.session(&name(branch)).await?;
         for (file, content) in files {
             match content {
-                Some(content) => session.write(&path(file), Bytes::from(content.as_bytes().to_vec())).await?,
+                Some(content) => {
+                    session
+                        .write(&path(file), Bytes::from(content.as_bytes().to_vec()))
+                        .await?
+                }
                 None => drop(session.remove(&path(file)).await?),
             }
         }
@@ -93,6 +108,12 @@ impl TestRepo {
             }
         }
         Ok(files)
+    }
+
+    /// All files of a branch that is there, and can be read.
+    pub async fn files_at(&self, branch: &str) -> BTreeMap<String, Bytes> {
+        let head = self.head(branch).await.expect("the branch is there");
+        self.files(head).await.expect("the branch can be read")
     }
 
     /// The problems that a check finds, as text.
