@@ -166,12 +166,24 @@ impl ChunkStore {
             },
             Ok(got) => got,
         };
-        if got.iter().zip(&asked).any(|(bytes, range)| bytes.len() as u64 != range.end - range.start) {
+        if got
+            .iter()
+            .zip(&asked)
+            .any(|(bytes, range)| bytes.len() as u64 != range.end - range.start)
+        {
             return Err(too_short());
         }
         let mut got = got.into_iter();
-        let answers = ranges.iter().map(|range| if range.is_empty() { Some(Bytes::new()) } else { got.next() });
-        Ok(answers.collect::<Option<_>>().expect("one was got for each that was asked"))
+        let answers = ranges.iter().map(|range| {
+            if range.is_empty() {
+                Some(Bytes::new())
+            } else {
+                got.next()
+            }
+        });
+        Ok(answers
+            .collect::<Option<_>>()
+            .expect("one was got for each that was asked"))
     }
 
     async fn get_each(&self, key: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {

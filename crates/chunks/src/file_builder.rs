@@ -11,9 +11,10 @@ use crate::{
     cutter::{self, CHUNK_LEN_MAX},
     error::Result,
     pack::{Kind, RecordAt},
+    packs::{NewRecord, Packs},
     recipe::{Recipe, RecipeChunk},
     record,
-    writer::{Added, Packs},
+    writer::Added,
 };
 
 /// How much is cut, hashed and compressed together.
@@ -74,6 +75,7 @@ impl FileBuilder {
         let ranges = cutter::cut(&self.rest, last);
         let end = ranges.last().map_or(0, |range| range.end);
         self.packs.expect(end)?;
+        let arrivals = self.packs.arrivals();
         let (bytes, hasher, packs) = (&self.rest[..end], &mut self.hasher, &self.packs);
         let seal = |range: &Range<usize>| {
             let content = &bytes[range.clone()];
@@ -90,7 +92,16 @@ impl FileBuilder {
         for (id, len, sealed) in sealed {
             let at = match sealed {
                 Sealed::Known(at) => at,
-                Sealed::New(record) => self.packs.push_blocking(id.as_bytes(), Kind::Chunk, len, &record)?,
+                Sealed::New(record) => {
+                    let new = NewRecord {
+                        id: id.as_bytes(),
+                        kind: Kind::Chunk,
+                        len,
+                        record: &record,
+                        arrivals,
+                    };
+                    self.packs.push_blocking(&new)?
+                }
             };
             self.chunks.push(RecipeChunk { id, at });
         }
@@ -106,6 +117,7 @@ impl FileBuilder {
         self.store_cut(true)?;
         let file = FileId::from(self.hasher.finalize());
         self.packs.accept(self.size)?;
+        let arrivals = self.packs.arrivals();
         if let Some(at) = self.packs.find(file.as_bytes()) {
             return Ok((file, self.size, at.location()));
         }
@@ -114,10 +126,14 @@ impl FileBuilder {
             size: self.size,
             chunks: self.chunks,
         };
-        let record = recipe.to_record();
-        let at = self
-            .packs
-            .push_blocking(file.as_bytes(), Kind::Recipe, record.len() as u32, &record)?;
-        Ok((file, recipe.size, at.location()))
+        let record = &recipe.to_record();
+        let new = NewRecord {
+            id: file.as_bytes(),
+            kind: Kind::Recipe,
+            len: record.len() as u32,
+            record,
+            arrivals,
+        };
+        Ok((file, recipe.size, self.packs.push_blocking(&new)?.location()))
     }
 }

@@ -41,10 +41,22 @@ struct State {
     seen: HashMap<[u8; 32], RecordAt>,
     /// Packs that were sealed and have not arrived.
     on_their_way: usize,
+    /// Counts packs whose records went from `seen` to the index.
+    arrivals: u64,
     failed: Option<Arc<Error>>,
     /// All new content so far, in bytes.
     len_new: u64,
     summary: WriteSummary,
+}
+
+/// A record that nobody has stored, as far as was known when `find` was asked.
+pub(crate) struct NewRecord<'a> {
+    pub id: &'a [u8; 32],
+    pub kind: Kind,
+    pub len: u32,
+    pub record: &'a [u8],
+    /// What `arrivals` said before `find` was asked.
+    pub arrivals: u64,
 }
 
 /// What became of a record.
@@ -61,6 +73,7 @@ impl Packs {
             open: PackBuilder::new(),
             seen: HashMap::new(),
             on_their_way: 0,
+            arrivals: 0,
             failed: None,
             len_new: 0,
             summary: WriteSummary::default(),
@@ -82,6 +95,11 @@ impl Packs {
     pub(crate) fn find(&self, id: &[u8; 32]) -> Option<RecordAt> {
         let seen = lock(&self.state).seen.get(id).copied();
         seen.or_else(|| self.store.index().find(id))
+    }
+
+    /// To be asked before `find`, and given with what was not found: if it is another then, `find` is asked again.
+    pub(crate) fn arrivals(&self) -> u64 {
+        lock(&self.state).arrivals
     }
 
     /// Tells of content to come: once there is enough of it, the index learns what others stored.
@@ -109,11 +127,12 @@ impl Packs {
         if self.has_to_ask(content.len()) {
             self.ask().await?;
         }
+        let arrivals = self.arrivals();
         let (id, known) = self.look_up(content)?;
         let location = match known {
             Some(location) => location,
             None => self
-                .push(id.as_bytes(), Kind::Chunk, content.len() as u32, &record::seal(content))
+                .push(&small(&id, content, &record::seal(content), arrivals))
                 .await?
                 .location(),
         };
@@ -122,11 +141,12 @@ impl Packs {
 
     pub(crate) fn add_small_blocking(&self, content: &[u8]) -> Result<Added> {
         self.expect(content.len())?;
+        let arrivals = self.arrivals();
         let (id, known) = self.look_up(content)?;
         let location = match known {
             Some(location) => location,
             None => self
-                .push_blocking(id.as_bytes(), Kind::Chunk, content.len() as u32, &record::seal(content))?
+                .push_blocking(&small(&id, content, &record::seal(content), arrivals))?
                 .location(),
         };
         Ok((id, content.len() as u64, location))
@@ -161,39 +181,45 @@ impl Packs {
     }
 
     /// Stores a record, unless it is stored already; waits while packs are on their way.
-    async fn push(&self, id: &[u8; 32], kind: Kind, len: u32, record: &[u8]) -> Result<RecordAt> {
+    async fn push(&self, new: &NewRecord<'_>) -> Result<RecordAt> {
         loop {
-            match self.try_push(id, kind, len, record)? {
+            match self.try_push(new)? {
                 Pushed::Stored(at) => return Ok(at),
-                Pushed::Full => self.send_if_full(record.len(), self.slot().await),
+                Pushed::Full => self.send_if_full(new.record.len(), self.slot().await),
             }
         }
     }
 
     /// The same on a thread that may block.
-    pub(crate) fn push_blocking(&self, id: &[u8; 32], kind: Kind, len: u32, record: &[u8]) -> Result<RecordAt> {
+    pub(crate) fn push_blocking(&self, new: &NewRecord<'_>) -> Result<RecordAt> {
         loop {
-            match self.try_push(id, kind, len, record)? {
+            match self.try_push(new)? {
                 Pushed::Stored(at) => return Ok(at),
-                Pushed::Full => self.send_if_full(record.len(), self.runtime.block_on(self.slot())),
+                Pushed::Full => self.send_if_full(new.record.len(), self.runtime.block_on(self.slot())),
             }
         }
     }
 
-    fn try_push(&self, id: &[u8; 32], kind: Kind, len: u32, record: &[u8]) -> Result<Pushed> {
+    fn try_push(&self, new: &NewRecord<'_>) -> Result<Pushed> {
         let mut state = lock(&self.state);
         state.check()?;
-        if let Some(at) = state.seen.get(id) {
-            return Ok(Pushed::Stored(*at));
+        let seen = state.seen.get(new.id).copied();
+        let arrived = || self.store.index().find(new.id);
+        if let Some(at) = if state.arrivals == new.arrivals {
+            seen
+        } else {
+            seen.or_else(arrived)
+        } {
+            return Ok(Pushed::Stored(at));
         }
-        if !state.open.fits(record.len()) {
+        if !state.open.fits(new.record.len()) {
             return Ok(Pushed::Full);
         }
-        let at = state.open.push(id, kind, len, record);
-        state.seen.insert(*id, at);
-        if kind == Kind::Chunk {
-            state.len_new += u64::from(len);
-            state.summary.bytes_new += u64::from(len);
+        let at = state.open.push(new.id, new.kind, new.len, new.record);
+        state.seen.insert(*new.id, at);
+        if new.kind == Kind::Chunk {
+            state.len_new += u64::from(new.len);
+            state.summary.bytes_new += u64::from(new.len);
         }
         Ok(Pushed::Stored(at))
     }
@@ -242,6 +268,16 @@ impl Packs {
     }
 }
 
+fn small<'a>(id: &'a FileId, content: &[u8], record: &'a [u8], arrivals: u64) -> NewRecord<'a> {
+    NewRecord {
+        id: id.as_bytes(),
+        kind: Kind::Chunk,
+        len: content.len() as u32,
+        record,
+        arrivals,
+    }
+}
+
 impl State {
     fn check(&self) -> Result<()> {
         self.failed
@@ -277,6 +313,7 @@ async fn upload(store: ChunkStore, state: Arc<Mutex<State>>, pack: PackBuilder, 
         Ok(sent) => {
             let mut state = lock(&trip.state);
             state.summary.packs += 1;
+            state.arrivals += 1;
             state.summary.bytes_stored += sent.bytes.len() as u64;
             // The index knows them now.
             for id in sent.footer.rows().iter().filter_map(|row| row.first_chunk::<32>()) {

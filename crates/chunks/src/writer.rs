@@ -13,13 +13,13 @@ use bytes::Bytes;
 use drumlin_model::{FileId, Location};
 use tokio::sync::Semaphore;
 
-pub(crate) use crate::packs::Packs;
 use crate::{
     bucket::Put,
     cutter::CHUNK_LEN_MAX,
     error::{Error, Result},
     fetch::blob_key,
     file_builder::{BLOCK_LEN, FileBuilder},
+    packs::Packs,
     progress::{NoProgress, Progress},
     store::ChunkStore,
     task,

@@ -28,13 +28,22 @@ macro_rules! conformance {
 conformance!(memory, (drumlin_chunks::Storage::memory(), ()));
 conformance!(directory, {
     let folder = tempfile::tempdir().unwrap();
-    (drumlin_chunks::Storage::directory(&folder.path().join("not/there/yet")).unwrap(), folder)
+    (
+        drumlin_chunks::Storage::directory(&folder.path().join("not/there/yet")).unwrap(),
+        folder,
+    )
 });
 
 async fn bucket_create_only(storage: Storage) {
     let bucket = storage.bucket;
-    assert_eq!(bucket.put_new("packs/a", Bytes::from("one")).await.unwrap(), Put::Written);
-    assert_eq!(bucket.put_new("packs/a", Bytes::from("two")).await.unwrap(), Put::Existed);
+    assert_eq!(
+        bucket.put_new("packs/a", Bytes::from("one")).await.unwrap(),
+        Put::Written
+    );
+    assert_eq!(
+        bucket.put_new("packs/a", Bytes::from("two")).await.unwrap(),
+        Put::Existed
+    );
     assert_eq!(bucket.get("packs/a").await.unwrap(), "one");
     assert_eq!(bucket.put_new("packs/empty", Bytes::new()).await.unwrap(), Put::Written);
     assert_eq!(bucket.get("packs/empty").await.unwrap(), "");
@@ -59,13 +68,22 @@ async fn bucket_ranges(storage: Storage) {
     for (range, got) in ranges.iter().zip(got) {
         assert_eq!(got, content[range.start as usize..range.end as usize]);
     }
-    assert_eq!(bucket.get_tail("packs/a", 7).await.unwrap(), (content.slice(99_993..), 100_000));
+    assert_eq!(
+        bucket.get_tail("packs/a", 7).await.unwrap(),
+        (content.slice(99_993..), 100_000)
+    );
     assert_eq!(bucket.get_tail("packs/a", 1 << 30).await.unwrap(), (content, 100_000));
-    for error in [bucket.get("packs/b").await.unwrap_err(), bucket.get_range("packs/b", 0..1).await.unwrap_err()] {
+    for error in [
+        bucket.get("packs/b").await.unwrap_err(),
+        bucket.get_range("packs/b", 0..1).await.unwrap_err(),
+    ] {
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.to_string().contains("packs/b"), "{error}");
     }
-    assert_eq!(bucket.get_tail("packs/b", 1).await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        bucket.get_tail("packs/b", 1).await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
 }
 
 async fn bucket_list_and_delete(storage: Storage) {
@@ -75,7 +93,10 @@ async fn bucket_list_and_delete(storage: Storage) {
         bucket.put_new(key, Bytes::from(key)).await.unwrap();
     }
     assert_eq!(keys(&bucket, "packs").await, ["packs/a", "packs/b"]);
-    assert_eq!(keys(&bucket, "").await, ["index/d", "packs-not/c", "packs/a", "packs/b"]);
+    assert_eq!(
+        keys(&bucket, "").await,
+        ["index/d", "packs-not/c", "packs/a", "packs/b"]
+    );
     bucket.delete("packs/a").await.unwrap();
     bucket.delete("packs/a").await.unwrap();
     assert_eq!(keys(&bucket, "packs").await, ["packs/b"]);
@@ -93,7 +114,10 @@ async fn bucket_files(storage: Storage) {
         assert_eq!(bucket.put_file_new(&key, &path).await.unwrap(), Put::Existed);
         assert_eq!(bucket.get(&key).await.unwrap(), content);
     }
-    let error = bucket.put_file_new("blobs/none", &folder.path().join("none")).await.unwrap_err();
+    let error = bucket
+        .put_file_new("blobs/none", &folder.path().join("none"))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert_eq!(bucket.head("blobs/none").await.unwrap(), None);
 }
@@ -102,21 +126,40 @@ async fn bucket_files(storage: Storage) {
 async fn bucket_create_races(storage: Storage) {
     let writers = (0..8u8).map(|writer| {
         let bucket = storage.bucket.clone();
-        tokio::spawn(async move { (writer, bucket.put_new("packs/raced", vec![writer; 10_000].into()).await.unwrap()) })
+        tokio::spawn(async move {
+            (
+                writer,
+                bucket
+                    .put_new("packs/raced", vec![writer; 10_000].into())
+                    .await
+                    .unwrap(),
+            )
+        })
     });
     let results = futures::future::try_join_all(writers).await.unwrap();
-    let written: Vec<u8> = results.iter().filter(|(_, put)| *put == Put::Written).map(|(writer, _)| *writer).collect();
+    let written: Vec<u8> = results
+        .iter()
+        .filter(|(_, put)| *put == Put::Written)
+        .map(|(writer, _)| *writer)
+        .collect();
     assert_eq!(written.len(), 1, "{results:?}");
-    assert_eq!(storage.bucket.get("packs/raced").await.unwrap(), vec![written[0]; 10_000]);
+    assert_eq!(
+        storage.bucket.get("packs/raced").await.unwrap(),
+        vec![written[0]; 10_000]
+    );
 }
 
 async fn root_compare_and_swap(storage: Storage) {
     let root = storage.root;
     assert_eq!(root.load().await.unwrap(), None);
-    let Swap::Won(first) = root.swap(None, Bytes::from("one")).await.unwrap() else { panic!("nobody else is here") };
+    let Swap::Won(first) = root.swap(None, Bytes::from("one")).await.unwrap() else {
+        panic!("nobody else is here")
+    };
     assert_eq!(root.load().await.unwrap(), Some((Bytes::from("one"), first.clone())));
     assert_eq!(root.swap(None, Bytes::from("again")).await.unwrap(), Swap::Lost);
-    let Swap::Won(second) = root.swap(Some(&first), Bytes::from("two")).await.unwrap() else { panic!("still at first") };
+    let Swap::Won(second) = root.swap(Some(&first), Bytes::from("two")).await.unwrap() else {
+        panic!("still at first")
+    };
     assert_ne!(first, second);
     assert_eq!(root.swap(Some(&first), Bytes::from("late")).await.unwrap(), Swap::Lost);
     assert_eq!(root.load().await.unwrap(), Some((Bytes::from("two"), second)));
@@ -137,10 +180,15 @@ async fn root_races(storage: Storage) {
         .collect();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     let (bytes, _) = storage.root.load().await.unwrap().unwrap();
-    let numbers = bytes.chunks_exact(4).map(|number| u32::from_le_bytes(number.try_into().unwrap()));
+    let numbers = bytes
+        .chunks_exact(4)
+        .map(|number| u32::from_le_bytes(number.try_into().unwrap()));
     let numbers: Vec<u32> = numbers.collect();
     assert_eq!(numbers.len() as u32, THREADS * SWAPS);
-    assert_eq!(numbers.iter().copied().collect::<BTreeSet<u32>>(), (0..THREADS * SWAPS).collect());
+    assert_eq!(
+        numbers.iter().copied().collect::<BTreeSet<u32>>(),
+        (0..THREADS * SWAPS).collect()
+    );
 }
 
 async fn append(root: &Arc<dyn RootStore>, number: u32) {

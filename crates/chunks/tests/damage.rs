@@ -52,7 +52,12 @@ async fn each_byte_of_a_pack() {
     for at in (0..whole.len()).filter(dense) {
         flip(&bucket, &key, &whole, at).await;
         let fresh = store(&bucket);
-        assert_ne!(fresh.check_pack(pack).await.unwrap(), [], "byte {at} of {}", whole.len());
+        assert_ne!(
+            fresh.check_pack(pack).await.unwrap(),
+            [],
+            "byte {at} of {}",
+            whole.len()
+        );
         for (number, (content, file, location)) in files.iter().enumerate() {
             let read = fresh.read(file, location).await;
             match read {
@@ -67,7 +72,10 @@ async fn each_byte_of_a_pack() {
             }
         }
     }
-    assert!(concerned[0] >= 300 && concerned[1] >= 50 && concerned[2] > 1000, "{concerned:?}");
+    assert!(
+        concerned[0] >= 300 && concerned[1] >= 50 && concerned[2] > 1000,
+        "{concerned:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -110,13 +118,21 @@ async fn each_byte_of_an_index_object() {
         writer.flush().await.unwrap();
         files.push((content, file(id, size)));
     }
-    let key = keys(&bucket, "index").await.pop().expect("more than 64 packs are merged");
+    let key = keys(&bucket, "index")
+        .await
+        .pop()
+        .expect("more than 64 packs are merged");
     let whole = bucket.get(&key).await.unwrap();
     assert_eq!(chunks.check_index().await.unwrap(), []);
     for byte in 0..whole.len() {
         flip(&bucket, &key, &whole, byte).await;
         let fresh = store(&bucket);
-        assert_eq!(fresh.check_index().await.unwrap().len(), 1, "byte {byte} of {}", whole.len());
+        assert_eq!(
+            fresh.check_index().await.unwrap().len(),
+            1,
+            "byte {byte} of {}",
+            whole.len()
+        );
         if byte % 97 == 0 {
             for (content, file) in &files {
                 assert_eq!(&fresh.read(file, &Location::Unknown).await.unwrap(), content);
@@ -171,7 +187,9 @@ async fn a_stale_location_is_found_again() {
             }
             added
         };
-        let (Location::Chunk { pack, .. } | Location::Recipe { pack, .. }) = first else { panic!("{first:?}") };
+        let (Location::Chunk { pack, .. } | Location::Recipe { pack, .. }) = first else {
+            panic!("{first:?}")
+        };
         let key = format!("packs/{pack}");
         let whole = bucket.get(&key).await.unwrap();
         bucket.put(&key, vec![0; whole.len()].into()).await.unwrap();
@@ -179,8 +197,11 @@ async fn a_stale_location_is_found_again() {
         bucket.delete(&key).await.unwrap();
         assert_eq!(&store(&bucket).read(&file, &first).await.unwrap(), content);
         assert_eq!(streamed(&store(&bucket), &file, &first).await.unwrap(), content);
-        let many: Vec<(usize, Bytes)> =
-            store(&bucket).read_many(vec![(file.clone(), first)]).try_collect().await.unwrap();
+        let many: Vec<(usize, Bytes)> = store(&bucket)
+            .read_many(vec![(file.clone(), first)])
+            .try_collect()
+            .await
+            .unwrap();
         assert_eq!(many, [(0, content.clone())]);
         assert_eq!(&store(&bucket).read(&file, &second).await.unwrap(), content);
     }
@@ -191,9 +212,21 @@ async fn a_hint_to_the_wrong_place_of_the_right_pack() {
     let bucket = Bucket::memory();
     let (_, files) = small_pack(&bucket).await;
     let (content, file, at) = &files[1];
-    let Location::Chunk { pack, offset, stored } = *at else { panic!("{at:?}") };
-    for wrong in [(offset + 1, stored), (0, stored), (offset, stored - 1), (u64::MAX, 1), (1 << 40, stored)] {
-        let wrong = Location::Chunk { pack, offset: wrong.0, stored: wrong.1 };
+    let Location::Chunk { pack, offset, stored } = *at else {
+        panic!("{at:?}")
+    };
+    for wrong in [
+        (offset + 1, stored),
+        (0, stored),
+        (offset, stored - 1),
+        (u64::MAX, 1),
+        (1 << 40, stored),
+    ] {
+        let wrong = Location::Chunk {
+            pack,
+            offset: wrong.0,
+            stored: wrong.1,
+        };
         assert_eq!(&store(&bucket).read(file, &wrong).await.unwrap(), content, "{wrong:?}");
     }
 }
@@ -204,7 +237,10 @@ async fn content_that_was_never_stored() {
     for at in [Location::Unknown, Location::Blob] {
         let error = chunks.read(&file_of(b"never"), &at).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
-        assert_eq!(error.to_string(), format!("the content {} is nowhere in this repository", FileId::of(b"never")));
+        assert_eq!(
+            error.to_string(),
+            format!("the content {} is nowhere in this repository", FileId::of(b"never"))
+        );
     }
 }
 
@@ -217,8 +253,15 @@ async fn a_decompression_bomb() {
     record.extend_from_slice(&blake3::hash(&frame).as_bytes()[..8]);
     record.extend_from_slice(&frame);
     let pack = PackId::of(b"bomb");
-    bucket.put(&format!("packs/{pack}"), record.clone().into()).await.unwrap();
-    let at = Location::Chunk { pack, offset: 0, stored: record.len() as u32 };
+    bucket
+        .put(&format!("packs/{pack}"), record.clone().into())
+        .await
+        .unwrap();
+    let at = Location::Chunk {
+        pack,
+        offset: 0,
+        stored: record.len() as u32,
+    };
     for size in [1, 131_072, 512 << 20, u64::MAX] {
         let file = file(FileId::of(b"bomb"), size);
         assert_corrupt(store(&bucket).read(&file, &at).await, "bomb");
@@ -242,9 +285,23 @@ async fn hostile_chunk_lists() {
         body.extend_from_slice(hash.as_bytes());
         body
     };
-    for record in [body(0, 0, &[]), body(u32::MAX, 0, &[]), body(0, u32::MAX, &[]), body(0, 1, &[0; 48]), vec![2], vec![]] {
-        bucket.put(&format!("packs/{pack}"), record.clone().into()).await.unwrap();
-        let at = Location::Recipe { pack, offset: 0, stored: record.len() as u32 };
+    for record in [
+        body(0, 0, &[]),
+        body(u32::MAX, 0, &[]),
+        body(0, u32::MAX, &[]),
+        body(0, 1, &[0; 48]),
+        vec![2],
+        vec![],
+    ] {
+        bucket
+            .put(&format!("packs/{pack}"), record.clone().into())
+            .await
+            .unwrap();
+        let at = Location::Recipe {
+            pack,
+            offset: 0,
+            stored: record.len() as u32,
+        };
         assert_corrupt(store(&bucket).read(&target, &at).await, "list");
         assert_corrupt(streamed(&store(&bucket), &target, &at).await, "list");
     }

@@ -25,7 +25,10 @@ async fn within_a_writer_always() {
     assert_eq!(writer.add_bytes(noise(1, 500)).await.unwrap(), small);
     assert_eq!(writer.add_bytes(noise(2, 3_000_000)).await.unwrap(), long);
     let summary = writer.flush().await.unwrap();
-    assert_eq!((summary.bytes_added, summary.bytes_new, summary.packs), (3_000_500, 0, 0));
+    assert_eq!(
+        (summary.bytes_added, summary.bytes_new, summary.packs),
+        (3_000_500, 0, 0)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,7 +63,11 @@ async fn between_clones_without_reading_pack_data() {
         assert_eq!((second, summary.bytes_new, summary.bytes_stored), (first, 0, 0));
         let seen = requests.take();
         let of = |verb| seen.iter().filter(|request| request.verb == verb).count();
-        assert_eq!((of(Verb::Get), of(Verb::List), of(Verb::Put)), (gets, 2, 0), "round {round}: {seen:?}");
+        assert_eq!(
+            (of(Verb::Get), of(Verb::List), of(Verb::Put)),
+            (gets, 2, 0),
+            "round {round}: {seen:?}"
+        );
     }
 }
 
@@ -95,7 +102,10 @@ async fn tables_are_merged() {
     requests.take();
     let fresh = store(&bucket);
     for content in &contents {
-        assert_eq!(&fresh.read(&file_of(content), &Location::Unknown).await.unwrap(), content);
+        assert_eq!(
+            &fresh.read(&file_of(content), &Location::Unknown).await.unwrap(),
+            content
+        );
     }
     let tables = requests.take().len() - contents.len();
     assert!(tables <= 2 + objects + 65, "{tables} requests for lists and tables");

@@ -17,7 +17,11 @@ use crate::support::{chain, keys, noise, store};
 
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
-        .map(|entries| entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect())
+        .map(|entries| {
+            entries
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect()
+        })
         .unwrap_or_default();
     names.sort();
     names
@@ -47,7 +51,10 @@ async fn tags_are_those_of_reads() {
     let folder = tempfile::tempdir().unwrap();
     let store = Bucket::directory(folder.path()).unwrap().object_store();
     for mode in [PutMode::Create, PutMode::Overwrite] {
-        let put = store.put_opts(&Key::from("a/b"), Bytes::from("x").into(), mode.into()).await.unwrap();
+        let put = store
+            .put_opts(&Key::from("a/b"), Bytes::from("x").into(), mode.into())
+            .await
+            .unwrap();
         assert_eq!(put.e_tag, store.head(&Key::from("a/b")).await.unwrap().e_tag);
     }
 }
@@ -62,7 +69,14 @@ async fn unfinished_objects_are_not_there() {
     upload.put_part(noise(1, 1000).into()).await.unwrap();
     assert_eq!(names(&folder.path().join("tmp")).len(), 1);
     assert_eq!(keys(&bucket, "").await, [""; 0]);
-    assert!(store.list_with_delimiter(None).await.unwrap().common_prefixes.is_empty());
+    assert!(
+        store
+            .list_with_delimiter(None)
+            .await
+            .unwrap()
+            .common_prefixes
+            .is_empty()
+    );
     assert_eq!(bucket.head("blobs/a").await.unwrap(), None);
     drop(upload);
     assert_eq!(names(&folder.path().join("tmp")), [""; 0]);
@@ -78,9 +92,12 @@ fn leftovers_of_the_dead_are_removed() {
     std::fs::create_dir(&tmp).unwrap();
     let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_500_000_000);
     let mut held = Vec::new();
-    for (name, is_old, is_held) in
-        [("part-dead", true, false), ("part-held", true, true), ("part-young", false, false), ("root.lock", true, false)]
-    {
+    for (name, is_old, is_held) in [
+        ("part-dead", true, false),
+        ("part-held", true, true),
+        ("part-young", false, false),
+        ("root.lock", true, false),
+    ] {
         let file = File::create(tmp.join(name)).unwrap();
         if is_old {
             file.set_modified(old).unwrap();
@@ -124,12 +141,19 @@ struct Disk {
 impl Disk {
     fn mount(size: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let done = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(folder.path()).output();
+        let done = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(folder.path())
+            .output();
         done.is_ok_and(|done| done.status.success()).then_some(Self { folder })
     }
 
     fn make_read_only(&self) {
-        let done = Command::new("mount").args(["-o", "remount,ro"]).arg(self.folder.path()).status().unwrap();
+        let done = Command::new("mount")
+            .args(["-o", "remount,ro"])
+            .arg(self.folder.path())
+            .status()
+            .unwrap();
         assert!(done.success());
     }
 }
@@ -142,7 +166,9 @@ impl Drop for Disk {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk() {
-    let Some(disk) = Disk::mount("2m") else { return eprintln!("not run: this user may not mount a file system") };
+    let Some(disk) = Disk::mount("2m") else {
+        return eprintln!("not run: this user may not mount a file system");
+    };
     let storage = Storage::directory(&disk.folder.path().join("repo")).unwrap();
     let chunks = store(&storage.bucket);
     let writer = chunks.writer();
@@ -155,7 +181,11 @@ async fn a_full_disk() {
     let error = storage.root.swap(None, vec![0; 3 << 20].into()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", chain(&error));
     assert_eq!(storage.root.load().await.unwrap(), None);
-    assert_eq!(names(&disk.folder.path().join("repo/tmp")), ["root.lock"], "what was half written is gone");
+    assert_eq!(
+        names(&disk.folder.path().join("repo/tmp")),
+        ["root.lock"],
+        "what was half written is gone"
+    );
     let packs = chunks.list_packs().await.unwrap();
     assert_eq!((packs.len(), chunks.check_pack(packs[0]).await.unwrap()), (1, vec![]));
     let (file, at) = crate::support::add(&chunks, &noise(3, 10_000)).await;
@@ -164,19 +194,28 @@ async fn a_full_disk() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_is_read_only() {
-    let Some(disk) = Disk::mount("4m") else { return eprintln!("not run: this user may not mount a file system") };
+    let Some(disk) = Disk::mount("4m") else {
+        return eprintln!("not run: this user may not mount a file system");
+    };
     let folder = disk.folder.path().join("repo");
     let storage = Storage::directory(&folder).unwrap();
     let (file, at) = crate::support::add(&store(&storage.bucket), &noise(1, 10_000)).await;
-    let Swap::Won(version) = storage.root.swap(None, Bytes::from("root")).await.unwrap() else { panic!("alone") };
+    let Swap::Won(version) = storage.root.swap(None, Bytes::from("root")).await.unwrap() else {
+        panic!("alone")
+    };
     disk.make_read_only();
     let storage = Storage::directory(&folder).unwrap();
     assert_eq!(store(&storage.bucket).read(&file, &at).await.unwrap(), noise(1, 10_000));
-    assert_eq!(storage.root.load().await.unwrap(), Some((Bytes::from("root"), version.clone())));
+    assert_eq!(
+        storage.root.load().await.unwrap(),
+        Some((Bytes::from("root"), version.clone()))
+    );
     let writer = store(&storage.bucket).writer();
     writer.add_bytes(noise(2, 1000)).await.unwrap();
-    let errors =
-        [writer.flush().await.unwrap_err(), storage.root.swap(Some(&version), Bytes::from("new")).await.unwrap_err()];
+    let errors = [
+        writer.flush().await.unwrap_err(),
+        storage.root.swap(Some(&version), Bytes::from("new")).await.unwrap_err(),
+    ];
     for error in errors {
         assert_eq!(error.kind(), ErrorKind::Denied, "{}", chain(&error));
     }
@@ -196,6 +235,10 @@ fn roots_opened_apart_exclude_each_other() {
             })
         })
         .collect();
-    let won = threads.into_iter().map(|thread| thread.join().unwrap()).filter(|won| *won).count();
+    let won = threads
+        .into_iter()
+        .map(|thread| thread.join().unwrap())
+        .filter(|won| *won)
+        .count();
     assert_eq!(won, 1);
 }

@@ -39,7 +39,9 @@ async fn flushes_at_once_tell_the_same() {
         if fails {
             faults.fail_once(Side::Before, |request| request.verb == Verb::Put);
         }
-        let both = tokio::time::timeout(Duration::from_secs(20), async { tokio::join!(writer.flush(), writer.flush()) });
+        let both = tokio::time::timeout(Duration::from_secs(20), async {
+            tokio::join!(writer.flush(), writer.flush())
+        });
         let (one, other) = both.await.expect("flushes do not wait for each other for ever");
         assert_eq!((one.is_err(), other.is_err()), (fails, fails));
     }
@@ -52,7 +54,10 @@ async fn a_listing_that_fails_is_told() {
     let chunks = store(&Bucket::new(faulty));
     let writer = chunks.writer();
     faults.fail_once(Side::Before, |request| request.verb == Verb::List);
-    assert_eq!(writer.add_bytes(noise(1, 3_000_000)).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(
+        writer.add_bytes(noise(1, 3_000_000)).await.unwrap_err().kind(),
+        ErrorKind::Unavailable
+    );
     let (id, size, at) = writer.add_bytes(noise(1, 3_000_000)).await.unwrap();
     writer.flush().await.unwrap();
     assert_eq!(chunks.read(&file(id, size), &at).await.unwrap(), noise(1, 3_000_000));

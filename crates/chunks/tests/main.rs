@@ -9,3 +9,4 @@ mod faults;
 mod requests;
 mod round_trips;
 mod support;
+mod timing;

@@ -51,7 +51,13 @@ async fn every_length_by_every_way() {
             for (id, size, at) in added {
                 assert_eq!((id, size), (FileId::of(&content), len as u64));
                 assert_reads(&store, &content, &file(id, size), &at).await;
-                assert_reads(&self::store(&storage.bucket), &content, &file(id, size), &Location::Unknown).await;
+                assert_reads(
+                    &self::store(&storage.bucket),
+                    &content,
+                    &file(id, size),
+                    &Location::Unknown,
+                )
+                .await;
             }
         }
     }
@@ -79,7 +85,15 @@ async fn a_range_outside_is_refused() {
 async fn many_files_at_once_with_all_kinds_of_location() {
     let store = store(&Bucket::memory());
     let writer = store.writer();
-    let contents: Vec<Bytes> = (0..300).map(|n| if n % 50 == 0 { noise(n, 300_000) } else { text(n, n as usize * 9) }).collect();
+    let contents: Vec<Bytes> = (0..300)
+        .map(|n| {
+            if n % 50 == 0 {
+                noise(n, 300_000)
+            } else {
+                text(n, n as usize * 9)
+            }
+        })
+        .collect();
     let mut files = Vec::new();
     for (number, content) in contents.iter().enumerate() {
         let (id, size, at) = match number % 7 {
@@ -120,7 +134,10 @@ async fn many_tasks_write_at_once() {
 async fn an_empty_flush_sends_nothing() {
     let store = store(&Bucket::memory());
     let writer = store.writer();
-    assert_eq!(writer.add_bytes(Bytes::new()).await.unwrap(), (FileId::of(b""), 0, Location::Unknown));
+    assert_eq!(
+        writer.add_bytes(Bytes::new()).await.unwrap(),
+        (FileId::of(b""), 0, Location::Unknown)
+    );
     assert_eq!(writer.flush().await.unwrap().packs, 0);
     assert!(store.list_packs().await.unwrap().is_empty());
     assert_eq!(store.read(&file_of(b""), &Location::Unknown).await.unwrap(), "");
@@ -129,7 +146,8 @@ async fn an_empty_flush_sends_nothing() {
 /// A content of a given kind; a length and a seed make it.
 fn content() -> impl Strategy<Value = Bytes> {
     let len = prop_oneof![3 => 0usize..300, 3 => 0usize..200_000, 1 => 0usize..1_500_000];
-    (any::<bool>(), 0u64..20, len).prop_map(|(random, seed, len)| if random { noise(seed, len) } else { text(seed, len) })
+    (any::<bool>(), 0u64..20, len)
+        .prop_map(|(random, seed, len)| if random { noise(seed, len) } else { text(seed, len) })
 }
 
 #[derive(Clone, Debug)]
@@ -187,7 +205,10 @@ async fn run(steps: Vec<Step>, cuts: Vec<(prop::sample::Index, prop::sample::Ind
         assert_eq!(&chunks.read(file, at).await.unwrap(), content);
         assert_eq!(&streamed(&chunks, file, at).await.unwrap(), content);
         let cut = |index: &prop::sample::Index| index.index(content.len() + 1) as u64;
-        let ranges: Vec<Range<u64>> = cuts.iter().map(|(a, b)| cut(a).min(cut(b))..cut(a).max(cut(b))).collect();
+        let ranges: Vec<Range<u64>> = cuts
+            .iter()
+            .map(|(a, b)| cut(a).min(cut(b))..cut(a).max(cut(b)))
+            .collect();
         let got = chunks.read_ranges(file, at, &ranges).await.unwrap();
         for (range, got) in ranges.iter().zip(got) {
             assert_eq!(got, content[range.start as usize..range.end as usize]);

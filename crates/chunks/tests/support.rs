@@ -37,7 +37,11 @@ pub fn text(seed: u64, len: usize) -> Bytes {
 }
 
 pub fn file(id: FileId, size: u64) -> File {
-    File { id, size, executable: false }
+    File {
+        id,
+        size,
+        executable: false,
+    }
 }
 
 pub fn file_of(content: &[u8]) -> File {
