@@ -39,7 +39,10 @@ impl RepoPath {
             return Err(PathError::Empty);
         }
         if path.len() > PATH_LEN_MAX {
-            return Err(PathError::TooLong { path: shown(), len: path.len() });
+            return Err(PathError::TooLong {
+                path: shown(),
+                len: path.len(),
+            });
         }
         if path.starts_with('/') || path.ends_with('/') {
             return Err(PathError::Slash { path: shown() });
@@ -49,10 +52,16 @@ impl RepoPath {
         }
         for name in path.split('/') {
             if matches!(name, "" | "." | ".." | OWN_FOLDER) {
-                return Err(PathError::Name { path: shown(), name: name.to_owned() });
+                return Err(PathError::Name {
+                    path: shown(),
+                    name: name.to_owned(),
+                });
             }
             if name.len() > NAME_LEN_MAX {
-                return Err(PathError::TooLong { path: shown(), len: name.len() });
+                return Err(PathError::TooLong {
+                    path: shown(),
+                    len: name.len(),
+                });
             }
         }
         Ok(Self(path))
@@ -78,7 +87,9 @@ impl RepoPath {
     }
     /// Whether this path is `folder` itself or stands anywhere below it.
     pub fn is_within(&self, folder: &RepoPath) -> bool {
-        self.0.strip_prefix(&folder.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.0
+            .strip_prefix(&folder.0)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 

@@ -87,7 +87,11 @@ pub struct OperationPage {
 
 impl Root {
     pub fn to_bytes(&self) -> Vec<u8> {
-        seal(MAGIC, ROOT_FORMAT, &serde_json::to_vec(self).expect("a root has only string keys"))
+        seal(
+            MAGIC,
+            ROOT_FORMAT,
+            &serde_json::to_vec(self).expect("a root has only string keys"),
+        )
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
@@ -109,7 +113,10 @@ impl OperationPage {
         let page: Self =
             serde_json::from_slice(json).map_err(|error| FormatError::damaged(&object, error.to_string()))?;
         if page.operations.last().map(|newest| newest.id) != Some(id) {
-            return Err(FormatError::damaged(object, "it holds other operations than its name says"));
+            return Err(FormatError::damaged(
+                object,
+                "it holds other operations than its name says",
+            ));
         }
         Ok(page)
     }
@@ -124,7 +131,10 @@ fn seal(magic: &str, format: u32, json: &[u8]) -> Vec<u8> {
 
 fn unseal<'a>(magic: &str, newest: u32, object: &str, bytes: &'a [u8]) -> Result<&'a [u8], FormatError> {
     let damaged = |detail: &str| FormatError::damaged(object, detail);
-    let line_end = bytes.iter().position(|&b| b == b'\n').ok_or_else(|| damaged("it has no first line"))?;
+    let line_end = bytes
+        .iter()
+        .position(|&b| b == b'\n')
+        .ok_or_else(|| damaged("it has no first line"))?;
     let line = std::str::from_utf8(&bytes[..line_end]).map_err(|_| damaged("its first line is not text"))?;
     let (format, hash) = line
         .strip_prefix(magic)
@@ -133,7 +143,11 @@ fn unseal<'a>(magic: &str, newest: u32, object: &str, bytes: &'a [u8]) -> Result
     let format = format.parse().map_err(|_| damaged("its format is not a number"))?;
     if format > newest {
         let object = if magic == MAGIC { "the repository" } else { object };
-        return Err(FormatError::TooNew { object: object.into(), found: format, newest });
+        return Err(FormatError::TooNew {
+            object: object.into(),
+            found: format,
+            newest,
+        });
     }
     let json = &bytes[line_end + 1..];
     if blake3::hash(json).to_hex().as_str() != hash {

@@ -22,8 +22,15 @@ struct Generations<K, V> {
 
 impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
     pub fn new(weight_max: usize) -> Self {
-        let generations = Generations { young: HashMap::new(), old: HashMap::new(), young_weight: 0 };
-        Self { weight_max, generations: Mutex::new(generations) }
+        let generations = Generations {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            young_weight: 0,
+        };
+        Self {
+            weight_max,
+            generations: Mutex::new(generations),
+        }
     }
 
     pub fn get(&self, key: &K) -> Option<V> {
@@ -54,6 +61,8 @@ impl<K: Eq + Hash + Clone, V: Clone> Cache<K, V> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Generations<K, V>> {
-        self.generations.lock().expect("no panic happens while the cache is locked")
+        self.generations
+            .lock()
+            .expect("no panic happens while the cache is locked")
     }
 }

@@ -37,7 +37,9 @@ impl Session {
         let _moving = self.only_move().await;
         let captured = self.capture();
         if captured.changes.is_empty() {
-            return Err(Error::NothingToCommit { branch: self.branch().clone() });
+            return Err(Error::NothingToCommit {
+                branch: self.branch().clone(),
+            });
         }
         self.flush().await?;
         let number = captured.number;
@@ -51,7 +53,9 @@ impl Session {
         let _moving = self.only_move().await;
         let captured = self.capture();
         let head = self.repo().refs().await?.get(RefKind::Branch, self.branch());
-        let head = head.ok_or_else(|| Error::NoSuchBranch { name: self.branch().clone() })?;
+        let head = head.ok_or_else(|| Error::NoSuchBranch {
+            name: self.branch().clone(),
+        })?;
         let ours = captured.changes.into_iter().collect();
         let meetings = meetings(self.repo(), captured.base.tree, head.tree, &ours).await?;
         let replaced = match on_conflict {
@@ -83,7 +87,10 @@ async fn commit(repo: &Repo, branch: &RefName, captured: Captured, info: CommitI
             expect_none(branch, &meetings(repo, base.tree, head.tree, &ours).await?)?;
             base = head;
         }
-        let changes = ours.iter().map(|(path, change)| (path.clone(), change.placed().cloned())).collect();
+        let changes = ours
+            .iter()
+            .map(|(path, change)| (path.clone(), change.placed().cloned()))
+            .collect();
         let tree = repo.trees().apply(head.tree, changes).await?;
         if tree == head.tree {
             return Err(Error::NothingToCommit { branch: branch.clone() });
@@ -109,10 +116,26 @@ impl Repo {
         parents: Vec<CommitId>,
         info: &CommitInfo,
     ) -> Result<RefChange> {
-        let provenance = Provenance { finished: self.now(), ..info.provenance.clone() };
-        let commit = Commit { tree, parents, message: info.message.clone(), provenance };
-        let after = RefTarget { commit: self.commits().write(commit).await?, tree };
-        Ok(RefChange { kind: RefKind::Branch, name: branch.clone(), before: Some(head), after: Some(after) })
+        let provenance = Provenance {
+            finished: self.now(),
+            ..info.provenance.clone()
+        };
+        let commit = Commit {
+            tree,
+            parents,
+            message: info.message.clone(),
+            provenance,
+        };
+        let after = RefTarget {
+            commit: self.commits().write(commit).await?,
+            tree,
+        };
+        Ok(RefChange {
+            kind: RefKind::Branch,
+            name: branch.clone(),
+            before: Some(head),
+            after: Some(after),
+        })
     }
 }
 
@@ -123,11 +146,21 @@ pub(crate) fn target_after(operation: &Operation) -> RefTarget {
 }
 
 pub(crate) fn verb(provenance: &Provenance) -> &str {
-    if provenance.operation.is_empty() { VERB } else { &provenance.operation }
+    if provenance.operation.is_empty() {
+        VERB
+    } else {
+        &provenance.operation
+    }
 }
 
 pub(crate) fn summary(message: &str) -> String {
-    message.lines().next().unwrap_or_default().chars().take(SUMMARY_LEN_MAX).collect()
+    message
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(SUMMARY_LEN_MAX)
+        .collect()
 }
 
 /// A path of ours and one of theirs that exclude each other: the same, or one below the other.
@@ -137,12 +170,7 @@ struct Meeting {
 }
 
 /// Where our changes meet what came between two trees.
-async fn meetings(
-    repo: &Repo,
-    base: TreeId,
-    head: TreeId,
-    ours: &BTreeMap<RepoPath, Change>,
-) -> Result<Vec<Meeting>> {
+async fn meetings(repo: &Repo, base: TreeId, head: TreeId, ours: &BTreeMap<RepoPath, Change>) -> Result<Vec<Meeting>> {
     let mut found = Vec::new();
     let mut theirs = repo.trees().diff(base, head);
     while let Some(PathDiff { path, after, .. }) = theirs.try_next().await? {
@@ -157,7 +185,11 @@ fn met(ours: &BTreeMap<RepoPath, Change>, path: &RepoPath, after: Option<&Placed
         return Some(path.clone());
     }
     let after = after?;
-    let is_put = |path: &RepoPath| ours.get(path).and_then(Change::placed).is_some_and(|ours| !is_folder(ours));
+    let is_put = |path: &RepoPath| {
+        ours.get(path)
+            .and_then(Change::placed)
+            .is_some_and(|ours| !is_folder(ours))
+    };
     if let Some(above) = path.ancestors().find(is_put) {
         return Some(above);
     }
@@ -167,7 +199,9 @@ fn met(ours: &BTreeMap<RepoPath, Change>, path: &RepoPath, after: Option<&Placed
     let prefix = format!("{path}/");
     let from = ours.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
     let mut below = from.take_while(|(path, _)| path.as_str().starts_with(&prefix));
-    below.find(|(_, change)| change.placed().is_some()).map(|(path, _)| path.clone())
+    below
+        .find(|(_, change)| change.placed().is_some())
+        .map(|(path, _)| path.clone())
 }
 
 /// An entry that yields to what comes to stand below it.
@@ -181,7 +215,10 @@ fn expect_none(branch: &RefName, meetings: &[Meeting]) -> Result<()> {
     }
     let paths: BTreeSet<_> = meetings.iter().map(|meeting| meeting.ours.clone()).collect();
     let paths = paths.into_iter().take(CONFLICT_PATHS_MAX).collect();
-    Err(Error::Conflict { branch: branch.clone(), paths })
+    Err(Error::Conflict {
+        branch: branch.clone(),
+        paths,
+    })
 }
 
 /// The changed paths, folded into folders from the deepest up until there are few enough. Names at the top cannot be
@@ -194,7 +231,13 @@ fn outputs<'a>(paths: impl Iterator<Item = &'a RepoPath>) -> Vec<RepoPath> {
         if deepest == 0 {
             return outputs.into_iter().take(OUTPUTS_MAX).collect();
         }
-        let fold = |path: RepoPath| if depth(&path) == deepest { path.parent().unwrap_or(path) } else { path };
+        let fold = |path: RepoPath| {
+            if depth(&path) == deepest {
+                path.parent().unwrap_or(path)
+            } else {
+                path
+            }
+        };
         outputs = outputs.into_iter().map(fold).collect();
     }
     outputs.into_iter().collect()

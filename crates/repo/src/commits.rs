@@ -32,7 +32,10 @@ pub(crate) struct CommitStore {
 
 impl CommitStore {
     pub fn new(bucket: Bucket) -> Self {
-        Self { bucket, cache: Arc::new(Cache::new(CACHE_LEN_MAX)) }
+        Self {
+            bucket,
+            cache: Arc::new(Cache::new(CACHE_LEN_MAX)),
+        }
     }
 
     pub async fn read(&self, id: CommitId) -> Result<Arc<Commit>> {
@@ -79,11 +82,16 @@ impl CommitStore {
         }
         candidates.sort();
         match candidates.as_slice() {
-            [] => Err(Error::NoSuchRef { name: prefix.to_owned() }),
+            [] => Err(Error::NoSuchRef {
+                name: prefix.to_owned(),
+            }),
             [id] => Ok(*id),
             _ => {
                 candidates.truncate(CANDIDATES_MAX);
-                Err(Error::AmbiguousCommit { prefix: prefix.to_owned(), candidates })
+                Err(Error::AmbiguousCommit {
+                    prefix: prefix.to_owned(),
+                    candidates,
+                })
             }
         }
     }
@@ -91,8 +99,16 @@ impl CommitStore {
     /// A commit and all its ancestors, each once. A parent never comes before the child that led to it, and is dated
     /// no later than it here, so that a clock that was set back does not bring old commits up.
     pub fn log(&self, from: CommitId) -> BoxStream<'static, Result<(CommitId, Arc<Commit>)>> {
-        let walk = Walk { commits: self.clone(), first: Some(from), queue: BinaryHeap::new(), met: HashSet::new() };
-        stream::try_unfold(walk, |mut walk| async move { Ok(walk.next().await?.map(|item| (item, walk))) }).boxed()
+        let walk = Walk {
+            commits: self.clone(),
+            first: Some(from),
+            queue: BinaryHeap::new(),
+            met: HashSet::new(),
+        };
+        stream::try_unfold(walk, |mut walk| async move {
+            Ok(walk.next().await?.map(|item| (item, walk)))
+        })
+        .boxed()
     }
 
     /// Whether `ancestor` is `of` or one of its ancestors.
@@ -155,7 +171,9 @@ impl Walk {
             self.met.insert(first);
             self.queue.push((Timestamp::from_micros(i64::MAX), Reverse(first)));
         }
-        let Some((shown, Reverse(id))) = self.queue.pop() else { return Ok(None) };
+        let Some((shown, Reverse(id))) = self.queue.pop() else {
+            return Ok(None);
+        };
         let commit = self.commits.read(id).await?;
         for &parent in &commit.parents {
             if self.met.insert(parent) {
@@ -181,7 +199,12 @@ struct Paint {
 
 impl Paint {
     /// Every best common ancestor, and perhaps some that are not best.
-    async fn run(mut self, commits: &CommitStore, a: CommitId, b: CommitId) -> Result<Vec<(Timestamp, Reverse<CommitId>)>> {
+    async fn run(
+        mut self,
+        commits: &CommitStore,
+        a: CommitId,
+        b: CommitId,
+    ) -> Result<Vec<(Timestamp, Reverse<CommitId>)>> {
         self.color(commits, a, FROM_A).await?;
         self.color(commits, b, FROM_B).await?;
         let mut common = Vec::new();

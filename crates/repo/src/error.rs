@@ -63,7 +63,11 @@ pub enum Error {
     #[error("nothing to commit on branch {branch:?}")]
     NothingToCommit { branch: RefName },
     #[error("operation {operation} cannot be undone: {kind} {name:?} has moved since")]
-    Moved { operation: OperationId, kind: &'static str, name: RefName },
+    Moved {
+        operation: OperationId,
+        kind: &'static str,
+        name: RefName,
+    },
     #[error("operation {operation} created the repository and cannot be undone")]
     FirstOperation { operation: OperationId },
     #[error("commit {commit} has no parent to compare it with")]
@@ -151,7 +155,12 @@ impl Error {
 /// The first few of a list, for a line of text.
 fn shown<T: std::fmt::Debug>(things: &[T]) -> String {
     const SHOWN_MAX: usize = 5;
-    let mut text = things.iter().take(SHOWN_MAX).map(|thing| format!("{thing:?}")).collect::<Vec<_>>().join(", ");
+    let mut text = things
+        .iter()
+        .take(SHOWN_MAX)
+        .map(|thing| format!("{thing:?}"))
+        .collect::<Vec<_>>()
+        .join(", ");
     if things.len() > SHOWN_MAX {
         text.push_str(&format!(" and {} more", things.len() - SHOWN_MAX));
     }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use drumlin_chunks::{Progress, Unit};
 use drumlin_model::{
-    CommitId, EntryKind, ErrorKind, File, FileId, Location, OperationId, Placed, RangeId, RefKind, RefTarget, Refs, RepoPath,
-    TreeId,
+    CommitId, EntryKind, ErrorKind, File, FileId, Location, OperationId, Placed, RangeId, RefKind, RefTarget, Refs,
+    RepoPath, TreeId,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -73,10 +73,17 @@ impl std::fmt::Display for Problem {
 impl Repo {
     /// Checks the whole repository. An error means that the check could not be made, not that it found something.
     pub async fn fsck(&self, progress: &dyn Progress) -> Result<Report> {
-        let mut check = Check { repo: self, progress, report: Report::default(), good_blobs: HashSet::new() };
+        let mut check = Check {
+            repo: self,
+            progress,
+            report: Report::default(),
+            good_blobs: HashSet::new(),
+        };
         check.packs().await?;
         check.blobs().await?;
-        let Some((refs, page)) = check.root().await? else { return Ok(check.report) };
+        let Some((refs, page)) = check.root().await? else {
+            return Ok(check.report);
+        };
         check.pages(page).await?;
         let commits = check.commits(&refs).await?;
         check.trees(&commits).await?;
@@ -103,12 +110,17 @@ impl Check<'_> {
     async fn packs(&mut self) -> Result<()> {
         let chunks = self.repo.chunk_store();
         let packs = chunks.list_packs().await?;
-        self.progress.start("check packs", Some(packs.len() as u64), Unit::Items);
-        let checked = stream::iter(packs).map(|pack| chunks.check_pack(pack)).buffer_unordered(READS_AT_ONCE);
+        self.progress
+            .start("check packs", Some(packs.len() as u64), Unit::Items);
+        let checked = stream::iter(packs)
+            .map(|pack| chunks.check_pack(pack))
+            .buffer_unordered(READS_AT_ONCE);
         let found: Vec<_> = checked.inspect(|_| self.progress.advance(1)).try_collect().await?;
         self.report.packs = found.len() as u64;
         self.report.problems.extend(found.into_iter().flatten().map(of_chunks));
-        self.report.problems.extend(chunks.check_index().await?.into_iter().map(of_chunks));
+        self.report
+            .problems
+            .extend(chunks.check_index().await?.into_iter().map(of_chunks));
         self.progress.finish();
         Ok(())
     }
@@ -116,7 +128,8 @@ impl Check<'_> {
     async fn blobs(&mut self) -> Result<()> {
         let chunks = self.repo.chunk_store();
         let blobs = chunks.list_blobs().await?;
-        self.progress.start("check blobs", Some(blobs.len() as u64), Unit::Items);
+        self.progress
+            .start("check blobs", Some(blobs.len() as u64), Unit::Items);
         let check = |id| async move { Ok::<_, Error>((id, chunks.check_blob(id).await?)) };
         let mut checked = stream::iter(blobs).map(check).buffer_unordered(READS_AT_ONCE);
         while let Some((id, problems)) = checked.try_next().await? {
@@ -134,13 +147,17 @@ impl Check<'_> {
     /// The refs and the newest page of older operations, unless the root is damaged.
     async fn root(&mut self) -> Result<Option<(Refs, Option<OperationId>)>> {
         let loaded = self.repo.root().load().await;
-        Ok(self.found(loaded, "root", None)?.map(|loaded| (loaded.root.refs.clone(), loaded.root.older_operations)))
+        Ok(self
+            .found(loaded, "root", None)?
+            .map(|loaded| (loaded.root.refs.clone(), loaded.root.older_operations)))
     }
 
     async fn pages(&mut self, mut next: Option<OperationId>) -> Result<()> {
         while let Some(id) = next {
             let page = self.repo.root().page(id).await;
-            next = self.found(page, &format!("operations/{id}"), None)?.and_then(|page| page.older);
+            next = self
+                .found(page, &format!("operations/{id}"), None)?
+                .and_then(|page| page.older);
         }
         Ok(())
     }
@@ -173,7 +190,12 @@ impl Check<'_> {
                 if commits.get(&commit).is_some_and(|truth| *truth != tree) {
                     let object = format!("{} {name}", word(kind));
                     let detail = "it names another tree than its commit".to_owned();
-                    self.report.problems.push(Problem { object, path: None, commit: Some(commit), detail });
+                    self.report.problems.push(Problem {
+                        object,
+                        path: None,
+                        commit: Some(commit),
+                        detail,
+                    });
                 }
             }
         }
@@ -192,12 +214,22 @@ impl Check<'_> {
                 if let EntryKind::File(file) = &placed.entry.kind
                     && met.insert(file.id)
                 {
-                    named.push(Named { file: file.clone(), at: placed.at, path: path.clone(), commit });
+                    named.push(Named {
+                        file: file.clone(),
+                        at: placed.at,
+                        path: path.clone(),
+                        commit,
+                    });
                 }
             };
             for problem in self.repo.trees().check(tree, &mut ranges, &mut visit).await? {
                 let (object, detail) = (problem.object, problem.detail);
-                self.report.problems.push(Problem { object, path: None, commit: Some(commit), detail });
+                self.report.problems.push(Problem {
+                    object,
+                    path: None,
+                    commit: Some(commit),
+                    detail,
+                });
             }
             self.report.trees += 1;
             self.files(named).await?;
@@ -227,7 +259,9 @@ impl Check<'_> {
     async fn reads_all(&self, batch: &[Named]) -> bool {
         let files = batch.iter().map(|named| (named.file.clone(), named.at)).collect();
         let read = self.repo.chunk_store().read_many(files);
-        read.try_fold(0, |count, _| async move { Ok(count + 1) }).await.is_ok_and(|count| count == batch.len())
+        read.try_fold(0, |count, _| async move { Ok(count + 1) })
+            .await
+            .is_ok_and(|count| count == batch.len())
     }
 
     async fn read_each(&mut self, batch: &[Named]) -> Result<()> {
@@ -242,7 +276,12 @@ impl Check<'_> {
             }
             let (path, commit) = (Some(named.path.clone()), Some(named.commit));
             let object = format!("file {}", named.file.id);
-            self.report.problems.push(Problem { object, path, commit, detail: described(&error) });
+            self.report.problems.push(Problem {
+                object,
+                path,
+                commit,
+                detail: described(&error),
+            });
         }
         Ok(())
     }
@@ -253,7 +292,12 @@ impl Check<'_> {
             Ok(found) => Ok(Some(found)),
             Err(error) if is_damage(&error) => {
                 let detail = described(&error);
-                self.report.problems.push(Problem { object: object.to_owned(), path: None, commit, detail });
+                self.report.problems.push(Problem {
+                    object: object.to_owned(),
+                    path: None,
+                    commit,
+                    detail,
+                });
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -278,7 +322,12 @@ fn is_damage(error: &Error) -> bool {
 }
 
 fn of_chunks(problem: drumlin_chunks::Problem) -> Problem {
-    Problem { object: problem.object, path: None, commit: None, detail: problem.detail }
+    Problem {
+        object: problem.object,
+        path: None,
+        commit: None,
+        detail: problem.detail,
+    }
 }
 
 /// An error and its causes in one line.

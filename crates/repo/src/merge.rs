@@ -29,14 +29,22 @@ impl Repo {
     /// changes of their own.
     pub async fn merge(&self, into: &RefName, from: CommitId, info: CommitInfo) -> Result<Merged> {
         let theirs = self.target(from).await?;
-        let mut transaction = self.root().begin(self.intent(verb(&info.provenance), &info.provenance.actor)).await?;
+        let mut transaction = self
+            .root()
+            .begin(self.intent(verb(&info.provenance), &info.provenance.actor))
+            .await?;
         loop {
             let head = transaction.branch(into)?;
             let base = self.merge_base(head.commit, from).await?;
             let change = if base == Some(from) {
                 return Ok(Merged::AlreadyUpToDate);
             } else if base == Some(head.commit) {
-                RefChange { kind: RefKind::Branch, name: into.clone(), before: Some(head), after: Some(theirs) }
+                RefChange {
+                    kind: RefKind::Branch,
+                    name: into.clone(),
+                    before: Some(head),
+                    after: Some(theirs),
+                }
             } else {
                 let base = match base {
                     Some(base) => self.target(base).await?.tree,
@@ -51,7 +59,11 @@ impl Repo {
             };
             if let Some(operation) = transaction.swap(vec![change], summary(&info.message)).await? {
                 let made = target_after(&operation).commit;
-                return Ok(if made == from { Merged::FastForward(made) } else { Merged::Committed(made) });
+                return Ok(if made == from {
+                    Merged::FastForward(made)
+                } else {
+                    Merged::Committed(made)
+                });
             }
         }
     }
@@ -71,12 +83,21 @@ impl Repo {
     async fn with_parent(&self, id: CommitId) -> Result<(RefTarget, RefTarget)> {
         let commit = self.commit_info(id).await?;
         let parent = *commit.parents.first().ok_or(Error::NoParent { commit: id })?;
-        Ok((self.target(parent).await?, RefTarget { commit: id, tree: commit.tree }))
+        Ok((
+            self.target(parent).await?,
+            RefTarget {
+                commit: id,
+                tree: commit.tree,
+            },
+        ))
     }
 
     /// Makes the changes between two trees on a branch.
     async fn replay(&self, branch: &RefName, from: TreeId, to: TreeId, info: CommitInfo) -> Result<Merged> {
-        let mut transaction = self.root().begin(self.intent(verb(&info.provenance), &info.provenance.actor)).await?;
+        let mut transaction = self
+            .root()
+            .begin(self.intent(verb(&info.provenance), &info.provenance.actor))
+            .await?;
         loop {
             let head = transaction.branch(branch)?;
             let merged = self.trees().merge(from, head.tree, to).await?;
@@ -86,7 +107,9 @@ impl Repo {
             if merged.tree == head.tree {
                 return Ok(Merged::AlreadyUpToDate);
             }
-            let change = self.commit_onto(branch, head, merged.tree, vec![head.commit], &info).await?;
+            let change = self
+                .commit_onto(branch, head, merged.tree, vec![head.commit], &info)
+                .await?;
             if let Some(operation) = transaction.swap(vec![change], summary(&info.message)).await? {
                 return Ok(Merged::Committed(target_after(&operation).commit));
             }

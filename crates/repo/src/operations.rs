@@ -59,7 +59,9 @@ impl Repo {
     async fn operation_to_undo(&self, transaction: &Transaction<'_>, id: Option<OperationId>) -> Result<Operation> {
         let newest = transaction.root().operations.last();
         let Some(id) = id else {
-            return Ok(newest.expect("a repository has at least the operation that created it").clone());
+            return Ok(newest
+                .expect("a repository has at least the operation that created it")
+                .clone());
         };
         let mut operations = self.operations();
         while let Some(operation) = operations.try_next().await? {
@@ -80,9 +82,17 @@ fn inverse(transaction: &Transaction<'_>, undone: &Operation) -> Result<Vec<RefC
     for change in undone.changes.iter().rev() {
         if transaction.root().refs.get(change.kind, &change.name) != change.after {
             let (kind, name) = (word(change.kind), change.name.clone());
-            return Err(Error::Moved { operation: undone.id, kind, name });
+            return Err(Error::Moved {
+                operation: undone.id,
+                kind,
+                name,
+            });
         }
-        changes.push(RefChange { before: change.after, after: change.before, ..change.clone() });
+        changes.push(RefChange {
+            before: change.after,
+            after: change.before,
+            ..change.clone()
+        });
     }
     Ok(changes)
 }

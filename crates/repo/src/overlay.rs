@@ -59,7 +59,10 @@ impl Overlay {
     }
 
     pub fn changes(&self) -> Vec<(RepoPath, Change)> {
-        self.changes.iter().map(|(path, (change, _))| (path.clone(), change.clone())).collect()
+        self.changes
+            .iter()
+            .map(|(path, (change, _))| (path.clone(), change.clone()))
+            .collect()
     }
 
     /// The changes below a folder (all, without one) after a path.
@@ -78,23 +81,38 @@ impl Overlay {
     /// The first path below a folder at which something was put.
     fn first_put_below(&self, folder: &RepoPath) -> Option<RepoPath> {
         let prefix = format!("{folder}/");
-        let from = self.changes.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
+        let from = self
+            .changes
+            .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
         let mut below = from.take_while(|(path, _)| path.as_str().starts_with(&prefix));
-        below.find(|(_, (change, _))| change.placed().is_some()).map(|(path, _)| path.clone())
+        below
+            .find(|(_, (change, _))| change.placed().is_some())
+            .map(|(path, _)| path.clone())
     }
 
     /// Notes a change; a file below a file of the same session is refused.
     pub fn put(&mut self, path: &RepoPath, placed: Placed) -> Result<()> {
         let is_there = |(change, _): &(Change, u64)| {
-            change.placed().is_some_and(|placed| placed.entry.kind != EntryKind::Folder)
+            change
+                .placed()
+                .is_some_and(|placed| placed.entry.kind != EntryKind::Folder)
         };
-        if let Some(file) = path.ancestors().find(|above| self.changes.get(above).is_some_and(is_there)) {
-            return Err(Error::PathClash { file, below: path.clone() });
+        if let Some(file) = path
+            .ancestors()
+            .find(|above| self.changes.get(above).is_some_and(is_there))
+        {
+            return Err(Error::PathClash {
+                file,
+                below: path.clone(),
+            });
         }
         if placed.entry.kind != EntryKind::Folder
             && let Some(below) = self.first_put_below(path)
         {
-            return Err(Error::PathClash { file: path.clone(), below });
+            return Err(Error::PathClash {
+                file: path.clone(),
+                below,
+            });
         }
         self.set(path, Some(Change::Put(placed)));
         Ok(())
@@ -140,7 +158,12 @@ impl Overlay {
     /// A flush that began when `number` was newest is done.
     pub fn flushed(&mut self, number: u64) {
         self.unflushed.retain(|_, (_, added)| *added > number);
-        self.held_len = self.unflushed.values().filter_map(|(held, _)| held.as_ref()).map(Bytes::len).sum();
+        self.held_len = self
+            .unflushed
+            .values()
+            .filter_map(|(held, _)| held.as_ref())
+            .map(Bytes::len)
+            .sum();
     }
 
     pub fn content(&self, id: FileId) -> Content {

@@ -47,10 +47,24 @@ impl Repo {
             let target = transaction.branch(from)?;
             expect_free(&transaction, RefKind::Branch, to)?;
             let changes = vec![
-                RefChange { kind: RefKind::Branch, name: from.clone(), before: Some(target), after: None },
-                RefChange { kind: RefKind::Branch, name: to.clone(), before: None, after: Some(target) },
+                RefChange {
+                    kind: RefKind::Branch,
+                    name: from.clone(),
+                    before: Some(target),
+                    after: None,
+                },
+                RefChange {
+                    kind: RefKind::Branch,
+                    name: to.clone(),
+                    before: None,
+                    after: Some(target),
+                },
             ];
-            if transaction.swap(changes, format!("rename branch {from} to {to}")).await?.is_some() {
+            if transaction
+                .swap(changes, format!("rename branch {from} to {to}"))
+                .await?
+                .is_some()
+            {
                 return Ok(target);
             }
         }
@@ -65,8 +79,12 @@ impl Repo {
             if before == target {
                 return Ok(target);
             }
-            let change =
-                RefChange { kind: RefKind::Branch, name: branch.clone(), before: Some(before), after: Some(target) };
+            let change = RefChange {
+                kind: RefKind::Branch,
+                name: branch.clone(),
+                before: Some(before),
+                after: Some(target),
+            };
             let summary = format!("reset {branch} from {} to {}", before.commit.short(), to.short());
             if transaction.swap(vec![change], summary).await?.is_some() {
                 return Ok(target);
@@ -80,7 +98,12 @@ impl Repo {
         let mut transaction = self.root().begin(self.intent(&verb, &by.actor)).await?;
         loop {
             expect_free(&transaction, kind, name)?;
-            let change = RefChange { kind, name: name.clone(), before: None, after: Some(target) };
+            let change = RefChange {
+                kind,
+                name: name.clone(),
+                before: None,
+                after: Some(target),
+            };
             let summary = format!("create {} {name} at {}", word(kind), at.short());
             if transaction.swap(vec![change], summary).await?.is_some() {
                 return Ok(target);
@@ -92,8 +115,17 @@ impl Repo {
         let verb = format!("{} delete", word(kind));
         let mut transaction = self.root().begin(self.intent(&verb, &by.actor)).await?;
         loop {
-            let before = transaction.root().refs.get(kind, name).ok_or_else(|| missing(kind, name))?;
-            let change = RefChange { kind, name: name.clone(), before: Some(before), after: None };
+            let before = transaction
+                .root()
+                .refs
+                .get(kind, name)
+                .ok_or_else(|| missing(kind, name))?;
+            let change = RefChange {
+                kind,
+                name: name.clone(),
+                before: Some(before),
+                after: None,
+            };
             let summary = format!("delete {} {name} at {}", word(kind), before.commit.short());
             if transaction.swap(vec![change], summary).await?.is_some() {
                 return Ok(before);
@@ -103,7 +135,10 @@ impl Repo {
 
     /// A commit, which has to be there, and its tree.
     pub(crate) async fn target(&self, commit: CommitId) -> Result<RefTarget> {
-        Ok(RefTarget { commit, tree: self.commit_info(commit).await?.tree })
+        Ok(RefTarget {
+            commit,
+            tree: self.commit_info(commit).await?.tree,
+        })
     }
 }
 

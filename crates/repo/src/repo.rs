@@ -53,7 +53,10 @@ pub struct Resolved {
 
 impl Resolved {
     pub fn target(&self) -> RefTarget {
-        RefTarget { commit: self.commit, tree: self.tree }
+        RefTarget {
+            commit: self.commit,
+            tree: self.tree,
+        }
     }
 }
 
@@ -80,8 +83,19 @@ impl Repo {
         };
         let tree = repo.inner.trees.empty().await?;
         let message = "create the repository".to_owned();
-        let commit = repo.commits().write(Commit { tree, parents: Vec::new(), message, provenance }).await?;
-        repo.inner.root.create(first_root(RefTarget { commit, tree }, now)).await?;
+        let commit = repo
+            .commits()
+            .write(Commit {
+                tree,
+                parents: Vec::new(),
+                message,
+                provenance,
+            })
+            .await?;
+        repo.inner
+            .root
+            .create(first_root(RefTarget { commit, tree }, now))
+            .await?;
         Ok(repo)
     }
 
@@ -116,7 +130,10 @@ impl Repo {
             RefExpr::CommitPrefix(prefix) => self.resolved(self.commits().find(prefix).await?).await,
             RefExpr::Ancestor { of, steps } => {
                 let from = Box::pin(self.resolve(of)).await?.commit;
-                let missing = || Error::NoSuchAncestor { of: of.to_string(), steps: *steps };
+                let missing = || Error::NoSuchAncestor {
+                    of: of.to_string(),
+                    steps: *steps,
+                };
                 let mut commit = from;
                 for _ in 0..*steps {
                     commit = *self.commit_info(commit).await?.parents.first().ok_or_else(missing)?;
@@ -131,11 +148,19 @@ impl Repo {
         let branch = loaded.root.refs.get(RefKind::Branch, name);
         let target = branch.or_else(|| loaded.root.refs.get(RefKind::Tag, name));
         let RefTarget { commit, tree } = target.ok_or_else(|| Error::NoSuchRef { name: name.to_string() })?;
-        Ok(Resolved { commit, tree, branch: branch.map(|_| name.clone()) })
+        Ok(Resolved {
+            commit,
+            tree,
+            branch: branch.map(|_| name.clone()),
+        })
     }
 
     async fn resolved(&self, commit: CommitId) -> Result<Resolved> {
-        Ok(Resolved { commit, tree: self.commit_info(commit).await?.tree, branch: None })
+        Ok(Resolved {
+            commit,
+            tree: self.commit_info(commit).await?.tree,
+            branch: None,
+        })
     }
 
     /// The files of the commit that an expression means now.
@@ -202,13 +227,22 @@ impl Repo {
         &self.inner.commits
     }
     pub(crate) fn intent(&self, verb: &str, actor: &str) -> Intent {
-        Intent { verb: verb.to_owned(), actor: actor.to_owned(), time: self.now() }
+        Intent {
+            verb: verb.to_owned(),
+            actor: actor.to_owned(),
+            time: self.now(),
+        }
     }
 }
 
 fn first_root(target: RefTarget, time: Timestamp) -> Root {
     let name = RefName::new(FIRST_BRANCH).expect("the first branch has a valid name");
-    let change = RefChange { kind: RefKind::Branch, name: name.clone(), before: None, after: Some(target) };
+    let change = RefChange {
+        kind: RefKind::Branch,
+        name: name.clone(),
+        before: None,
+        after: Some(target),
+    };
     let operation = Operation {
         id: OperationId::from_bytes(rand::random()),
         time,
@@ -217,6 +251,13 @@ fn first_root(target: RefTarget, time: Timestamp) -> Root {
         summary: "create the repository".to_owned(),
         changes: vec![change],
     };
-    let refs = Refs { branches: [(name, target)].into(), ..Refs::default() };
-    Root { refs, operations: vec![operation], older_operations: None }
+    let refs = Refs {
+        branches: [(name, target)].into(),
+        ..Refs::default()
+    };
+    Root {
+        refs,
+        operations: vec![operation],
+        older_operations: None,
+    }
 }

@@ -50,13 +50,20 @@ pub(crate) struct Intent {
 
 impl RootFile {
     pub fn new(store: Arc<dyn RootStore>, bucket: Bucket) -> Self {
-        Self { store, bucket, seen: Mutex::new(None) }
+        Self {
+            store,
+            bucket,
+            seen: Mutex::new(None),
+        }
     }
 
     /// The root as it is now.
     pub async fn load(&self) -> Result<Arc<Loaded>> {
         let (bytes, version) = self.store.load().await?.ok_or(Error::NoRepository)?;
-        let loaded = Arc::new(Loaded { root: Root::from_bytes(&bytes)?, version });
+        let loaded = Arc::new(Loaded {
+            root: Root::from_bytes(&bytes)?,
+            version,
+        });
         self.remember(&loaded);
         Ok(loaded)
     }
@@ -70,7 +77,15 @@ impl RootFile {
             return Ok(());
         }
         match self.load().await {
-            Ok(loaded) if loaded.root.operations.iter().any(|operation| Some(operation.id) == ours) => Ok(()),
+            Ok(loaded)
+                if loaded
+                    .root
+                    .operations
+                    .iter()
+                    .any(|operation| Some(operation.id) == ours) =>
+            {
+                Ok(())
+            }
             Ok(_) => Err(Error::RepositoryExists),
             Err(error) => Err(answer.err().map_or(error, Error::Chunks)),
         }
@@ -97,7 +112,14 @@ impl RootFile {
 
     fn transaction(&self, intent: Intent, loaded: Arc<Loaded>) -> Transaction<'_> {
         let id = OperationId::from_bytes(rand::random());
-        Transaction { file: self, intent, id, loaded, attempts: 0, unanswered: 0 }
+        Transaction {
+            file: self,
+            intent,
+            id,
+            loaded,
+            attempts: 0,
+            unanswered: 0,
+        }
     }
 
     pub async fn page(&self, id: OperationId) -> Result<OperationPage> {
@@ -162,7 +184,10 @@ impl Transaction<'_> {
             (Err(error), false) => return Err(error),
             (Err(_), true) => {
                 let source = failure.expect("just seen to be there");
-                return Err(Error::OutcomeUnknown { operation: self.id, source });
+                return Err(Error::OutcomeUnknown {
+                    operation: self.id,
+                    source,
+                });
             }
         };
         if let Some(operation) = self.find_ours(known_page).await? {
@@ -175,7 +200,9 @@ impl Transaction<'_> {
             }
         }
         if self.attempts >= SWAP_ATTEMPTS_MAX {
-            return Err(Error::Contended { attempts: self.attempts });
+            return Err(Error::Contended {
+                attempts: self.attempts,
+            });
         }
         Ok(None)
     }
@@ -210,10 +237,19 @@ impl Transaction<'_> {
         root.operations.push(operation);
         if root.operations.len() > OPERATIONS_IN_ROOT_MAX {
             let moved = root.operations.len() - OPERATIONS_IN_ROOT_KEPT;
-            let page =
-                OperationPage { operations: root.operations.drain(..moved).collect(), older: root.older_operations };
-            let id = page.operations.last().expect("a page is moved only when there are operations for it").id;
-            self.file.bucket.put_new(&page_key(id), Bytes::from(page.to_bytes())).await?;
+            let page = OperationPage {
+                operations: root.operations.drain(..moved).collect(),
+                older: root.older_operations,
+            };
+            let id = page
+                .operations
+                .last()
+                .expect("a page is moved only when there are operations for it")
+                .id;
+            self.file
+                .bucket
+                .put_new(&page_key(id), Bytes::from(page.to_bytes()))
+                .await?;
             root.older_operations = Some(id);
         }
         Ok(root)

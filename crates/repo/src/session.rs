@@ -10,9 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use drumlin_chunks::ContentWriter;
-use drumlin_model::{
-    Entry, EntryKind, File, FileId, Location, Placed, Provenance, RefName, RefTarget, RepoPath,
-};
+use drumlin_model::{Entry, EntryKind, File, FileId, Location, Placed, Provenance, RefName, RefTarget, RepoPath};
 use futures::{StreamExt, TryFutureExt, TryStreamExt, future, stream, stream::BoxStream};
 
 use crate::{
@@ -79,7 +77,10 @@ impl Session {
             repo: base.repo().clone(),
             branch,
             writer: base.repo().chunk_store().writer(),
-            state: Mutex::new(State { base: base.target(), overlay: Overlay::default() }),
+            state: Mutex::new(State {
+                base: base.target(),
+                overlay: Overlay::default(),
+            }),
             moving: tokio::sync::Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -129,7 +130,11 @@ impl Session {
             (state.base, state.overlay.below(folder, start_after))
         };
         let base = self.inner.repo.snapshot_of(base).list(folder, start_after);
-        if changes.is_empty() { base } else { overlaid(base, changes) }
+        if changes.is_empty() {
+            base
+        } else {
+            overlaid(base, changes)
+        }
     }
 
     pub async fn read(&self, path: &RepoPath) -> Result<Bytes> {
@@ -144,7 +149,9 @@ impl Session {
 
     pub fn stream(&self, path: &RepoPath) -> BoxStream<'static, Result<Bytes>> {
         let (session, path) = (self.clone(), path.clone());
-        async move { Ok(session.stream_placed(&path, &session.expect(&path).await?)) }.try_flatten_stream().boxed()
+        async move { Ok(session.stream_placed(&path, &session.expect(&path).await?)) }
+            .try_flatten_stream()
+            .boxed()
     }
 
     pub fn read_many(&self, files: Vec<(RepoPath, Placed)>) -> BoxStream<'static, Result<(usize, Bytes)>> {
@@ -231,7 +238,10 @@ impl Session {
     pub async fn remove(&self, path: &RepoPath) -> Result<bool> {
         let in_base = self.base().entry(path).await?.is_some();
         let mut state = self.state();
-        let was_there = state.overlay.change(path).map_or(in_base, |change| change.placed().is_some());
+        let was_there = state
+            .overlay
+            .change(path)
+            .map_or(in_base, |change| change.placed().is_some());
         state.overlay.set(path, in_base.then_some(Change::Remove));
         Ok(was_there)
     }
@@ -275,18 +285,31 @@ impl Session {
     }
 
     fn place(&self, path: &RepoPath, id: FileId, size: u64, at: Location) -> Result<()> {
-        let kind = EntryKind::File(File { id, size, executable: false });
-        let entry = Entry { kind, modified: self.inner.repo.now() };
+        let kind = EntryKind::File(File {
+            id,
+            size,
+            executable: false,
+        });
+        let entry = Entry {
+            kind,
+            modified: self.inner.repo.now(),
+        };
         self.state().overlay.put(path, Placed { entry, at })
     }
 
     async fn expect(&self, path: &RepoPath) -> Result<Placed> {
-        let missing = || Error::NoSuchPath { path: path.clone(), at: format!("the session on {}", self.inner.branch) };
+        let missing = || Error::NoSuchPath {
+            path: path.clone(),
+            at: format!("the session on {}", self.inner.branch),
+        };
         self.entry(path).await?.ok_or_else(missing)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.inner.state.lock().expect("no panic happens while the session is locked")
+        self.inner
+            .state
+            .lock()
+            .expect("no panic happens while the session is locked")
     }
 
     pub(crate) async fn only_move(&self) -> tokio::sync::MutexGuard<'_, ()> {
@@ -295,7 +318,11 @@ impl Session {
 
     pub(crate) fn capture(&self) -> Captured {
         let state = self.state();
-        Captured { base: state.base, changes: state.overlay.changes(), number: state.overlay.number() }
+        Captured {
+            base: state.base,
+            changes: state.overlay.changes(),
+            number: state.overlay.number(),
+        }
     }
 
     /// The changes up to `number` are in `base` now.
@@ -318,7 +345,11 @@ impl Session {
 fn slice(bytes: &Bytes, range: &Range<u64>) -> Result<Bytes> {
     let size = bytes.len() as u64;
     if range.start > range.end || range.end > size {
-        return Err(drumlin_chunks::Error::Range { range: range.clone(), size }.into());
+        return Err(drumlin_chunks::Error::Range {
+            range: range.clone(),
+            size,
+        }
+        .into());
     }
     Ok(bytes.slice(range.start as usize..range.end as usize))
 }

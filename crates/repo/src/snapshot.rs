@@ -73,14 +73,18 @@ impl Snapshot {
     /// A whole file piece by piece, in bounded memory.
     pub fn stream(&self, path: &RepoPath) -> BoxStream<'static, Result<Bytes>> {
         let (snapshot, path) = (self.clone(), path.clone());
-        async move { Ok(snapshot.stream_placed(&path, &snapshot.expect(&path).await?)) }.try_flatten_stream().boxed()
+        async move { Ok(snapshot.stream_placed(&path, &snapshot.expect(&path).await?)) }
+            .try_flatten_stream()
+            .boxed()
     }
 
     /// Many files that a listing gave, each with its place in `files`, in any order. Files beside each other in a pack
     /// are fetched together.
     pub fn read_many(&self, files: Vec<(RepoPath, Placed)>) -> BoxStream<'static, Result<(usize, Bytes)>> {
-        let files: Result<Vec<_>> =
-            files.iter().map(|(path, placed)| Ok((file_at(path, placed)?.clone(), placed.at))).collect();
+        let files: Result<Vec<_>> = files
+            .iter()
+            .map(|(path, placed)| Ok((file_at(path, placed)?.clone(), placed.at)))
+            .collect();
         match files {
             Ok(files) => self.repo.chunk_store().read_many(files).map_err(Error::from).boxed(),
             Err(error) => stream::once(future::ready(Err(error))).boxed(),
@@ -98,18 +102,30 @@ impl Snapshot {
         placed: &Placed,
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>> {
-        Ok(self.repo.chunk_store().read_ranges(file_at(path, placed)?, &placed.at, ranges).await?)
+        Ok(self
+            .repo
+            .chunk_store()
+            .read_ranges(file_at(path, placed)?, &placed.at, ranges)
+            .await?)
     }
 
     pub fn stream_placed(&self, path: &RepoPath, placed: &Placed) -> BoxStream<'static, Result<Bytes>> {
         match file_at(path, placed) {
-            Ok(file) => self.repo.chunk_store().stream(file, &placed.at).map_err(Error::from).boxed(),
+            Ok(file) => self
+                .repo
+                .chunk_store()
+                .stream(file, &placed.at)
+                .map_err(Error::from)
+                .boxed(),
             Err(error) => future::ready(Err(error)).into_stream().boxed(),
         }
     }
 
     async fn expect(&self, path: &RepoPath) -> Result<Placed> {
-        let missing = || Error::NoSuchPath { path: path.clone(), at: self.target.commit.short() };
+        let missing = || Error::NoSuchPath {
+            path: path.clone(),
+            at: self.target.commit.short(),
+        };
         self.entry(path).await?.ok_or_else(missing)
     }
 }
@@ -118,10 +134,17 @@ impl Snapshot {
 pub(crate) fn file_at<'a>(path: &RepoPath, placed: &'a Placed) -> Result<&'a File> {
     match &placed.entry.kind {
         EntryKind::File(file) => Ok(file),
-        EntryKind::Symlink { .. } => Err(Error::NotAFile { path: path.clone(), found: "symbolic link" }),
-        EntryKind::Folder => Err(Error::NotAFile { path: path.clone(), found: "folder" }),
-        EntryKind::External(external) => {
-            Err(Error::External { path: path.clone(), url: external.url.clone() })
-        }
+        EntryKind::Symlink { .. } => Err(Error::NotAFile {
+            path: path.clone(),
+            found: "symbolic link",
+        }),
+        EntryKind::Folder => Err(Error::NotAFile {
+            path: path.clone(),
+            found: "folder",
+        }),
+        EntryKind::External(external) => Err(Error::External {
+            path: path.clone(),
+            url: external.url.clone(),
+        }),
     }
 }

@@ -10,7 +10,10 @@ use drumlin_testkit::{TestRepo, info, name, path};
 async fn a_new_repository_has_one_empty_commit_on_main() {
     let test = TestRepo::memory().await;
     let refs = test.repo.refs().await.unwrap();
-    assert_eq!(refs.branches.keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["main"]);
+    assert_eq!(
+        refs.branches.keys().map(|name| name.as_str()).collect::<Vec<_>>(),
+        ["main"]
+    );
     assert!(refs.tags.is_empty());
     let head = test.head("main").await.unwrap();
     assert!(test.repo.commit_info(head).await.unwrap().parents.is_empty());
@@ -76,7 +79,10 @@ async fn nothing_is_not_committed() {
     session.remove(&path("new")).await.unwrap();
     let placed = session.base().entry(&path("a")).await.unwrap().unwrap();
     session.put(&path("a"), placed).await.unwrap();
-    assert!(matches!(session.commit(info("as it was")).await, Err(Error::NothingToCommit { .. })));
+    assert!(matches!(
+        session.commit(info("as it was")).await,
+        Err(Error::NothingToCommit { .. })
+    ));
 }
 
 #[tokio::test]
@@ -84,7 +90,10 @@ async fn more_changes_than_a_commit_names_fold_into_folders() {
     let test = TestRepo::memory().await;
     let session = test.session("main").await;
     for number in 0..300 {
-        session.write(&path(&format!("deep/in/f{number}")), Bytes::from("x")).await.unwrap();
+        session
+            .write(&path(&format!("deep/in/f{number}")), Bytes::from("x"))
+            .await
+            .unwrap();
     }
     session.write(&path("top"), Bytes::from("x")).await.unwrap();
     let commit = session.commit(info("many")).await.unwrap();
@@ -123,17 +132,24 @@ async fn a_commit_goes_on_top_of_others_when_the_paths_do_not_meet() {
 #[tokio::test]
 async fn a_commit_that_meets_others_changes_nothing_and_the_session_lives_on() {
     let test = TestRepo::memory().await;
-    test.commit("main", &[("a", Some("0")), ("b", Some("0"))]).await.unwrap();
+    test.commit("main", &[("a", Some("0")), ("b", Some("0"))])
+        .await
+        .unwrap();
     let session = test.session("main").await;
     session.write(&path("a"), Bytes::from("mine")).await.unwrap();
     session.write(&path("c"), Bytes::from("mine")).await.unwrap();
-    let theirs = test.commit("main", &[("a", Some("theirs")), ("b", None)]).await.unwrap();
+    let theirs = test
+        .commit("main", &[("a", Some("theirs")), ("b", None)])
+        .await
+        .unwrap();
 
     let error = session.commit(info("mine")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(error.to_string(), "branch \"main\" was changed by others at \"a\"");
     assert!(error.hint().is_some());
-    let Error::Conflict { branch, paths } = error else { panic!("{error:?}") };
+    let Error::Conflict { branch, paths } = error else {
+        panic!("{error:?}")
+    };
     assert_eq!((branch, paths), (name("main"), vec![path("a")]));
     assert_eq!(test.head("main").await.unwrap(), theirs);
     assert_eq!(session.read(&path("a")).await.unwrap(), "mine");
@@ -143,7 +159,16 @@ async fn a_commit_that_meets_others_changes_nothing_and_the_session_lives_on() {
     let mine = session.commit(info("mine")).await.unwrap();
     let files = test.files(mine).await.unwrap();
     assert_eq!(files.into_iter().map(|(path, _)| path).collect::<Vec<_>>(), ["a", "c"]);
-    assert_eq!(test.repo.snapshot_at(mine).await.unwrap().read(&path("a")).await.unwrap(), "mine");
+    assert_eq!(
+        test.repo
+            .snapshot_at(mine)
+            .await
+            .unwrap()
+            .read(&path("a"))
+            .await
+            .unwrap(),
+        "mine"
+    );
 }
 
 #[tokio::test]
@@ -156,7 +181,10 @@ async fn a_rebase_may_take_what_others_wrote() {
     session.rebase(OnConflict::TakeTheirs).await.unwrap();
     let mine = session.commit(info("mine")).await.unwrap();
     let files = test.files(mine).await.unwrap();
-    assert_eq!((files["a"].as_ref(), files["c"].as_ref()), (&b"theirs"[..], &b"mine"[..]));
+    assert_eq!(
+        (files["a"].as_ref(), files["c"].as_ref()),
+        (&b"theirs"[..], &b"mine"[..])
+    );
 }
 
 #[tokio::test]
@@ -167,10 +195,16 @@ async fn a_file_and_a_folder_of_one_name_meet() {
         session.write(&path(mine), Bytes::from("mine")).await.unwrap();
         test.write("main", theirs, "theirs").await.unwrap();
         let error = session.commit(info("mine")).await.unwrap_err();
-        assert!(matches!(&error, Error::Conflict { paths, .. } if *paths == [path(mine)]), "{error:?}");
+        assert!(
+            matches!(&error, Error::Conflict { paths, .. } if *paths == [path(mine)]),
+            "{error:?}"
+        );
         session.rebase(OnConflict::KeepOurs).await.unwrap();
         let commit = session.commit(info("mine")).await.unwrap();
-        assert_eq!(test.files(commit).await.unwrap().into_keys().collect::<Vec<_>>(), [mine]);
+        assert_eq!(
+            test.files(commit).await.unwrap().into_keys().collect::<Vec<_>>(),
+            [mine]
+        );
     }
 }
 
@@ -180,20 +214,44 @@ async fn a_file_below_a_file_is_refused() {
     test.write("main", "a", "file").await.unwrap();
     let session = test.session("main").await;
     session.write(&path("a/b"), Bytes::from("x")).await.unwrap();
-    assert_eq!(session.commit(info("clash")).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(
+        session.commit(info("clash")).await.unwrap_err().kind(),
+        ErrorKind::InvalidInput
+    );
     session.remove(&path("a")).await.unwrap();
     let commit = session.commit(info("a folder now")).await.unwrap();
-    assert_eq!(test.files(commit).await.unwrap().into_keys().collect::<Vec<_>>(), ["a/b"]);
+    assert_eq!(
+        test.files(commit).await.unwrap().into_keys().collect::<Vec<_>>(),
+        ["a/b"]
+    );
 }
 
 #[tokio::test]
 async fn a_commit_on_a_branch_that_went_away_is_refused() {
     let test = TestRepo::memory().await;
     let head = test.head("main").await.unwrap();
-    test.repo.branch_create(&drumlin_testkit::author(), &name("side"), head).await.unwrap();
+    test.repo
+        .branch_create(&drumlin_testkit::author(), &name("side"), head)
+        .await
+        .unwrap();
     let session = test.session("side").await;
     session.write(&path("a"), Bytes::from("1")).await.unwrap();
-    test.reopen().await.repo.branch_delete(&drumlin_testkit::author(), &name("side")).await.unwrap();
-    assert!(matches!(session.commit(info("lost")).await, Err(Error::NoSuchBranch { .. })));
-    assert!(test.repo.refs().await.unwrap().get(RefKind::Branch, &name("side")).is_none());
+    test.reopen()
+        .await
+        .repo
+        .branch_delete(&drumlin_testkit::author(), &name("side"))
+        .await
+        .unwrap();
+    assert!(matches!(
+        session.commit(info("lost")).await,
+        Err(Error::NoSuchBranch { .. })
+    ));
+    assert!(
+        test.repo
+            .refs()
+            .await
+            .unwrap()
+            .get(RefKind::Branch, &name("side"))
+            .is_none()
+    );
 }

@@ -41,7 +41,11 @@ async fn work(test: &TestRepo, random: &mut StdRng, done: &mut Acknowledged, rou
             let session = test.repo.session(&name(branch)).await?;
             for _ in 0..random.random_range(1..4) {
                 let file = path(&format!("{branch}/f{}", random.random_range(0..20)));
-                let size = if random.random_ratio(1, 8) { 300_000 } else { random.random_range(0..2000) };
+                let size = if random.random_ratio(1, 8) {
+                    300_000
+                } else {
+                    random.random_range(0..2000)
+                };
                 let mut content = format!("round {round} ").into_bytes();
                 content.resize_with(size, || random.random());
                 session.write(&file, Bytes::from(content)).await?;
@@ -60,7 +64,9 @@ async fn work(test: &TestRepo, random: &mut StdRng, done: &mut Acknowledged, rou
             }
         }
         7..=8 => {
-            let Some(new) = BRANCHES.iter().find(|branch| !done.commits.contains_key(*branch)) else { return Ok(()) };
+            let Some(new) = BRANCHES.iter().find(|branch| !done.commits.contains_key(*branch)) else {
+                return Ok(());
+            };
             let at = test.repo.resolve(&name(branch).into()).await?.commit;
             test.repo.branch_create(&author(), &name(new), at).await?;
             done.made(new, at);
@@ -166,11 +172,18 @@ async fn a_lost_answer_is_found_below_what_others_did_since() {
     // More than the root keeps, so that our operation is in a page by then.
     let head = others.head("main").await.unwrap();
     for number in 0..140 {
-        others.repo.tag_create(&author(), &name(&format!("t{number}")), head).await.unwrap();
+        others
+            .repo
+            .tag_create(&author(), &name(&format!("t{number}")), head)
+            .await
+            .unwrap();
     }
     assert_eq!(commit.await.unwrap().unwrap(), head);
     assert_eq!(others.head("main").await.unwrap(), head);
-    assert_eq!(others.repo.operations().try_collect::<Vec<_>>().await.unwrap().len(), 142);
+    assert_eq!(
+        others.repo.operations().try_collect::<Vec<_>>().await.unwrap().len(),
+        142
+    );
 }
 
 #[tokio::test]
@@ -185,7 +198,11 @@ async fn an_outcome_that_cannot_be_found_out_is_said() {
         faults.die_after(requests, Side::After);
         let outcome = session.commit(info("a")).await;
         let (storage, _) = Faults::storage(store);
-        let there = TestRepo::open(storage, test.clock.clone()).await.files_at("main").await.contains_key("a");
+        let there = TestRepo::open(storage, test.clock.clone())
+            .await
+            .files_at("main")
+            .await
+            .contains_key("a");
         match outcome {
             Ok(_) => assert!(there),
             Err(error @ Error::OutcomeUnknown { .. }) => {

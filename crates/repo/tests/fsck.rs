@@ -9,8 +9,15 @@ use drumlin_testkit::{TestRepo, author, name, path};
 use futures::TryStreamExt;
 
 async fn keys(test: &TestRepo, folder: &str) -> Vec<String> {
-    let mut keys: Vec<String> =
-        test.repo.storage().bucket.list(folder).map_ok(|object| object.key).try_collect().await.unwrap();
+    let mut keys: Vec<String> = test
+        .repo
+        .storage()
+        .bucket
+        .list(folder)
+        .map_ok(|object| object.key)
+        .try_collect()
+        .await
+        .unwrap();
     keys.sort();
     keys
 }
@@ -19,7 +26,10 @@ async fn keys(test: &TestRepo, folder: &str) -> Vec<String> {
 async fn small() -> (TestRepo, CommitId) {
     let test = TestRepo::memory().await;
     test.write("main", "a", "content of a").await.unwrap();
-    let head = test.commit("main", &[("b/c", Some("content of c")), ("a", Some("other"))]).await.unwrap();
+    let head = test
+        .commit("main", &[("b/c", Some("content of c")), ("a", Some("other"))])
+        .await
+        .unwrap();
     test.repo.tag_create(&author(), &name("v1"), head).await.unwrap();
     (test, head)
 }
@@ -56,9 +66,15 @@ async fn every_flipped_byte_of_commits_and_trees_is_found() {
                 damaged[at] ^= 1 << (at % 8);
                 bucket.put(&key, Bytes::from(damaged)).await.unwrap();
                 let problems = test.reopen().await.problems().await.unwrap();
-                assert!(problems.iter().any(|problem| problem.starts_with(&key)), "{key} byte {at}: {problems:?}");
+                assert!(
+                    problems.iter().any(|problem| problem.starts_with(&key)),
+                    "{key} byte {at}: {problems:?}"
+                );
                 let read = read_all(&test).await.unwrap_err();
-                assert!(matches!(read, ErrorKind::Corrupt | ErrorKind::Unsupported), "{key} byte {at}: {read:?}");
+                assert!(
+                    matches!(read, ErrorKind::Corrupt | ErrorKind::Unsupported),
+                    "{key} byte {at}: {read:?}"
+                );
                 flipped += 1;
             }
             bucket.put(&key, whole).await.unwrap();
@@ -81,7 +97,10 @@ async fn every_flipped_byte_of_packs_is_found_and_named() {
             bucket.put(&key, Bytes::from(damaged)).await.unwrap();
             let fresh = test.reopen().await;
             let problems = fresh.problems().await.unwrap();
-            assert!(problems.iter().any(|problem| problem.starts_with(&key)), "{key} byte {at}: {problems:?}");
+            assert!(
+                problems.iter().any(|problem| problem.starts_with(&key)),
+                "{key} byte {at}: {problems:?}"
+            );
             // Nothing wrong is ever returned: whatever is still readable is right.
             if let Ok(files) = fresh.files(head).await {
                 assert_eq!(files["a"], "other");
@@ -103,7 +122,10 @@ async fn every_flipped_byte_of_the_root_is_found() {
         let (_, version) = storage.root.load().await.unwrap().unwrap();
         storage.root.swap(Some(&version), Bytes::from(damaged)).await.unwrap();
         let read = test.reopen().await.repo.refs().await.unwrap_err().kind();
-        assert!(matches!(read, ErrorKind::Corrupt | ErrorKind::Unsupported), "byte {at}: {read:?}");
+        assert!(
+            matches!(read, ErrorKind::Corrupt | ErrorKind::Unsupported),
+            "byte {at}: {read:?}"
+        );
         match test.reopen().await.problems().await {
             Ok(problems) => assert!(problems.iter().any(|problem| problem.starts_with("root")), "byte {at}"),
             Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported, "byte {at}"),
@@ -126,7 +148,12 @@ async fn a_missing_object_is_named_with_a_path_and_a_commit() {
                 assert!(named.commit.is_some());
                 assert!([path("a"), path("b/c")].contains(named.path.as_ref().unwrap()));
             } else {
-                assert!(problems.iter().any(|problem| problem.object == key && problem.commit.is_some()), "{key}");
+                assert!(
+                    problems
+                        .iter()
+                        .any(|problem| problem.object == key && problem.commit.is_some()),
+                    "{key}"
+                );
             }
             bucket.put(&key, whole).await.unwrap();
         }
@@ -143,7 +170,10 @@ async fn blobs_are_checked_and_counted() {
     session.commit(drumlin_testkit::info("a blob")).await.unwrap();
     let report = test.repo.fsck(&NoProgress).await.unwrap();
     assert!(report.is_clean());
-    assert_eq!((report.refs, report.commits, report.blobs, report.files, report.bytes), (1, 2, 1, 1, 100_000));
+    assert_eq!(
+        (report.refs, report.commits, report.blobs, report.files, report.bytes),
+        (1, 2, 1, 1, 100_000)
+    );
     let bucket = &test.repo.storage().bucket;
     let key = keys(&test, "blobs").await.remove(0);
     let mut damaged = content.to_vec();
@@ -153,7 +183,10 @@ async fn blobs_are_checked_and_counted() {
     assert!(problems.iter().any(|problem| problem.object == key));
     assert!(problems.iter().any(|problem| problem.path == Some(path("big.parquet"))));
     let snapshot = test.reopen().await.repo.snapshot(&name("main").into()).await.unwrap();
-    assert_eq!(snapshot.read(&path("big.parquet")).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(
+        snapshot.read(&path("big.parquet")).await.unwrap_err().kind(),
+        ErrorKind::Corrupt
+    );
 }
 
 #[tokio::test]
@@ -165,8 +198,23 @@ async fn a_ref_that_lies_about_its_tree_is_found() {
     let parent = test.repo.commit_info(head).await.unwrap().parents[0];
     let other = test.repo.commit_info(parent).await.unwrap().tree;
     root.refs.of_mut(RefKind::Branch).get_mut(&name("main")).unwrap().tree = other;
-    storage.root.swap(Some(&version), Bytes::from(root.to_bytes())).await.unwrap();
-    let test = TestRepo { repo: drumlin_repo::Repo::open(storage.clone(), Arc::new(test.clock.clone())).await.unwrap(), ..test };
+    storage
+        .root
+        .swap(Some(&version), Bytes::from(root.to_bytes()))
+        .await
+        .unwrap();
+    let test = TestRepo {
+        repo: drumlin_repo::Repo::open(storage.clone(), Arc::new(test.clock.clone()))
+            .await
+            .unwrap(),
+        ..test
+    };
     let problems = test.problems().await.unwrap();
-    assert_eq!(problems, [format!("branch main, commit {}: it names another tree than its commit", head.short())]);
+    assert_eq!(
+        problems,
+        [format!(
+            "branch main, commit {}: it names another tree than its commit",
+            head.short()
+        )]
+    );
 }

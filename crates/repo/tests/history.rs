@@ -12,10 +12,17 @@ const BRANCHES: [&str; 4] = ["main", "b1", "b2", "b3"];
 
 #[derive(Clone, Debug)]
 enum Step {
-    Commit { branch: usize },
-    Merge { into: usize, from: usize },
+    Commit {
+        branch: usize,
+    },
+    Merge {
+        into: usize,
+        from: usize,
+    },
     /// Minutes, back and forth.
-    Clock { by: i64 },
+    Clock {
+        by: i64,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -41,8 +48,15 @@ fn ancestors(graph: &Graph, of: CommitId) -> BTreeSet<CommitId> {
 
 /// The common ancestors that are above no other common ancestor.
 fn best_common(graph: &Graph, a: CommitId, b: CommitId) -> BTreeSet<CommitId> {
-    let common: BTreeSet<_> = ancestors(graph, a).intersection(&ancestors(graph, b)).copied().collect();
-    let above = |id: &CommitId| common.iter().any(|other| other != id && ancestors(graph, *other).contains(id));
+    let common: BTreeSet<_> = ancestors(graph, a)
+        .intersection(&ancestors(graph, b))
+        .copied()
+        .collect();
+    let above = |id: &CommitId| {
+        common
+            .iter()
+            .any(|other| other != id && ancestors(graph, *other).contains(id))
+    };
     common.iter().filter(|id| !above(id)).copied().collect()
 }
 
@@ -55,12 +69,18 @@ async fn grown(steps: &[Step]) -> (TestRepo, Graph, Vec<CommitId>) {
     }
     for (number, step) in steps.iter().enumerate() {
         let made = match step {
-            Step::Commit { branch } => {
-                test.write(BRANCHES[*branch], &format!("f{number}"), &number.to_string()).await.unwrap()
-            }
+            Step::Commit { branch } => test
+                .write(BRANCHES[*branch], &format!("f{number}"), &number.to_string())
+                .await
+                .unwrap(),
             Step::Merge { into, from } => {
                 let from = test.head(BRANCHES[*from]).await.unwrap();
-                match test.repo.merge(&name(BRANCHES[*into]), from, info("merge")).await.unwrap() {
+                match test
+                    .repo
+                    .merge(&name(BRANCHES[*into]), from, info("merge"))
+                    .await
+                    .unwrap()
+                {
                     Merged::Committed(commit) => commit,
                     Merged::Conflicts(conflicts) => panic!("{conflicts:?}"),
                     _ => continue,
@@ -114,7 +134,9 @@ async fn a_log_is_newest_first() {
     }
     let side = test.head("side").await.unwrap();
     let merged = test.repo.merge(&name("main"), side, info("merge")).await.unwrap();
-    let Merged::Committed(merged) = merged else { panic!("{merged:?}") };
+    let Merged::Committed(merged) = merged else {
+        panic!("{merged:?}")
+    };
     made.push(merged);
     let log: Vec<_> = test.repo.log(merged).try_collect().await.unwrap();
     let times: Vec<Timestamp> = log.iter().map(|(_, commit)| commit.provenance.finished).collect();
@@ -126,11 +148,20 @@ async fn a_log_is_newest_first() {
 #[tokio::test]
 async fn a_difference_is_what_changed() {
     let test = TestRepo::memory().await;
-    let before = test.commit("main", &[("a", Some("1")), ("b", Some("1")), ("c", Some("1"))]).await.unwrap();
-    let after = test.commit("main", &[("a", Some("2")), ("b", None), ("d", Some("1"))]).await.unwrap();
+    let before = test
+        .commit("main", &[("a", Some("1")), ("b", Some("1")), ("c", Some("1"))])
+        .await
+        .unwrap();
+    let after = test
+        .commit("main", &[("a", Some("2")), ("b", None), ("d", Some("1"))])
+        .await
+        .unwrap();
     let tree = async |commit| test.repo.commit_info(commit).await.unwrap().tree;
     let found = test.repo.diff(tree(before).await, tree(after).await).await.unwrap();
     let found: Vec<_> = found.try_collect().await.unwrap();
-    let shown: Vec<_> = found.iter().map(|d| (d.path.as_str(), d.before.is_some(), d.after.is_some())).collect();
+    let shown: Vec<_> = found
+        .iter()
+        .map(|d| (d.path.as_str(), d.before.is_some(), d.after.is_some()))
+        .collect();
     assert_eq!(shown, [("a", true, true), ("b", true, false), ("d", false, true)]);
 }

@@ -26,7 +26,11 @@ fn naive_merge(base: &Files, ours: &Files, theirs: &Files) -> Result<Files, Vec<
             _ => conflicts.push(PATHS[at]),
         }
     }
-    if conflicts.is_empty() { Ok(merged) } else { Err(conflicts) }
+    if conflicts.is_empty() {
+        Ok(merged)
+    } else {
+        Err(conflicts)
+    }
 }
 
 /// Makes a branch hold exactly these files, in one commit if it does not yet.
@@ -43,7 +47,10 @@ async fn set(test: &TestRepo, branch: &str, before: &Files, after: &Files) {
 
 async fn held(test: &TestRepo, branch: &str) -> BTreeMap<String, String> {
     let files = test.files(test.head(branch).await.unwrap()).await.unwrap();
-    files.into_iter().map(|(path, bytes)| (path, String::from_utf8(bytes.to_vec()).unwrap())).collect()
+    files
+        .into_iter()
+        .map(|(path, bytes)| (path, String::from_utf8(bytes.to_vec()).unwrap()))
+        .collect()
 }
 
 fn expected(files: &Files) -> BTreeMap<String, String> {
@@ -117,7 +124,13 @@ async fn check(test: &TestRepo, branch: &str, before: &Files, naive: Result<File
         (Ok(files), Merged::Committed(_)) => assert_eq!(held(test, branch).await, expected(&files)),
         (Ok(files), Merged::AlreadyUpToDate) => assert_eq!(files, *before),
         (Err(paths), Merged::Conflicts(conflicts)) => {
-            assert_eq!(conflicts.iter().map(|conflict| conflict.path.as_str()).collect::<Vec<_>>(), paths);
+            assert_eq!(
+                conflicts
+                    .iter()
+                    .map(|conflict| conflict.path.as_str())
+                    .collect::<Vec<_>>(),
+                paths
+            );
             assert_eq!(held(test, branch).await, expected(before));
         }
         (naive, merged) => panic!("{merged:?} instead of {naive:?}"),
@@ -128,7 +141,11 @@ async fn check(test: &TestRepo, branch: &str, before: &Files, naive: Result<File
 async fn the_first_commit_has_nothing_to_take_back() {
     let test = TestRepo::memory().await;
     let first = test.head("main").await.unwrap();
-    let error = test.repo.revert(&name("main"), first, info("revert")).await.unwrap_err();
+    let error = test
+        .repo
+        .revert(&name("main"), first, info("revert"))
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::NoParent { .. }));
 }
 
@@ -140,7 +157,9 @@ async fn a_file_against_a_folder_is_a_conflict() {
     test.write("main", "a", "file").await.unwrap();
     let side = test.write("side", "a/b", "below").await.unwrap();
     let merged = test.repo.merge(&name("main"), side, info("merge")).await.unwrap();
-    let Merged::Conflicts(conflicts) = merged else { panic!("{merged:?}") };
+    let Merged::Conflicts(conflicts) = merged else {
+        panic!("{merged:?}")
+    };
     assert_eq!(conflicts[0].path.as_str(), "a/b");
     assert_eq!(conflicts[0].blocked_by.as_ref().unwrap().as_str(), "a");
 }

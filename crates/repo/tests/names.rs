@@ -20,7 +20,10 @@ async fn a_branch_comes_before_a_tag() {
     assert_eq!(test.repo.resolve(&name("x").into()).await.unwrap().branch, None);
     test.repo.branch_create(&author(), &name("x"), second).await.unwrap();
     assert_eq!(meaning(&test, "x").await.unwrap(), second);
-    assert_eq!(test.repo.resolve(&name("x").into()).await.unwrap().branch, Some(name("x")));
+    assert_eq!(
+        test.repo.resolve(&name("x").into()).await.unwrap().branch,
+        Some(name("x"))
+    );
 }
 
 #[tokio::test]
@@ -45,13 +48,18 @@ async fn commits_are_found_by_prefix_and_ancestors_by_steps() {
 async fn a_prefix_of_two_commits_names_both() {
     let test = TestRepo::memory().await;
     let bucket = &test.repo.storage().bucket;
-    let ids: Vec<String> = ["0", "1"].iter().map(|end| format!("abcdef01{}{end}", "0".repeat(55))).collect();
+    let ids: Vec<String> = ["0", "1"]
+        .iter()
+        .map(|end| format!("abcdef01{}{end}", "0".repeat(55)))
+        .collect();
     for id in &ids {
         bucket.put(&format!("commits/{id}"), Bytes::from("x")).await.unwrap();
     }
     let error = meaning(&test, "abcdef01").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    let Error::AmbiguousCommit { candidates, .. } = error else { panic!("{error:?}") };
+    let Error::AmbiguousCommit { candidates, .. } = error else {
+        panic!("{error:?}")
+    };
     assert_eq!(candidates.iter().map(ToString::to_string).collect::<Vec<_>>(), ids);
 }
 
@@ -64,11 +72,20 @@ async fn what_is_not_there_is_not_found() {
         meaning(&test, "0123456789").await.unwrap_err(),
         meaning(&test, &missing.to_string()).await.unwrap_err(),
         test.repo.session(&name("nothing")).await.unwrap_err(),
-        test.repo.branch_create(&author(), &name("x"), missing).await.unwrap_err(),
+        test.repo
+            .branch_create(&author(), &name("x"), missing)
+            .await
+            .unwrap_err(),
         test.repo.branch_delete(&author(), &name("nothing")).await.unwrap_err(),
         test.repo.tag_delete(&author(), &name("nothing")).await.unwrap_err(),
-        test.repo.branch_rename(&author(), &name("nothing"), &name("x")).await.unwrap_err(),
-        test.repo.reset(&author(), &name("nothing"), test.head("main").await.unwrap()).await.unwrap_err(),
+        test.repo
+            .branch_rename(&author(), &name("nothing"), &name("x"))
+            .await
+            .unwrap_err(),
+        test.repo
+            .reset(&author(), &name("nothing"), test.head("main").await.unwrap())
+            .await
+            .unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
         assert!(error.hint().is_some_and(|hint| hint.starts_with("drumlin ")), "{error}");
@@ -83,8 +100,14 @@ async fn names_are_taken_once() {
     test.repo.branch_create(&author(), &name("side"), head).await.unwrap();
     for error in [
         test.repo.tag_create(&author(), &name("v1"), head).await.unwrap_err(),
-        test.repo.branch_create(&author(), &name("side"), head).await.unwrap_err(),
-        test.repo.branch_rename(&author(), &name("side"), &name("main")).await.unwrap_err(),
+        test.repo
+            .branch_create(&author(), &name("side"), head)
+            .await
+            .unwrap_err(),
+        test.repo
+            .branch_rename(&author(), &name("side"), &name("main"))
+            .await
+            .unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
     }
@@ -97,7 +120,9 @@ async fn a_newer_repository_is_refused_in_words() {
     let test = TestRepo::memory().await;
     let storage = test.repo.storage();
     let (bytes, version) = storage.root.load().await.unwrap().unwrap();
-    let text = String::from_utf8(bytes.to_vec()).unwrap().replacen("drumlin root 1 ", "drumlin root 2 ", 1);
+    let text = String::from_utf8(bytes.to_vec())
+        .unwrap()
+        .replacen("drumlin root 1 ", "drumlin root 2 ", 1);
     storage.root.swap(Some(&version), Bytes::from(text)).await.unwrap();
     for error in [
         test.repo.refs().await.unwrap_err(),
@@ -105,6 +130,9 @@ async fn a_newer_repository_is_refused_in_words() {
         test.repo.undo(&author(), None).await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert_eq!(error.to_string(), "the repository has format 2; this program reads up to format 1");
+        assert_eq!(
+            error.to_string(),
+            "the repository has format 2; this program reads up to format 1"
+        );
     }
 }

@@ -56,7 +56,14 @@ async fn on_paths_of_their_own(writers: Vec<TestRepo>) {
     assert_eq!(files["w3/f7"], "3 7");
     let operations: Vec<_> = test.repo.operations().try_collect().await.unwrap();
     assert_eq!(operations.len(), WRITERS * COMMITS_EACH + 1);
-    assert_eq!(operations.iter().map(|operation| operation.id).collect::<BTreeSet<_>>().len(), operations.len());
+    assert_eq!(
+        operations
+            .iter()
+            .map(|operation| operation.id)
+            .collect::<BTreeSet<_>>()
+            .len(),
+        operations.len()
+    );
     assert_eq!(test.problems().await.unwrap(), Vec::<String>::new());
 }
 
@@ -67,7 +74,10 @@ async fn on_one_path(writers: Vec<TestRepo>) {
         let mut sessions = Vec::new();
         for (number, test) in writers.iter().enumerate() {
             let session = test.session("main").await;
-            session.write(&path("one"), Bytes::from(format!("{number} {round}"))).await.unwrap();
+            session
+                .write(&path("one"), Bytes::from(format!("{number} {round}")))
+                .await
+                .unwrap();
             sessions.push(session);
         }
         let tasks: Vec<_> = sessions
@@ -118,23 +128,30 @@ async fn on_one_path_in_a_folder() {
 async fn a_counter_that_all_increment_misses_none() {
     let writers = writers(None).await;
     writers[0].write("main", "counter", "0").await.unwrap();
-    let tasks: Vec<_> = writers.iter().cloned().map(|test| {
-        tokio::spawn(async move {
-            for _ in 0..10 {
-                let session = test.session("main").await;
-                loop {
-                    let before = session.base().read(&path("counter")).await.unwrap();
-                    let next = std::str::from_utf8(&before).unwrap().parse::<u32>().unwrap() + 1;
-                    session.write(&path("counter"), Bytes::from(next.to_string())).await.unwrap();
-                    match session.commit(info("count")).await {
-                        Ok(_) => break,
-                        Err(Error::Conflict { .. }) => session.rebase(OnConflict::TakeTheirs).await.unwrap(),
-                        Err(error) => panic!("{error:?}"),
+    let tasks: Vec<_> = writers
+        .iter()
+        .cloned()
+        .map(|test| {
+            tokio::spawn(async move {
+                for _ in 0..10 {
+                    let session = test.session("main").await;
+                    loop {
+                        let before = session.base().read(&path("counter")).await.unwrap();
+                        let next = std::str::from_utf8(&before).unwrap().parse::<u32>().unwrap() + 1;
+                        session
+                            .write(&path("counter"), Bytes::from(next.to_string()))
+                            .await
+                            .unwrap();
+                        match session.commit(info("count")).await {
+                            Ok(_) => break,
+                            Err(Error::Conflict { .. }) => session.rebase(OnConflict::TakeTheirs).await.unwrap(),
+                            Err(error) => panic!("{error:?}"),
+                        }
                     }
                 }
-            }
+            })
         })
-    }).collect();
+        .collect();
     for task in tasks {
         task.await.unwrap();
     }

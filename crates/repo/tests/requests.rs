@@ -17,12 +17,31 @@ async fn large() -> (Arc<InMemory>, TestRepo) {
     let test = TestRepo::create(storage).await;
     let session = test.session("main").await;
     for number in 0..FILES {
-        let file = File { id: FileId::of(&number.to_le_bytes()), size: 4, executable: false };
-        let entry = Entry { kind: EntryKind::File(file), modified: Timestamp::from_micros(0) };
+        let file = File {
+            id: FileId::of(&number.to_le_bytes()),
+            size: 4,
+            executable: false,
+        };
+        let entry = Entry {
+            kind: EntryKind::File(file),
+            modified: Timestamp::from_micros(0),
+        };
         let at = path(&format!("folder{}/file{number}", number % 97));
-        session.put(&at, Placed { entry, at: Location::Unknown }).await.unwrap();
+        session
+            .put(
+                &at,
+                Placed {
+                    entry,
+                    at: Location::Unknown,
+                },
+            )
+            .await
+            .unwrap();
     }
-    session.write(&path("folder50/small"), Bytes::from("small content")).await.unwrap();
+    session
+        .write(&path("folder50/small"), Bytes::from("small content"))
+        .await
+        .unwrap();
     session.commit(info("large")).await.unwrap();
     (store, test)
 }
@@ -40,24 +59,45 @@ async fn reads_and_commits_stay_within_their_budgets() {
     let (storage, requests) = Requests::storage(store.clone());
     let cold = TestRepo::open(storage, warm.clock.clone()).await;
     let session = cold.session("main").await;
-    session.write(&path("folder50/small"), Bytes::from("other content")).await.unwrap();
+    session
+        .write(&path("folder50/small"), Bytes::from("other content"))
+        .await
+        .unwrap();
     session.commit(info("one file")).await.unwrap();
     let commit = requests.take();
     assert!(commit.len() <= 8, "a cold commit of one changed file: {commit:?}");
 
-    session.write(&path("folder50/small"), Bytes::from("third content")).await.unwrap();
+    session
+        .write(&path("folder50/small"), Bytes::from("third content"))
+        .await
+        .unwrap();
     session.commit(info("one file again")).await.unwrap();
     let again = requests.take();
     assert!(again.len() <= 5, "a warm commit of one changed file: {again:?}");
 
-    let head = cold.repo.refs().await.unwrap().get(RefKind::Branch, &name("main")).unwrap();
-    assert_eq!(cold.repo.trees().summary(head.tree).await.unwrap().entries, u64::from(FILES) + 1);
+    let head = cold
+        .repo
+        .refs()
+        .await
+        .unwrap()
+        .get(RefKind::Branch, &name("main"))
+        .unwrap();
+    assert_eq!(
+        cold.repo.trees().summary(head.tree).await.unwrap().entries,
+        u64::from(FILES) + 1
+    );
 }
 
 #[tokio::test]
 async fn a_session_on_a_known_commit_costs_no_look_at_the_root_more() {
     let (store, warm) = large().await;
-    let base = warm.repo.refs().await.unwrap().get(RefKind::Branch, &name("main")).unwrap();
+    let base = warm
+        .repo
+        .refs()
+        .await
+        .unwrap()
+        .get(RefKind::Branch, &name("main"))
+        .unwrap();
     let (storage, requests) = Requests::storage(store.clone());
     let cold = TestRepo::open(storage, warm.clock.clone()).await;
     let session = cold.repo.session_on(&name("main"), base);

@@ -17,14 +17,37 @@ const SIZES: [usize; 4] = [0, 10, 5_000, 300_000];
 
 #[derive(Clone, Debug)]
 enum Step {
-    Write { path: usize, size: usize, seed: u8 },
-    WriteBlob { path: usize, seed: u8 },
-    Remove { path: usize },
-    RemoveWithin { folder: usize },
-    Copy { from: usize, to: usize },
-    Read { path: usize },
-    ReadRange { path: usize, start: u64, len: u64 },
-    List { folder: Option<usize>, after: Option<usize> },
+    Write {
+        path: usize,
+        size: usize,
+        seed: u8,
+    },
+    WriteBlob {
+        path: usize,
+        seed: u8,
+    },
+    Remove {
+        path: usize,
+    },
+    RemoveWithin {
+        folder: usize,
+    },
+    Copy {
+        from: usize,
+        to: usize,
+    },
+    Read {
+        path: usize,
+    },
+    ReadRange {
+        path: usize,
+        start: u64,
+        len: u64,
+    },
+    List {
+        folder: Option<usize>,
+        after: Option<usize>,
+    },
     Flush,
     Commit,
     Discard,
@@ -154,7 +177,10 @@ impl Run {
 
 async fn listing(session: &Session, folder: Option<&RepoPath>, after: Option<&str>) -> Vec<(String, u64)> {
     let entries: Vec<_> = session.list(folder, after).try_collect().await.unwrap();
-    entries.into_iter().map(|(path, placed)| (path.to_string(), placed.entry.size())).collect()
+    entries
+        .into_iter()
+        .map(|(path, placed)| (path.to_string(), placed.entry.size()))
+        .collect()
 }
 
 proptest! {
@@ -183,7 +209,10 @@ async fn what_is_not_flushed_is_read_even_when_it_is_not_held() {
     let session = test.session("main").await;
     // Together more than a session holds.
     for number in 0..6u8 {
-        session.write(&path(&format!("f{number}")), content(8 << 20, number)).await.unwrap();
+        session
+            .write(&path(&format!("f{number}")), content(8 << 20, number))
+            .await
+            .unwrap();
     }
     for number in 0..6u8 {
         let file = path(&format!("f{number}"));
@@ -250,10 +279,14 @@ async fn attributes_and_other_entries_are_kept() {
     let session = test.session("main").await;
     session.write(&path("run.sh"), Bytes::from("#!")).await.unwrap();
     let mut placed = session.entry(&path("run.sh")).await.unwrap().unwrap();
-    let EntryKind::File(file) = &mut placed.entry.kind else { panic!("{placed:?}") };
+    let EntryKind::File(file) = &mut placed.entry.kind else {
+        panic!("{placed:?}")
+    };
     file.executable = true;
     session.put(&path("run.sh"), placed.clone()).await.unwrap();
-    let link = EntryKind::Symlink { target: "run.sh".into() };
+    let link = EntryKind::Symlink {
+        target: "run.sh".into(),
+    };
     let mut other = placed.clone();
     other.entry.kind = link.clone();
     session.put(&path("link"), other.clone()).await.unwrap();
@@ -261,9 +294,15 @@ async fn attributes_and_other_entries_are_kept() {
     session.put(&path("empty"), other).await.unwrap();
     let commit = session.commit(info("kinds")).await.unwrap();
     let snapshot = test.reopen().await.repo.snapshot_at(commit).await.unwrap();
-    assert_eq!(snapshot.entry(&path("run.sh")).await.unwrap().unwrap().entry, placed.entry);
+    assert_eq!(
+        snapshot.entry(&path("run.sh")).await.unwrap().unwrap().entry,
+        placed.entry
+    );
     assert_eq!(snapshot.entry(&path("link")).await.unwrap().unwrap().entry.kind, link);
-    assert_eq!(snapshot.entry(&path("empty")).await.unwrap().unwrap().entry.kind, EntryKind::Folder);
+    assert_eq!(
+        snapshot.entry(&path("empty")).await.unwrap().unwrap().entry.kind,
+        EntryKind::Folder
+    );
     for (at, found) in [("link", "symbolic link"), ("empty", "folder")] {
         let error = snapshot.read(&path(at)).await.unwrap_err();
         assert_eq!(error.to_string(), format!("\"{at}\" is a {found}, not a file"));

@@ -7,7 +7,10 @@ use futures::TryStreamExt;
 
 async fn log(test: &TestRepo) -> Vec<String> {
     let operations: Vec<_> = test.repo.operations().try_collect().await.unwrap();
-    operations.iter().map(|operation| format!("{}: {}", operation.verb, operation.summary)).collect()
+    operations
+        .iter()
+        .map(|operation| format!("{}: {}", operation.verb, operation.summary))
+        .collect()
 }
 
 #[tokio::test]
@@ -20,13 +23,16 @@ async fn a_commit_is_undone_and_done_again() {
     assert_eq!(test.head("main").await.unwrap(), before);
     test.repo.undo(&author(), None).await.unwrap();
     assert_eq!(test.head("main").await.unwrap(), after);
-    assert_eq!(log(&test).await, [
-        "undo: undo undo: undo commit: change files",
-        "undo: undo commit: change files",
-        "commit: change files",
-        "commit: change files",
-        "init: create the repository",
-    ]);
+    assert_eq!(
+        log(&test).await,
+        [
+            "undo: undo undo: undo commit: change files",
+            "undo: undo commit: change files",
+            "commit: change files",
+            "commit: change files",
+            "init: create the repository",
+        ]
+    );
 }
 
 #[tokio::test]
@@ -55,7 +61,10 @@ async fn a_deleted_branch_and_a_renamed_one_come_back() {
     test.write("main", "a", "1").await.unwrap();
     test.repo.undo(&author(), Some(deletion.id)).await.unwrap();
     assert_eq!(test.head("side").await.unwrap(), side);
-    test.repo.branch_rename(&author(), &name("side"), &name("other")).await.unwrap();
+    test.repo
+        .branch_rename(&author(), &name("side"), &name("other"))
+        .await
+        .unwrap();
     assert!(test.head("side").await.is_err());
     assert_eq!(test.head("other").await.unwrap(), side);
     test.repo.undo(&author(), None).await.unwrap();
@@ -71,7 +80,12 @@ async fn undo_refuses_when_the_ref_has_moved() {
     let head = test.write("main", "a", "2").await.unwrap();
     let error = test.repo.undo(&author(), Some(first.id)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Precondition);
-    assert!(error.to_string().ends_with("cannot be undone: branch \"main\" has moved since"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("cannot be undone: branch \"main\" has moved since"),
+        "{error}"
+    );
     assert_eq!(error.hint().unwrap(), "drumlin op log");
     assert_eq!(test.head("main").await.unwrap(), head);
 }
@@ -79,7 +93,10 @@ async fn undo_refuses_when_the_ref_has_moved() {
 #[tokio::test]
 async fn the_creation_and_an_unknown_operation_are_not_undone() {
     let test = TestRepo::memory().await;
-    assert!(matches!(test.repo.undo(&author(), None).await, Err(Error::FirstOperation { .. })));
+    assert!(matches!(
+        test.repo.undo(&author(), None).await,
+        Err(Error::FirstOperation { .. })
+    ));
     let unknown = OperationId::of(b"unknown");
     let error = test.repo.undo(&author(), Some(unknown)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -90,7 +107,10 @@ async fn old_operations_leave_the_root_and_are_still_found() {
     let test = TestRepo::memory().await;
     let base = test.head("main").await.unwrap();
     for number in 0..300 {
-        test.repo.tag_create(&author(), &name(&format!("t{number}")), base).await.unwrap();
+        test.repo
+            .tag_create(&author(), &name(&format!("t{number}")), base)
+            .await
+            .unwrap();
     }
     let (root, _) = test.repo.storage().root.load().await.unwrap().unwrap();
     let root = drumlin_model::Root::from_bytes(&root).unwrap();
@@ -112,7 +132,16 @@ async fn a_reset_is_undone() {
     test.repo.reset(&author(), &name("main"), first).await.unwrap();
     assert_eq!(test.head("main").await.unwrap(), first);
     // The commit that was left can still be read.
-    assert_eq!(test.repo.snapshot_at(second).await.unwrap().read(&path("a")).await.unwrap(), "2");
+    assert_eq!(
+        test.repo
+            .snapshot_at(second)
+            .await
+            .unwrap()
+            .read(&path("a"))
+            .await
+            .unwrap(),
+        "2"
+    );
     test.repo.undo(&author(), None).await.unwrap();
     assert_eq!(test.head("main").await.unwrap(), second);
 }

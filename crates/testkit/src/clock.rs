@@ -22,7 +22,9 @@ pub struct TestClock {
 
 impl Default for TestClock {
     fn default() -> Self {
-        Self { next_micros: Arc::new(AtomicI64::new(START_MICROS)) }
+        Self {
+            next_micros: Arc::new(AtomicI64::new(START_MICROS)),
+        }
     }
 }
 

@@ -29,7 +29,15 @@ impl Requests {
     pub fn storage(inner: Arc<dyn ObjectStore>) -> (Storage, Arc<Requests>) {
         let (store, requests) = Self::store(inner);
         let root = Arc::new(ObjectRoot::new(store.clone()));
-        (Storage { bucket: Bucket::new(store), root, cache: None, scratch: Scratch::temporary() }, requests)
+        (
+            Storage {
+                bucket: Bucket::new(store),
+                root,
+                cache: None,
+                scratch: Scratch::temporary(),
+            },
+            requests,
+        )
     }
 
     pub fn count(&self) -> usize {
@@ -38,7 +46,9 @@ impl Requests {
 
     pub fn by_verb(&self) -> BTreeMap<Verb, usize> {
         let mut counts = BTreeMap::new();
-        self.seen().iter().for_each(|request| *counts.entry(request.verb).or_default() += 1);
+        self.seen()
+            .iter()
+            .for_each(|request| *counts.entry(request.verb).or_default() += 1);
         counts
     }
 

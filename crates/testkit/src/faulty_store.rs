@@ -49,7 +49,15 @@ impl Faults {
     pub fn storage(inner: Arc<dyn ObjectStore>) -> (Storage, Arc<Faults>) {
         let (store, faults) = Self::store(inner);
         let root = Arc::new(ObjectRoot::new(store.clone()));
-        (Storage { bucket: Bucket::new(store), root, cache: None, scratch: Scratch::temporary() }, faults)
+        (
+            Storage {
+                bucket: Bucket::new(store),
+                root,
+                cache: None,
+                scratch: Scratch::temporary(),
+            },
+            faults,
+        )
     }
 
     /// The request that begins `after` more have begun is the last that anything happens at.
@@ -102,5 +110,8 @@ impl Watcher for Faults {
 }
 
 fn failure(what: &str) -> Error {
-    Error::Generic { store: "FaultyStore", source: what.into() }
+    Error::Generic {
+        store: "FaultyStore",
+        source: what.into(),
+    }
 }

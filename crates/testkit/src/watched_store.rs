@@ -2,11 +2,7 @@
 //! `CountingStore` and `FaultyStore` are its two watchers.
 //! Invariant: every way to reach the store beneath passes the watcher, and counts as a bucket would bill it.
 
-use std::{
-    fmt,
-    ops::Range,
-    sync::Arc,
-};
+use std::{fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -61,7 +57,10 @@ impl<W: Watcher> WatchedStore<W> {
 }
 
 async fn watch<T>(watcher: &impl Watcher, verb: Verb, key: &Path, call: impl Future<Output = Result<T>>) -> Result<T> {
-    let request = Request { verb, key: key.to_string() };
+    let request = Request {
+        verb,
+        key: key.to_string(),
+    };
     watcher.before(&request)?;
     let answer = call.await;
     watcher.after(&request)?;
@@ -77,16 +76,19 @@ impl<W: Watcher> fmt::Display for WatchedStore<W> {
 #[async_trait]
 impl<W: Watcher> ObjectStore for WatchedStore<W> {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
-        self.watch(Verb::Put, location, self.inner.put_opts(location, payload, opts)).await
+        self.watch(Verb::Put, location, self.inner.put_opts(location, payload, opts))
+            .await
     }
 
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        opts: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
-        let upload = self.watch(Verb::Upload, location, self.inner.put_multipart_opts(location, opts)).await?;
-        Ok(Box::new(WatchedUpload { inner: upload, watcher: self.watcher.clone(), key: location.clone() }))
+    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        let upload = self
+            .watch(Verb::Upload, location, self.inner.put_multipart_opts(location, opts))
+            .await?;
+        Ok(Box::new(WatchedUpload {
+            inner: upload,
+            watcher: self.watcher.clone(),
+            key: location.clone(),
+        }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -122,15 +124,18 @@ impl<W: Watcher> ObjectStore for WatchedStore<W> {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let key = prefix.cloned().unwrap_or_default();
-        self.watch(Verb::List, &key, self.inner.list_with_delimiter(prefix)).await
+        self.watch(Verb::List, &key, self.inner.list_with_delimiter(prefix))
+            .await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.watch(Verb::Copy, to, self.inner.copy_opts(from, to, options)).await
+        self.watch(Verb::Copy, to, self.inner.copy_opts(from, to, options))
+            .await
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
-        self.watch(Verb::Copy, to, self.inner.rename_opts(from, to, options)).await
+        self.watch(Verb::Copy, to, self.inner.rename_opts(from, to, options))
+            .await
     }
 }
 
@@ -141,8 +146,15 @@ impl<W: Watcher> WatchedStore<W> {
         prefix: Option<&Path>,
         objects: BoxStream<'static, Result<ObjectMeta>>,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
-        let request = Request { verb: Verb::List, key: prefix.map(ToString::to_string).unwrap_or_default() };
-        match self.watcher.before(&request).and_then(|()| self.watcher.after(&request)) {
+        let request = Request {
+            verb: Verb::List,
+            key: prefix.map(ToString::to_string).unwrap_or_default(),
+        };
+        match self
+            .watcher
+            .before(&request)
+            .and_then(|()| self.watcher.after(&request))
+        {
             Ok(()) => objects,
             Err(error) => stream::once(future::ready(Err(error))).boxed(),
         }
