@@ -56,7 +56,7 @@ impl Session {
         let head = head.ok_or_else(|| Error::NoSuchBranch {
             name: self.branch().clone(),
         })?;
-        let ours = captured.changes.into_iter().collect();
+        let ours = captured.changes.into_iter().collect::<BTreeMap<_, _>>();
         let meetings = meetings(self.repo(), captured.base.tree, head.tree, &ours).await?;
         let replaced = match on_conflict {
             OnConflict::Fail => {
@@ -71,7 +71,7 @@ impl Session {
                 .map(|meeting| (meeting.theirs, Some(Change::Remove)))
                 .collect(),
         };
-        self.rebased(head, replaced);
+        self.rebased(head, captured.number, replaced);
         Ok(())
     }
 }

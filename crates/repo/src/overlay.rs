@@ -114,17 +114,24 @@ impl Overlay {
                 below,
             });
         }
-        self.set(path, Some(Change::Put(placed)));
+        self.set(path, Change::Put(placed));
         Ok(())
     }
 
-    /// Notes a change, or forgets the one at the path.
-    pub fn set(&mut self, path: &RepoPath, change: Option<Change>) {
+    pub fn set(&mut self, path: &RepoPath, change: Change) {
         self.number += 1;
+        self.changes.insert(path.clone(), (change, self.number));
+    }
+
+    /// Replaces what was noted at the path, or forgets it, unless that was after `number`.
+    pub fn replace(&mut self, path: &RepoPath, change: Option<Change>, number: u64) {
+        if self.changes.get(path).is_some_and(|(_, changed)| *changed > number) {
+            return;
+        }
         match change {
-            Some(change) => self.changes.insert(path.clone(), (change, self.number)),
-            None => self.changes.remove(path),
-        };
+            Some(change) => self.set(path, change),
+            None => drop(self.changes.remove(path)),
+        }
     }
 
     /// Forgets what stands in a commit now: all changes up to `number`.

@@ -242,7 +242,10 @@ impl Session {
             .overlay
             .change(path)
             .map_or(in_base, |change| change.placed().is_some());
-        state.overlay.set(path, in_base.then_some(Change::Remove));
+        // Noted even if the base does not have the path: a commit that runs now may be about to put it there.
+        if was_there {
+            state.overlay.set(path, Change::Remove);
+        }
         Ok(was_there)
     }
 
@@ -332,12 +335,13 @@ impl Session {
         state.overlay.settle(number);
     }
 
-    /// The same changes, but for some that are put in place of what stood there, on top of another commit.
-    pub(crate) fn rebased(&self, base: RefTarget, replaced: Vec<(RepoPath, Option<Change>)>) {
+    /// The same changes on top of another commit, but for some that were made up to `number`: those are replaced, or
+    /// forgotten.
+    pub(crate) fn rebased(&self, base: RefTarget, number: u64, replaced: Vec<(RepoPath, Option<Change>)>) {
         let mut state = self.state();
         state.base = base;
         for (path, change) in replaced {
-            state.overlay.set(&path, change);
+            state.overlay.replace(&path, change, number);
         }
     }
 }

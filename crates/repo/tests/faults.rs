@@ -225,3 +225,25 @@ async fn a_creation_whose_answer_is_lost_is_found_out() {
     let test = TestRepo::create(storage).await;
     assert!(test.head("main").await.is_ok());
 }
+
+/// A file is removed while the commit that adds it is at its last request.
+#[tokio::test]
+async fn a_removal_while_a_commit_runs_is_not_lost() {
+    let (storage, faults) = Faults::storage(Arc::new(InMemory::new()));
+    let test = TestRepo::create(storage).await;
+    let session = test.session("main").await;
+    session.write(&path("a"), Bytes::from("1")).await.unwrap();
+    assert!(session.base().entry(&path("a")).await.unwrap().is_none());
+    let remover = session.clone();
+    faults.fail_once(Side::Before, move |request| {
+        if is_swap(request) {
+            assert!(futures::executor::block_on(remover.remove(&path("a"))).unwrap());
+        }
+        false
+    });
+    session.commit(info("add a")).await.unwrap();
+    assert!(test.files_at("main").await.contains_key("a"));
+    assert!(session.entry(&path("a")).await.unwrap().is_none());
+    session.commit(info("remove a")).await.unwrap();
+    assert!(!test.files_at("main").await.contains_key("a"));
+}
