@@ -1,0 +1,98 @@
+//! Where a view's rows come from while a join runs: Parquet files or a spooled query, both as pieces of rows in order.
+//! `run` scans pieces for candidates and fetches values from them, the same way for both.
+//! Invariant: pieces are in the order of writing, and a row's position is its piece's first position and its place in it.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::Field;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+
+use super::error::Result;
+use super::files::Files;
+use super::resolve::ResolvedLookup;
+use super::spool::Spool;
+
+/// Columns of some rows, in the order in which they were asked for.
+pub(crate) struct Columns {
+    pub(crate) arrays: Vec<ArrayRef>,
+    pub(crate) rows: usize,
+}
+
+/// What the spine can use: event times from the first to the second, and keys likewise if they are ordered numbers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Needed {
+    pub(crate) times: (i64, i64),
+    pub(crate) keys: Option<(i64, i64)>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Source {
+    Files(Files),
+    Spool(Spool),
+}
+
+impl Source {
+    /// The position of a piece's first row.
+    pub(crate) fn first(&self, piece: usize) -> u64 {
+        match self {
+            Source::Files(files) => files.pieces()[piece].first,
+            Source::Spool(spool) => spool.first(piece),
+        }
+    }
+
+    /// The position after a piece's last row.
+    pub(crate) fn end(&self, piece: usize) -> u64 {
+        match self {
+            Source::Files(files) => files.pieces()[piece].first + files.pieces()[piece].rows,
+            Source::Spool(spool) => spool.end(piece),
+        }
+    }
+
+    /// The piece that holds a position.
+    pub(crate) fn piece_at(&self, position: u64) -> usize {
+        let after = match self {
+            Source::Files(files) => files.pieces().partition_point(|piece| piece.first <= position),
+            Source::Spool(spool) => spool.pieces_up_to(position),
+        };
+        // Pieces without rows start where the next one does: the last that starts here is the one with rows.
+        after - 1
+    }
+
+    /// The pieces worth scanning, and how many rows without an event time the others hold.
+    pub(crate) fn prune(&self, lookup: &ResolvedLookup, needed: &Needed) -> Result<(Vec<usize>, u64)> {
+        match self {
+            Source::Files(files) => files.prune(lookup, needed),
+            Source::Spool(spool) => Ok(((0..spool.pieces()).collect(), 0)),
+        }
+    }
+
+    pub(crate) fn created_micros(&self, piece: usize) -> Option<i64> {
+        match self {
+            Source::Files(files) => files.created_micros(piece),
+            Source::Spool(_) => None,
+        }
+    }
+
+    /// How many bytes reading a column of a piece costs.
+    pub(crate) fn stored_bytes(&self, piece: usize, field: &Field) -> u64 {
+        match self {
+            Source::Files(files) => files.stored_bytes(piece, field),
+            Source::Spool(_) => 0,
+        }
+    }
+
+    /// Streams columns of a piece; of chosen rows (ascending, counted in the piece) if given.
+    pub(crate) fn read(
+        &self,
+        piece: usize,
+        fields: &[Arc<Field>],
+        rows: Option<&[u32]>,
+    ) -> Result<BoxStream<'static, Result<Columns>>> {
+        match self {
+            Source::Files(files) => files.read(piece, fields, rows),
+            Source::Spool(spool) => Ok(stream::iter([spool.read(piece, fields, rows)]).boxed()),
+        }
+    }
+}
