@@ -13,7 +13,10 @@ pub enum Error {
     #[error("the history has more than {limit} commits, the most that lineage reads")]
     TooManyCommits { limit: usize },
     #[error("cannot read the history of commit {commit}")]
-    History { commit: CommitId, source: drumlin_repo::Error },
+    History {
+        commit: CommitId,
+        source: drumlin_repo::Error,
+    },
 }
 
 impl Error {

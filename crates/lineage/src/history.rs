@@ -65,7 +65,9 @@ async fn fetch(repo: &Repo, head: CommitId) -> Result<(Found, Vec<CommitId>)> {
     let mut starts = vec![head];
     let mut pending = vec![(head, true)];
     while !pending.is_empty() {
-        let fetches = pending.drain(..).map(|(id, needed)| async move { (id, needed, repo.commit_info(id).await) });
+        let fetches = pending
+            .drain(..)
+            .map(|(id, needed)| async move { (id, needed, repo.commit_info(id).await) });
         let fetched: Vec<_> = stream::iter(fetches).buffered(FETCHES_MAX).collect().await;
         for (id, needed, commit) in fetched {
             let commit = match commit {
@@ -76,7 +78,12 @@ async fn fetch(repo: &Repo, head: CommitId) -> Result<(Found, Vec<CommitId>)> {
                 return Err(Error::TooManyCommits { limit: COMMITS_MAX });
             }
             let read_from = commit.provenance.inputs.iter().filter_map(|input| input.commit);
-            for (next, needed) in commit.parents.iter().map(|&id| (id, true)).chain(read_from.map(|id| (id, false))) {
+            for (next, needed) in commit
+                .parents
+                .iter()
+                .map(|&id| (id, true))
+                .chain(read_from.map(|id| (id, false)))
+            {
                 if !found.contains_key(&next) {
                     pending.push((next, needed));
                     starts.extend((!needed).then_some(next));
@@ -94,7 +101,10 @@ async fn fetch(repo: &Repo, head: CommitId) -> Result<(Found, Vec<CommitId>)> {
 
 /// Depth first from each start, a commit after its parents.
 fn sort(found: Found, starts: &[CommitId]) -> History {
-    let mut history = History { commits: Vec::with_capacity(found.len()), positions: HashMap::new() };
+    let mut history = History {
+        commits: Vec::with_capacity(found.len()),
+        positions: HashMap::new(),
+    };
     let mut stack: Vec<(CommitId, bool)> = Vec::new();
     for &start in starts {
         stack.push((start, false));
@@ -108,9 +118,17 @@ fn sort(found: Found, starts: &[CommitId]) -> History {
                 stack.extend(commit.parents.iter().rev().map(|&parent| (parent, false)));
                 continue;
             }
-            let parents = commit.parents.iter().filter_map(|&parent| history.position(parent)).collect();
+            let parents = commit
+                .parents
+                .iter()
+                .filter_map(|&parent| history.position(parent))
+                .collect();
             history.positions.insert(id, history.commits.len());
-            history.commits.push(Record { id, commit: commit.clone(), parents });
+            history.commits.push(Record {
+                id,
+                commit: commit.clone(),
+                parents,
+            });
         }
     }
     history

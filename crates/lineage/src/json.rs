@@ -10,9 +10,17 @@ impl Graph {
     /// A run's node has the whole record; that of a version has the commit, operation, actor and time that wrote it.
     pub fn to_json(&self) -> Value {
         let ids: Vec<String> = self.nodes.iter().map(Node::id).collect();
-        let nodes: Vec<Value> = self.nodes.iter().zip(&ids).map(|(node, id)| node_json(node, id)).collect();
-        let edges: Vec<Value> =
-            self.edges.iter().map(|edge| json!({ "from": ids[edge.from], "to": ids[edge.to] })).collect();
+        let nodes: Vec<Value> = self
+            .nodes
+            .iter()
+            .zip(&ids)
+            .map(|(node, id)| node_json(node, id))
+            .collect();
+        let edges: Vec<Value> = self
+            .edges
+            .iter()
+            .map(|edge| json!({ "from": ids[edge.from], "to": ids[edge.to] }))
+            .collect();
         let roots: Vec<&String> = self.roots.iter().map(|&root| &ids[root]).collect();
         let direction = match self.direction {
             Direction::Origins => "origins",

@@ -65,11 +65,21 @@ pub(crate) fn layout(sizes: &[Size], edges: &[Edge], gaps: Gaps) -> Layout {
         }
         x += width + gaps.columns;
     }
-    let bends = slots.chains.iter().map(|chain| chain.iter().map(|&slot| (places[slot], widths[slot])).collect());
+    let bends = slots
+        .chains
+        .iter()
+        .map(|chain| chain.iter().map(|&slot| (places[slot], widths[slot])).collect());
     let bends = bends.collect();
-    let bottom = (0..places.len()).map(|slot| places[slot].y + slots.sizes[slot].height / 2.0).fold(0.0, f64::max);
+    let bottom = (0..places.len())
+        .map(|slot| places[slot].y + slots.sizes[slot].height / 2.0)
+        .fold(0.0, f64::max);
     places.truncate(sizes.len());
-    Layout { places, bends, width: (x - gaps.columns).max(0.0), height: bottom }
+    Layout {
+        places,
+        bends,
+        width: (x - gaps.columns).max(0.0),
+        height: bottom,
+    }
 }
 
 impl Slots {
@@ -102,7 +112,10 @@ impl Slots {
     }
 
     fn stand_in(&mut self, column: usize) -> usize {
-        self.sizes.push(Size { width: 0.0, height: 0.0 });
+        self.sizes.push(Size {
+            width: 0.0,
+            height: 0.0,
+        });
         self.column.push(column);
         self.left.push(Vec::new());
         self.right.push(Vec::new());
@@ -199,11 +212,17 @@ impl Slots {
                 self.place_column(&self.columns[column], gap, &mut y, |slot, _| {
                     let near = self.left[slot].iter().chain(&self.right[slot]);
                     let (sum, count) = near.fold((0.0, 0), |(sum, count), &other| (sum + before[other], count + 1));
-                    if count == 0 { before[slot] } else { sum / f64::from(count) }
+                    if count == 0 {
+                        before[slot]
+                    } else {
+                        sum / f64::from(count)
+                    }
                 });
             }
         }
-        let top = (0..y.len()).map(|slot| y[slot] - self.sizes[slot].height / 2.0).fold(f64::INFINITY, f64::min);
+        let top = (0..y.len())
+            .map(|slot| y[slot] - self.sizes[slot].height / 2.0)
+            .fold(f64::INFINITY, f64::min);
         y.iter_mut().for_each(|y| *y -= top);
         y
     }
@@ -230,7 +249,9 @@ impl Slots {
                 blocks.push(merged);
             }
         }
-        let heights = blocks.iter().flat_map(|&(sum, count)| std::iter::repeat_n(sum / count as f64, count));
+        let heights = blocks
+            .iter()
+            .flat_map(|&(sum, count)| std::iter::repeat_n(sum / count as f64, count));
         for ((&slot, offset), base) in column.iter().zip(offsets).zip(heights) {
             y[slot] = base + offset;
         }

@@ -36,7 +36,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: DEPTH_MAX, nodes: NODES_MAX }
+        Self {
+            depth: DEPTH_MAX,
+            nodes: NODES_MAX,
+        }
     }
 }
 
@@ -66,8 +69,14 @@ impl Lineage {
         let history = History::read(repo, commit).await?;
         let writers = Writers::of(&history);
         let reads = vec![Vec::new(); history.commits.len()];
-        let mut lineage =
-            Self { history, head: commit, writers, things: Things::default(), reads, readers: Vec::new() };
+        let mut lineage = Self {
+            history,
+            head: commit,
+            writers,
+            things: Things::default(),
+            reads,
+            readers: Vec::new(),
+        };
         lineage.resolve_reads();
         Ok(lineage)
     }
@@ -78,7 +87,10 @@ impl Lineage {
         let current = self.writers.current(&self.history, path);
         let mut starts: Vec<Thing> = self.parts(path, &[at], &current).remove(0);
         if starts.is_empty() {
-            return Err(Error::NeverWritten { path: path.clone(), commit });
+            return Err(Error::NeverWritten {
+                path: path.clone(),
+                commit,
+            });
         }
         starts.sort();
         Ok(walk::walk(self, starts, Direction::Origins, limits))
@@ -88,7 +100,10 @@ impl Lineage {
     pub fn impact(&self, path: &RepoPath, limits: Limits) -> Result<Graph> {
         let mut starts = self.all_versions(path);
         if starts.is_empty() {
-            return Err(Error::NeverWritten { path: path.clone(), commit: self.head });
+            return Err(Error::NeverWritten {
+                path: path.clone(),
+                commit: self.head,
+            });
         }
         // Newest first.
         starts.sort_by(|a, b| b.at().cmp(&a.at()).then_with(|| a.cmp(b)));
@@ -96,7 +111,10 @@ impl Lineage {
     }
 
     fn all_versions(&self, path: &RepoPath) -> Vec<Thing> {
-        let below = self.writers.within(path).map(|thing| RepoPath::new(thing).expect("a thing is a path"));
+        let below = self
+            .writers
+            .within(path)
+            .map(|thing| RepoPath::new(thing).expect("a thing is a path"));
         let paths = std::iter::once(artifact(path)).chain(below);
         let versions = paths.flat_map(|path| {
             let written = self.writers.versions(&path).into_iter();
@@ -118,9 +136,16 @@ impl Lineage {
         let mut by_path: BTreeMap<RepoPath, Vec<Read>> = BTreeMap::new();
         for (run, record) in self.history.commits.iter().enumerate() {
             for input in &record.commit.provenance.inputs {
-                match (RepoPath::new(&input.name), input.commit.and_then(|commit| self.history.position(commit))) {
+                match (
+                    RepoPath::new(&input.name),
+                    input.commit.and_then(|commit| self.history.position(commit)),
+                ) {
                     (Ok(path), Some(at)) => {
-                        by_path.entry(path).or_default().push(Read { run, at, input: Some(input.clone()) });
+                        by_path.entry(path).or_default().push(Read {
+                            run,
+                            at,
+                            input: Some(input.clone()),
+                        });
                     }
                     _ => {
                         let thing = self.things.id(unresolved(input));
@@ -172,7 +197,9 @@ impl Lineage {
     /// The outputs of a run that it changed rather than replaced, and the parent whose version it changed.
     fn changed_in_place(&self, run: usize) -> Vec<(RepoPath, usize)> {
         let record = &self.history.commits[run];
-        let Some(&parent) = record.parents.first() else { return Vec::new() };
+        let Some(&parent) = record.parents.first() else {
+            return Vec::new();
+        };
         if !IN_PLACE.contains(&record.commit.provenance.operation.as_str()) {
             return Vec::new();
         }
@@ -188,7 +215,10 @@ impl Lineage {
             false => Vec::new(),
         };
         if below.len() > PARTS_MAX {
-            return ats.iter().map(|&at| vec![Thing::Folder { path: path.clone(), at }]).collect();
+            return ats
+                .iter()
+                .map(|&at| vec![Thing::Folder { path: path.clone(), at }])
+                .collect();
         }
         for part in below {
             let part = RepoPath::new(part).expect("a thing is a path");
@@ -208,7 +238,10 @@ impl Lineage {
     pub(crate) fn steps(&self, thing: &Thing, direction: Direction) -> Vec<(Option<usize>, Vec<Thing>)> {
         match direction {
             Direction::Origins => match thing.written_at() {
-                Some(run) => vec![(Some(run), self.reads[run].iter().map(|&id| self.things.all[id].clone()).collect())],
+                Some(run) => vec![(
+                    Some(run),
+                    self.reads[run].iter().map(|&id| self.things.all[id].clone()).collect(),
+                )],
                 None => Vec::new(),
             },
             Direction::Impact => {
@@ -227,7 +260,9 @@ impl Lineage {
 
     /// The folders that were read as one node while this version was in them.
     fn folders_with(&self, thing: &Thing) -> Vec<(Option<usize>, Vec<Thing>)> {
-        let Thing::Version { path, at } = thing else { return Vec::new() };
+        let Thing::Version { path, at } = thing else {
+            return Vec::new();
+        };
         let folders = self.things.all.iter().filter(|folder| match folder {
             Thing::Folder { path: folder, .. } => path.is_within(folder),
             _ => false,
@@ -249,7 +284,13 @@ fn is_one_thing(path: &RepoPath) -> bool {
 
 fn unresolved(input: &Input) -> Thing {
     match input.commit {
-        Some(commit) => Thing::Unknown { name: input.name.clone(), commit },
-        None => Thing::External { name: input.name.clone(), version: input.version.clone() },
+        Some(commit) => Thing::Unknown {
+            name: input.name.clone(),
+            commit,
+        },
+        None => Thing::External {
+            name: input.name.clone(),
+            version: input.version.clone(),
+        },
     }
 }

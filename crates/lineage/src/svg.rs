@@ -27,7 +27,10 @@ const BOX_HEIGHT: f64 = 46.0;
 const RUN_HEIGHT: f64 = 36.0;
 const HEAD_HEIGHT: f64 = 64.0;
 const FOOT_HEIGHT: f64 = 24.0;
-const GAPS: Gaps = Gaps { columns: 44.0, rows: 16.0 };
+const GAPS: Gaps = Gaps {
+    columns: 44.0,
+    rows: 16.0,
+};
 const WIDTH_MIN: f64 = 560.0;
 
 /// A colour for the stripe of a box and a pale one for its ground.
@@ -49,18 +52,28 @@ impl Graph {
         let sizes: Vec<Size> = labels.iter().map(Label::size).collect();
         let placed = layout(&sizes, &self.edges, GAPS);
         let title = self.title();
-        let width = (placed.width + 2.0 * MARGIN).max(WIDTH_MIN).max(text_width(&title, TITLE_SIZE) + 2.0 * MARGIN);
+        let width = (placed.width + 2.0 * MARGIN)
+            .max(WIDTH_MIN)
+            .max(text_width(&title, TITLE_SIZE) + 2.0 * MARGIN);
         let height = HEAD_HEIGHT + placed.height + FOOT_HEIGHT + MARGIN;
         let mut svg = head(&title, width, height);
         self.legend(&mut svg);
         let _ = writeln!(svg, r#"<g transform="translate({MARGIN} {HEAD_HEIGHT})">"#);
         for (at, edge) in self.edges.iter().enumerate() {
             let (from, to) = (placed.places[edge.from], placed.places[edge.to]);
-            let start = Place { x: from.x + sizes[edge.from].width, y: from.y };
+            let start = Place {
+                x: from.x + sizes[edge.from].width,
+                y: from.y,
+            };
             draw_edge(&mut svg, start, &placed.bends[at], to);
         }
         for (node, label) in labels.iter().enumerate() {
-            label.draw(&mut svg, self.nodes[node].kind, placed.places[node], self.roots.contains(&node));
+            label.draw(
+                &mut svg,
+                self.nodes[node].kind,
+                placed.places[node],
+                self.roots.contains(&node),
+            );
         }
         svg.push_str("</g>\n");
         self.foot(&mut svg, &placed);
@@ -72,7 +85,10 @@ impl Graph {
         let asked = match self.roots.as_slice() {
             [] => String::from("nothing"),
             [root] => self.nodes[*root].address(),
-            [root, others @ ..] => match others.iter().all(|&other| self.nodes[other].name == self.nodes[*root].name) {
+            [root, others @ ..] => match others
+                .iter()
+                .all(|&other| self.nodes[other].name == self.nodes[*root].name)
+            {
                 true => self.nodes[*root].name.clone(),
                 false => format!("{} and {} more", self.nodes[*root].address(), others.len()),
             },
@@ -85,7 +101,10 @@ impl Graph {
 
     fn legend(&self, svg: &mut String) {
         let mut x = MARGIN;
-        for kind in NodeKind::ALL.into_iter().filter(|&kind| self.nodes.iter().any(|node| node.kind == kind)) {
+        for kind in NodeKind::ALL
+            .into_iter()
+            .filter(|&kind| self.nodes.iter().any(|node| node.kind == kind))
+        {
             let (stripe, ground) = colours(kind);
             let _ = writeln!(
                 svg,
@@ -127,11 +146,18 @@ fn draw_edge(svg: &mut String, start: Place, bends: &[(Place, f64)], end: Place)
     let mut at = start;
     let mut curve = |at: Place, to: Place| {
         let middle = (at.x + to.x) / 2.0;
-        let _ = write!(path, " C{middle:.1} {:.1} {middle:.1} {:.1} {:.1} {:.1}", at.y, to.y, to.x, to.y);
+        let _ = write!(
+            path,
+            " C{middle:.1} {:.1} {middle:.1} {:.1} {:.1} {:.1}",
+            at.y, to.y, to.x, to.y
+        );
     };
     for &(bend, width) in bends {
         curve(at, bend);
-        at = Place { x: bend.x + width, y: bend.y };
+        at = Place {
+            x: bend.x + width,
+            y: bend.y,
+        };
         curve(bend, at);
     }
     curve(at, end);
@@ -161,13 +187,21 @@ impl Label {
                 None => format!("@{commit}"),
             },
         };
-        Self { name: shortened(&node.name), note: shortened(&note), full: full(node), is_run }
+        Self {
+            name: shortened(&node.name),
+            note: shortened(&note),
+            full: full(node),
+            is_run,
+        }
     }
 
     fn size(&self) -> Size {
         let text = text_width(&self.name, NAME_SIZE).max(text_width(&self.note, NOTE_SIZE));
         let height = if self.is_run { RUN_HEIGHT } else { BOX_HEIGHT };
-        Size { width: (text + 2.0 * PADDING + STRIPE).ceil(), height }
+        Size {
+            width: (text + 2.0 * PADDING + STRIPE).ceil(),
+            height,
+        }
     }
 
     fn draw(&self, svg: &mut String, kind: NodeKind, at: Place, is_root: bool) {
@@ -176,7 +210,11 @@ impl Label {
         let (x, y) = (at.x, at.y - height / 2.0);
         let radius = if self.is_run { height / 2.0 } else { 6.0 };
         let line = if is_root { 2.2 } else { 1.1 };
-        let dash = if self.is_run { r#" stroke-dasharray="3 2.5""# } else { "" };
+        let dash = if self.is_run {
+            r#" stroke-dasharray="3 2.5""#
+        } else {
+            ""
+        };
         let _ = write!(
             svg,
             r##"<g><title>{}</title><rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}" rx="{radius}" fill="{ground}" stroke="{stripe}" stroke-width="{line}"{dash}/>"##,
@@ -193,7 +231,11 @@ impl Label {
             );
             text_x = x + PADDING + STRIPE;
         }
-        let (name_size, weight) = if self.is_run { (NAME_SIZE - 1.0, 500) } else { (NAME_SIZE, 600) };
+        let (name_size, weight) = if self.is_run {
+            (NAME_SIZE - 1.0, 500)
+        } else {
+            (NAME_SIZE, 600)
+        };
         let _ = writeln!(
             svg,
             r##"<text x="{text_x:.1}" y="{:.1}" font-size="{name_size}" font-weight="{weight}" fill="#1b2430">{}</text><text x="{text_x:.1}" y="{:.1}" font-size="{NOTE_SIZE}" fill="#5b6470">{}</text></g>"##,
@@ -212,17 +254,25 @@ fn full(node: &Node) -> String {
     lines.extend(node.version.as_ref().map(|version| format!("version {version}")));
     if let Some(record) = &node.record {
         let provenance = &record.provenance;
-        lines.push(format!("{} by {}, {}", provenance.operation, provenance.actor, provenance.finished));
+        lines.push(format!(
+            "{} by {}, {}",
+            provenance.operation, provenance.actor, provenance.finished
+        ));
         lines.extend((!record.message.is_empty()).then(|| record.message.clone()));
         lines.extend(provenance.code.as_ref().map(|code| {
-            format!("code {}{}", code.git_commit, if code.dirty { " with changes" } else { "" })
+            format!(
+                "code {}{}",
+                code.git_commit,
+                if code.dirty { " with changes" } else { "" }
+            )
         }));
     }
     lines.join("\n")
 }
 
 fn date(time: Timestamp) -> String {
-    time.to_datetime().map_or_else(|| time.to_string(), |time| time.format("%Y-%m-%d %H:%M").to_string())
+    time.to_datetime()
+        .map_or_else(|| time.to_string(), |time| time.format("%Y-%m-%d %H:%M").to_string())
 }
 
 /// Long text without its middle, because both ends of a path say more.
@@ -238,7 +288,15 @@ fn shortened(text: &str) -> String {
 
 fn text_width(text: &str, size: f64) -> f64 {
     // From U+1100 on, most letters are as wide as they are high.
-    text.chars().map(|letter| if letter >= '\u{1100}' && letter != '…' { size } else { size * LETTER }).sum()
+    text.chars()
+        .map(|letter| {
+            if letter >= '\u{1100}' && letter != '…' {
+                size
+            } else {
+                size * LETTER
+            }
+        })
+        .sum()
 }
 
 /// Text for XML, without the characters that XML has no way to hold.

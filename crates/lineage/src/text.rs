@@ -14,7 +14,12 @@ const GIT_COMMIT_LEN: usize = 10;
 impl Graph {
     /// The tree, a line feed after each line.
     pub fn to_text(&self) -> String {
-        let mut tree = Tree { graph: self, below: below(self), shown: HashSet::new(), text: String::new() };
+        let mut tree = Tree {
+            graph: self,
+            below: below(self),
+            shown: HashSet::new(),
+            text: String::new(),
+        };
         for &root in &self.roots {
             tree.node(root, "", "", self.direction == Direction::Origins);
         }
@@ -59,16 +64,27 @@ impl Tree<'_> {
         }
         let last = children.len().saturating_sub(1);
         for (at, (child, with_versions)) in children.into_iter().enumerate() {
-            let (branch, stem) = if at == last { ("└── ", "    ") } else { ("├── ", "│   ") };
-            self.node(child, &format!("{rest}{branch}"), &format!("{rest}{stem}"), with_versions);
+            let (branch, stem) = if at == last {
+                ("└── ", "    ")
+            } else {
+                ("├── ", "│   ")
+            };
+            self.node(
+                child,
+                &format!("{rest}{branch}"),
+                &format!("{rest}{stem}"),
+                with_versions,
+            );
         }
     }
 
     /// What stands below a node: first other things; then, when asked for, the node's other versions side by side, or a table
     /// with a thousand appends would be a tree a thousand steps deep. The flag says whether a child brings its own.
     fn children(&self, node: usize, with_versions: bool) -> Vec<(usize, bool)> {
-        let (mut versions, others): (Vec<_>, Vec<_>) =
-            self.below[node].iter().copied().partition(|&child| self.same_thing(child, node));
+        let (mut versions, others): (Vec<_>, Vec<_>) = self.below[node]
+            .iter()
+            .copied()
+            .partition(|&child| self.same_thing(child, node));
         let mut children: Vec<_> = others.into_iter().map(|child| (child, true)).collect();
         if !with_versions {
             return children;
@@ -77,7 +93,11 @@ impl Tree<'_> {
         while let Some(version) = versions.pop() {
             if met.insert(version) {
                 children.push((version, false));
-                versions.extend(self.below[version].iter().filter(|&&child| self.same_thing(child, node)));
+                versions.extend(
+                    self.below[version]
+                        .iter()
+                        .filter(|&&child| self.same_thing(child, node)),
+                );
             }
         }
         children
@@ -95,9 +115,9 @@ fn line(node: &Node) -> String {
         line.push_str(&format!(" version {version}"));
     }
     match &node.record {
-        Some(record) => line.push_str(&format!(", {}", run(record))),
+        Some(record) => line.push_str(&format!(" ({})", run(record))),
         None if matches!(node.kind, NodeKind::External | NodeKind::Folder) => {}
-        None => line.push_str(", written by nothing that the history holds"),
+        None => line.push_str(" (written by nothing that the history holds)"),
     }
     line
 }

@@ -8,12 +8,24 @@ use drumlin_model::{CommitId, RepoPath};
 /// A version of something, or something that has none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Thing {
-    Version { path: RepoPath, at: usize },
+    Version {
+        path: RepoPath,
+        at: usize,
+    },
     /// A folder of many parts, as it was at a commit.
-    Folder { path: RepoPath, at: usize },
-    External { name: String, version: Option<String> },
+    Folder {
+        path: RepoPath,
+        at: usize,
+    },
+    External {
+        name: String,
+        version: Option<String>,
+    },
     /// A path that was read at a commit which wrote it nowhere that history reaches.
-    Unknown { name: String, commit: CommitId },
+    Unknown {
+        name: String,
+        commit: CommitId,
+    },
 }
 
 #[derive(Debug, Default)]

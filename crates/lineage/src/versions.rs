@@ -45,8 +45,9 @@ impl Writers {
 
     /// Every commit that wrote `path` or a folder that holds it, oldest first.
     pub fn versions(&self, path: &RepoPath) -> Vec<usize> {
-        let positions: BTreeSet<usize> =
-            holders(path).flat_map(|thing| self.positions(&thing).iter().copied()).collect();
+        let positions: BTreeSet<usize> = holders(path)
+            .flat_map(|thing| self.positions(&thing).iter().copied())
+            .collect();
         positions.into_iter().collect()
     }
 
@@ -71,7 +72,11 @@ impl Writers {
 impl Record {
     /// What the commit wrote, each thing once. A merge only brings versions together: what it names was written before.
     pub fn things(&self) -> BTreeSet<RepoPath> {
-        let outputs: &[RepoPath] = if self.is_merge() { &[] } else { &self.commit.provenance.outputs };
+        let outputs: &[RepoPath] = if self.is_merge() {
+            &[]
+        } else {
+            &self.commit.provenance.outputs
+        };
         outputs.iter().map(artifact).collect()
     }
 
@@ -82,7 +87,11 @@ impl Record {
     /// Whether a merge took `path` from its second parent; none when it did not record what it took.
     fn took(&self, path: &RepoPath) -> Option<bool> {
         let outputs = &self.commit.provenance.outputs;
-        let took = || outputs.iter().any(|output| path.is_within(output) || output.is_within(path));
+        let took = || {
+            outputs
+                .iter()
+                .any(|output| path.is_within(output) || output.is_within(path))
+        };
         (!outputs.is_empty()).then(took)
     }
 }

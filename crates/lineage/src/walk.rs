@@ -50,7 +50,6 @@ pub(crate) fn walk(lineage: &Lineage, starts: Vec<Thing>, direction: Direction, 
     walk.graph
 }
 
-
 /// What a node of the graph being built stands for.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Key {
@@ -67,8 +66,19 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(lineage: &'a Lineage, direction: Direction) -> Self {
-        let graph = Graph { direction, nodes: Vec::new(), edges: Vec::new(), roots: Vec::new(), truncated: false };
-        Self { lineage, graph, ids: HashMap::new(), linked: HashSet::new() }
+        let graph = Graph {
+            direction,
+            nodes: Vec::new(),
+            edges: Vec::new(),
+            roots: Vec::new(),
+            truncated: false,
+        };
+        Self {
+            lineage,
+            graph,
+            ids: HashMap::new(),
+            linked: HashSet::new(),
+        }
     }
 
     fn thing(&mut self, thing: &Thing) -> usize {
@@ -110,16 +120,29 @@ impl<'a> Walk<'a> {
 
 fn node(lineage: &Lineage, thing: &Thing) -> Node {
     let record = thing.at().map(|at| &lineage.history.commits[at]);
-    let version = lineage.things.ids.get(thing).and_then(|id| lineage.things.versions.get(id)).cloned();
+    let version = lineage
+        .things
+        .ids
+        .get(thing)
+        .and_then(|id| lineage.things.versions.get(id))
+        .cloned();
     let commit = record.map(|record| record.id);
     let written = thing.written_at().map(|at| lineage.history.commits[at].commit.clone());
     match thing {
-        Thing::Version { path, .. } => {
-            Node { kind: kind(path), name: path.to_string(), commit, version, record: written }
-        }
-        Thing::Folder { path, .. } => {
-            Node { kind: NodeKind::Folder, name: path.to_string(), commit, version, record: None }
-        }
+        Thing::Version { path, .. } => Node {
+            kind: kind(path),
+            name: path.to_string(),
+            commit,
+            version,
+            record: written,
+        },
+        Thing::Folder { path, .. } => Node {
+            kind: NodeKind::Folder,
+            name: path.to_string(),
+            commit,
+            version,
+            record: None,
+        },
         Thing::External { name, version } => Node {
             kind: NodeKind::External,
             name: name.clone(),
@@ -129,7 +152,13 @@ fn node(lineage: &Lineage, thing: &Thing) -> Node {
         },
         Thing::Unknown { name, commit } => {
             let kind = RepoPath::new(name).map_or(NodeKind::External, |path| kind(&path));
-            Node { kind, name: name.clone(), commit: Some(*commit), version, record: None }
+            Node {
+                kind,
+                name: name.clone(),
+                commit: Some(*commit),
+                version,
+                record: None,
+            }
         }
     }
 }

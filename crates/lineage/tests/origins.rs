@@ -1,0 +1,352 @@
+//! Origins: from what was made down to raw files and what lies outside, each version that was current when it was read.
+
+use drumlin_lineage::{Error, Limits, NodeKind};
+use drumlin_model::{ErrorKind, Provenance};
+use drumlin_repo::CommitInfo;
+use drumlin_testkit::path;
+
+use crate::support::{Run, Story, code, outside};
+
+#[tokio::test]
+async fn a_training_set_leads_down_to_the_raw_files() {
+    let story = Story::flights().await;
+    let graph = story.origins("training/delays").await;
+    assert!(!graph.truncated);
+    insta::assert_snapshot!(story.readable(&graph), @r#"
+    training/delays@train  training set (train create)
+    ├── features/carrier.yaml@apply  feature definitions (apply)
+    │   ├── tables/flights@flights  table (table create)
+    │   │   └── raw/flights.csv@raw  file (commit)
+    │   └── tables/weather@weather  table (table create)
+    │       └── raw/weather.csv@raw  file (commit)
+    ├── features/weather.yaml@apply  feature definitions (apply)
+    │   ├── tables/flights@flights  table (table create)  (see above)
+    │   └── tables/weather@weather  table (table create)  (see above)
+    ├── tables/flights@flights  table (table create)  (see above)
+    └── tables/weather@weather  table (table create)  (see above)
+    "#);
+}
+
+#[tokio::test]
+async fn a_file_in_a_table_is_the_table() {
+    let story = Story::flights().await;
+    let graph = story.origins("tables/flights/part").await;
+    insta::assert_snapshot!(story.readable(&graph), @r#"
+    tables/flights@flights  table (table create)
+    └── raw/flights.csv@raw  file (commit)
+    "#);
+}
+
+#[tokio::test]
+async fn an_input_means_the_version_that_was_current_where_it_was_read() {
+    let mut story = Story::flights().await;
+    let outputs = &["raw/flights.csv"];
+    story
+        .run(
+            "main",
+            Run {
+                step: "corrected",
+                operation: "commit",
+                inputs: vec![],
+                outputs,
+            },
+        )
+        .await;
+    // Read at the newer commit, but from before and after the correction.
+    let inputs = vec![
+        story.at("raw/flights.csv", "train"),
+        story.at("raw/weather.csv", "corrected"),
+    ];
+    story
+        .run(
+            "main",
+            Run {
+                step: "old",
+                operation: "table create",
+                inputs,
+                outputs: &["tables/old"],
+            },
+        )
+        .await;
+    let inputs = vec![story.at("raw/flights.csv", "corrected")];
+    story
+        .run(
+            "main",
+            Run {
+                step: "new",
+                operation: "table create",
+                inputs,
+                outputs: &["tables/new"],
+            },
+        )
+        .await;
+    insta::assert_snapshot!(story.readable(&story.origins("tables/old").await), @r#"
+    tables/old@old  table (table create)
+    ├── raw/flights.csv@raw  file (commit)
+    └── raw/weather.csv@raw  file (commit)
+    "#);
+    insta::assert_snapshot!(story.readable(&story.origins("tables/new").await), @r#"
+    tables/new@new  table (table create)
+    └── raw/flights.csv@corrected  file (commit)
+    "#);
+}
+
+#[tokio::test]
+async fn a_changed_table_is_made_from_its_earlier_versions_which_stand_side_by_side() {
+    let mut story = Story::new().await;
+    let outputs = &["tables/t"];
+    for (step, operation) in [
+        ("day1", "table create"),
+        ("day2", "table append"),
+        ("day3", "table upsert"),
+    ] {
+        let inputs = vec![outside(&format!("/data/{step}.csv"))];
+        story
+            .run(
+                "main",
+                Run {
+                    step,
+                    operation,
+                    inputs,
+                    outputs,
+                },
+            )
+            .await;
+    }
+    let inputs = vec![story.at("tables/t", "day3")];
+    story
+        .run(
+            "main",
+            Run {
+                step: "train",
+                operation: "train create",
+                inputs,
+                outputs: &["training/s"],
+            },
+        )
+        .await;
+    insta::assert_snapshot!(story.readable(&story.origins("training/s").await), @r#"
+    training/s@train  training set (train create)
+    └── tables/t@day3  table (table upsert)
+        ├── /data/day3.csv  external source
+        ├── tables/t@day2  table (table append)
+        │   └── /data/day2.csv  external source
+        └── tables/t@day1  table (table create)
+            └── /data/day1.csv  external source
+    "#);
+    // Overwriting begins anew.
+    let inputs = vec![outside("/data/all.csv")];
+    story
+        .run(
+            "main",
+            Run {
+                step: "anew",
+                operation: "table overwrite",
+                inputs,
+                outputs,
+            },
+        )
+        .await;
+    insta::assert_snapshot!(story.readable(&story.origins("tables/t").await), @r#"
+    tables/t@anew  table (table overwrite)
+    └── /data/all.csv  external source
+    "#);
+}
+
+#[tokio::test]
+async fn a_thousand_appends_are_a_list_and_not_a_limit() {
+    let mut story = Story::new().await;
+    let outputs = &["tables/t"];
+    story
+        .run(
+            "main",
+            Run {
+                step: "first",
+                operation: "table create",
+                inputs: vec![],
+                outputs,
+            },
+        )
+        .await;
+    for day in 0..1000 {
+        let inputs = vec![outside(&format!("/data/{day}.csv"))];
+        story
+            .run(
+                "main",
+                Run {
+                    step: "append",
+                    operation: "table append",
+                    inputs,
+                    outputs,
+                },
+            )
+            .await;
+    }
+    let graph = story.origins("tables/t").await;
+    assert!(!graph.truncated);
+    let text = graph.to_text();
+    assert_eq!(text.lines().count(), 1001 + 1000);
+    assert!(
+        text.lines()
+            .all(|line| line.starts_with("tables") || line.find("──").unwrap() <= "│   │   ├".len())
+    );
+}
+
+#[tokio::test]
+async fn what_lies_outside_is_named_with_its_version() {
+    let mut story = Story::new().await;
+    let mut input = outside("https://example.org/weather.csv");
+    input.version = Some("etag 7".into());
+    let inputs = vec![input.clone(), outside("/data/a file.csv")];
+    let outputs = &["tables/t"];
+    story
+        .run(
+            "main",
+            Run {
+                step: "create",
+                operation: "table create",
+                inputs,
+                outputs,
+            },
+        )
+        .await;
+    insta::assert_snapshot!(story.readable(&story.origins("tables/t").await), @r#"
+    tables/t@create  table (table create)
+    ├── /data/a file.csv  external source
+    └── https://example.org/weather.csv (etag 7)  external source
+    "#);
+}
+
+#[tokio::test]
+async fn what_was_read_from_another_branch_is_followed_there() {
+    let mut story = Story::flights().await;
+    story.branch("side", "flights").await;
+    let inputs = vec![outside("/late.csv")];
+    let outputs = &["tables/flights"];
+    story
+        .run(
+            "side",
+            Run {
+                step: "late",
+                operation: "table append",
+                inputs,
+                outputs,
+            },
+        )
+        .await;
+    let inputs = vec![story.at("tables/flights", "late")];
+    story
+        .run(
+            "main",
+            Run {
+                step: "mixed",
+                operation: "train create",
+                inputs,
+                outputs: &["training/mixed"],
+            },
+        )
+        .await;
+    insta::assert_snapshot!(story.readable(&story.origins("training/mixed").await), @r#"
+    training/mixed@mixed  training set (train create)
+    └── tables/flights@late  table (table append)
+        ├── /late.csv  external source
+        └── tables/flights@flights  table (table create)
+            └── raw/flights.csv@raw  file (commit)
+    "#);
+}
+
+#[tokio::test]
+async fn an_input_that_nothing_wrote_is_said_to_be_unknown() {
+    let mut story = Story::flights().await;
+    let inputs = vec![story.at("tables/nowhere", "raw")];
+    story
+        .run(
+            "main",
+            Run {
+                step: "odd",
+                operation: "train create",
+                inputs,
+                outputs: &["training/odd"],
+            },
+        )
+        .await;
+    insta::assert_snapshot!(story.readable(&story.origins("training/odd").await), @r#"
+    training/odd@odd  training set (train create)
+    └── tables/nowhere@raw  table (written by nothing that the history holds)
+    "#);
+}
+
+#[tokio::test]
+async fn the_code_and_its_state_are_shown() {
+    let story = Story::new().await;
+    for (file, dirty) in [("a", false), ("b", true)] {
+        let session = story.repo.session("main").await;
+        session.write(&path(file), file.into()).await.unwrap();
+        let provenance = Provenance {
+            operation: "commit".into(),
+            actor: "ann".into(),
+            code: Some(code(dirty)),
+            ..Provenance::default()
+        };
+        session
+            .commit(CommitInfo {
+                message: String::new(),
+                provenance,
+            })
+            .await
+            .unwrap();
+        let text = story.origins(file).await.to_text();
+        let end = if dirty {
+            ", code 0123456789 with changes)\n"
+        } else {
+            ", code 0123456789)\n"
+        };
+        assert!(text.ends_with(end), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn limits_cut_and_say_so() {
+    let story = Story::flights().await;
+    let lineage = story.lineage("main").await;
+    let head = story.repo.head("main").await.unwrap();
+    let at = |depth, nodes| {
+        lineage
+            .origins(&path("training/delays"), head, Limits { depth, nodes })
+            .unwrap()
+    };
+    let shallow = at(1, 1000);
+    assert!(shallow.truncated);
+    assert!(shallow.to_text().ends_with("(there is more: a limit was reached)\n"));
+    assert_eq!(
+        shallow.nodes.iter().filter(|node| node.kind != NodeKind::Run).count(),
+        5
+    );
+    assert!(!at(3, 1000).truncated, "the raw files are three steps away");
+    assert!(at(64, 4).truncated);
+    assert!(at(64, 4).nodes.len() < 12);
+}
+
+#[tokio::test]
+async fn errors_name_what_was_asked() {
+    let story = Story::flights().await;
+    let lineage = story.lineage("main").await;
+    let head = story.repo.head("main").await.unwrap();
+    let error = lineage
+        .origins(&path("tables/none"), head, Limits::default())
+        .unwrap_err();
+    assert!(matches!(error, Error::NeverWritten { .. }));
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.hint().unwrap().starts_with("drumlin log"));
+    assert!(lineage.impact(&path("tables/none"), Limits::default()).is_err());
+    // Before it was written, it was not there.
+    let error = lineage
+        .origins(&path("tables/weather"), story.steps["flights"], Limits::default())
+        .unwrap_err();
+    assert!(matches!(error, Error::NeverWritten { .. }));
+    let unknown = drumlin_model::CommitId::of(b"no commit");
+    let error = lineage
+        .origins(&path("tables/weather"), unknown, Limits::default())
+        .unwrap_err();
+    assert!(matches!(error, Error::UnknownCommit { .. }));
+}

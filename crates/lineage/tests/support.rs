@@ -1,0 +1,229 @@
+//! Hand-made histories: each step is a real commit of a real session, over a repository in memory.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use drumlin_lineage::{Graph, Limits, Lineage};
+use drumlin_model::{Code, CommitId, Input, Provenance};
+use drumlin_repo::{CommitInfo, Merged};
+use drumlin_testkit::{TestRepo, author, name, path};
+
+/// A repository, and the names that its steps were given.
+pub struct Story {
+    pub repo: TestRepo,
+    pub steps: BTreeMap<&'static str, CommitId>,
+    written: u64,
+}
+
+/// One run: what it did, read and wrote.
+pub struct Run<'a> {
+    pub step: &'static str,
+    pub operation: &'a str,
+    pub inputs: Vec<Input>,
+    pub outputs: &'a [&'a str],
+}
+
+/// Something outside the repository.
+pub fn outside(name: &str) -> Input {
+    Input {
+        name: name.into(),
+        commit: None,
+        version: None,
+    }
+}
+
+impl Story {
+    pub async fn new() -> Self {
+        Self {
+            repo: TestRepo::memory().await,
+            steps: BTreeMap::new(),
+            written: 0,
+        }
+    }
+
+    /// A path as it was at a step.
+    pub fn at(&self, path: &str, step: &str) -> Input {
+        Input {
+            name: path.into(),
+            commit: Some(self.steps[step]),
+            version: None,
+        }
+    }
+
+    pub async fn run(&mut self, branch: &str, run: Run<'_>) -> CommitId {
+        let session = self.repo.session(branch).await;
+        for output in run.outputs {
+            self.written += 1;
+            // Tables and training sets are folders; the rest are files.
+            let is_folder = output.starts_with("tables/") || output.starts_with("training/");
+            let file = if is_folder {
+                format!("{output}/part")
+            } else {
+                output.to_string()
+            };
+            session
+                .write(&path(&file), Bytes::from(self.written.to_string()))
+                .await
+                .unwrap();
+        }
+        let provenance = Provenance {
+            operation: run.operation.into(),
+            actor: "ann".into(),
+            inputs: run.inputs,
+            outputs: run.outputs.iter().map(|output| path(output)).collect(),
+            ..Provenance::default()
+        };
+        let commit = session
+            .commit(CommitInfo {
+                message: run.step.into(),
+                provenance,
+            })
+            .await
+            .unwrap();
+        self.steps.insert(run.step, commit);
+        commit
+    }
+
+    pub async fn branch(&self, branch: &str, at: &str) {
+        self.repo
+            .repo
+            .branch_create(&author(), &name(branch), self.steps[at])
+            .await
+            .unwrap();
+    }
+
+    pub async fn merge(&mut self, step: &'static str, into: &str, from: &str) -> CommitId {
+        let from = self.repo.head(from).await.unwrap();
+        let provenance = Provenance {
+            operation: "merge".into(),
+            actor: "ann".into(),
+            ..Provenance::default()
+        };
+        let info = CommitInfo {
+            message: step.into(),
+            provenance,
+        };
+        let merged = self.repo.repo.merge(&name(into), from, info).await.unwrap();
+        let Merged::Committed(commit) = merged else {
+            panic!("{merged:?}")
+        };
+        self.steps.insert(step, commit);
+        commit
+    }
+
+    pub async fn lineage(&self, branch: &str) -> Lineage {
+        Lineage::at(&self.repo.repo, self.repo.head(branch).await.unwrap())
+            .await
+            .unwrap()
+    }
+
+    pub async fn origins(&self, path: &str) -> Graph {
+        self.origins_at(path, "main").await
+    }
+
+    pub async fn origins_at(&self, asked: &str, branch: &str) -> Graph {
+        let head = self.repo.head(branch).await.unwrap();
+        self.lineage(branch)
+            .await
+            .origins(&path(asked), head, Limits::default())
+            .unwrap()
+    }
+
+    pub async fn impact(&self, asked: &str) -> Graph {
+        self.lineage("main")
+            .await
+            .impact(&path(asked), Limits::default())
+            .unwrap()
+    }
+
+    /// Text with the names of steps in place of commits and without times, so that a test can be read.
+    pub fn readable(&self, graph: &Graph) -> String {
+        let mut text = graph.to_text();
+        for (step, commit) in &self.steps {
+            text = text.replace(&commit.short(), step);
+        }
+        let lines = text.lines().map(|line| match line.split_once(" by ann, ") {
+            Some((start, rest)) => {
+                let after = rest.split_once(['Z']).map_or("", |(_, after)| after);
+                format!("{start}{after}")
+            }
+            None => line.to_owned(),
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The demo's story: raw files to tables, features over them, and a training set over all.
+    pub async fn flights() -> Story {
+        let mut story = Story::new().await;
+        let raw = ["raw/airlines.csv", "raw/flights.csv", "raw/weather.csv"];
+        story
+            .run(
+                "main",
+                Run {
+                    step: "raw",
+                    operation: "commit",
+                    inputs: vec![],
+                    outputs: &raw,
+                },
+            )
+            .await;
+        for (step, table) in [("flights", "tables/flights"), ("weather", "tables/weather")] {
+            let inputs = vec![story.at(&format!("raw/{step}.csv"), "raw")];
+            story
+                .run(
+                    "main",
+                    Run {
+                        step,
+                        operation: "table create",
+                        inputs,
+                        outputs: &[table],
+                    },
+                )
+                .await;
+        }
+        let inputs = vec![
+            story.at("tables/flights", "weather"),
+            story.at("tables/weather", "weather"),
+        ];
+        let outputs = ["features/carrier.yaml", "features/weather.yaml"];
+        story
+            .run(
+                "main",
+                Run {
+                    step: "apply",
+                    operation: "apply",
+                    inputs,
+                    outputs: &outputs,
+                },
+            )
+            .await;
+        let read = [
+            "tables/flights",
+            "tables/weather",
+            "features/carrier.yaml",
+            "features/weather.yaml",
+        ];
+        let inputs = read.iter().map(|path| story.at(path, "apply")).collect();
+        let outputs = &["training/delays"];
+        story
+            .run(
+                "main",
+                Run {
+                    step: "train",
+                    operation: "train create",
+                    inputs,
+                    outputs,
+                },
+            )
+            .await;
+        story
+    }
+}
+
+/// The state of some code.
+pub fn code(dirty: bool) -> Code {
+    Code {
+        git_commit: "0123456789abcdef0123456789abcdef01234567".into(),
+        dirty,
+    }
+}
