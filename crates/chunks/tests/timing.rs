@@ -27,6 +27,11 @@ fn peak_mb() -> u64 {
     kb.unwrap_or(0u64) / 1000
 }
 
+/// Lets what was written before reach the disk, so that it does not compete with what is measured.
+fn settle() {
+    assert!(std::process::Command::new("sync").status().unwrap().success());
+}
+
 fn copy(from: &Path, to: &Path) -> Duration {
     let start = Instant::now();
     assert!(
@@ -63,6 +68,7 @@ async fn timing_of_small_files() {
     );
     let storage = Storage::directory(&folder.path().join("repo")).unwrap();
     let chunks = store(&storage.bucket);
+    settle();
     let start = Instant::now();
     let writer = chunks.writer();
     let halves = (0..2).map(|half| {
@@ -100,6 +106,7 @@ async fn long_file(name: &str, content: impl Fn(u64) -> bytes::Bytes) {
     );
     let storage = Storage::directory(&folder.path().join("repo")).unwrap();
     let chunks: ChunkStore = store(&storage.bucket);
+    settle();
     let start = Instant::now();
     let writer = chunks.writer();
     let (id, size, at) = writer.add_file(&path).await.unwrap();
