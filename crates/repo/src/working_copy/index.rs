@@ -6,7 +6,8 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     ops::Bound,
-    path::Path,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use drumlin_model::{Entry, EntryKind, Location, Placed, RefName, RefTarget, RepoPath, path::PATH_LEN_MAX};
@@ -82,11 +83,22 @@ pub(crate) struct Children {
     pub folders: HashSet<String>,
 }
 
+/// Cheap to clone; clones are one environment.
 #[derive(Clone)]
 pub(crate) struct Index {
-    env: Env<WithoutTls>,
+    opened: Arc<Opened>,
+}
+
+struct Opened {
+    folder: PathBuf,
+    /// None only while it is dropped.
+    env: Option<Env<WithoutTls>>,
     tables: Tables,
 }
+
+/// The environments that this process has open. LMDB's own rule makes this a matter of the process: a file that is opened
+/// twice in one loses its locks with the first that is closed.
+static OPEN: Mutex<BTreeMap<PathBuf, Weak<Opened>>> = Mutex::new(BTreeMap::new());
 
 #[derive(Clone, Copy)]
 struct Tables {
@@ -125,29 +137,78 @@ fn repo_path(text: &str) -> Result<RepoPath> {
     RepoPath::new(text).map_err(|error| Error::IndexDamaged { detail: error.to_string() })
 }
 
-/// The keys below `folder`: `/` is followed by `0`, so this is one range. None is the whole.
-fn below(folder: Option<&str>) -> (String, Bound<String>) {
-    match folder {
-        Some(folder) => (format!("{folder}/"), Bound::Excluded(format!("{folder}0"))),
-        None => (String::new(), Bound::Unbounded),
-    }
+/// A run of keys. LMDB takes no empty key, so the whole has no bounds.
+struct Keys {
+    from: Bound<String>,
+    end: Bound<String>,
 }
 
-fn bound(bound: &Bound<String>) -> Bound<&str> {
-    bound.as_ref().map(String::as_str)
+impl Keys {
+    /// Those below `folder`: `/` is followed by `0`, so this is one run. None is the whole.
+    fn below(folder: Option<&RepoPath>) -> Keys {
+        match folder {
+            Some(folder) => Keys {
+                from: Bound::Included(format!("{folder}/")),
+                end: Bound::Excluded(format!("{folder}0")),
+            },
+            None => Keys { from: Bound::Unbounded, end: Bound::Unbounded },
+        }
+    }
+
+    fn range(&self) -> (Bound<&str>, Bound<&str>) {
+        (self.from.as_ref().map(String::as_str), self.end.as_ref().map(String::as_str))
+    }
 }
 
 impl Index {
     pub fn open(folder: &Path) -> Result<Index> {
+        let io = |source| Error::Io { verb: "find", path: folder.to_owned(), source };
+        let folder = folder.canonicalize().map_err(io)?;
+        loop {
+            let mut open = lock_open();
+            match open.get(&folder).map(Weak::upgrade) {
+                Some(Some(opened)) => return Ok(Index { opened }),
+                // It is being closed by another thread, which waits for the lock that is held here.
+                Some(None) => drop(open),
+                None => {
+                    let opened = Arc::new(Opened::open(folder.clone())?);
+                    open.insert(folder, Arc::downgrade(&opened));
+                    return Ok(Index { opened });
+                }
+            }
+            std::thread::yield_now();
+        }
+    }
+
+    pub fn read(&self) -> Result<Reader<'_>> {
+        Ok(Reader { txn: self.env().read_txn().map_err(fail("read"))?, tables: self.opened.tables })
+    }
+
+    /// The one writer. Blocks while another transaction writes; whoever holds the work lock is alone.
+    pub fn write(&self) -> Result<Writer<'_>> {
+        Ok(Writer { txn: self.env().write_txn().map_err(fail("change"))?, tables: self.opened.tables })
+    }
+
+    fn env(&self) -> &Env<WithoutTls> {
+        self.opened.env.as_ref().expect("it is there until it is dropped")
+    }
+}
+
+fn lock_open() -> MutexGuard<'static, BTreeMap<PathBuf, Weak<Opened>>> {
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Opened {
+    fn open(folder: PathBuf) -> Result<Opened> {
+        use std::io::ErrorKind as Io;
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options.map_size(MAP_SIZE).max_readers(READERS_MAX).max_dbs(3);
-        use std::io::ErrorKind as Io;
         // SAFETY: the file is changed through LMDB alone, whose lock file beside it covers every process.
         #[expect(unsafe_code, reason = "a memory map cannot be opened otherwise")]
-        let env = match unsafe { options.open(folder) } {
-            // Where nothing can be written, a status still can be read.
+        let env = match unsafe { options.open(&folder) } {
+            // Where nothing can be written, a status can still be read.
             Err(heed::Error::Io(error)) if matches!(error.kind(), Io::ReadOnlyFilesystem | Io::PermissionDenied) => unsafe {
-                options.flags(EnvFlags::READ_ONLY).open(folder)
+                options.flags(EnvFlags::READ_ONLY).open(&folder)
             },
             opened => opened,
         };
@@ -158,16 +219,15 @@ impl Index {
             return Err(Error::IndexDamaged { detail: format!("its keys hold {} bytes only", env.max_key_size()) });
         }
         let tables = Tables::open(&env)?;
-        Ok(Index { env, tables })
+        Ok(Opened { folder, env: Some(env), tables })
     }
+}
 
-    pub fn read(&self) -> Result<Reader<'_>> {
-        Ok(Reader { txn: self.env.read_txn().map_err(fail("read"))?, tables: self.tables })
-    }
-
-    /// The one writer. Blocks while another transaction writes; whoever holds the work lock is alone.
-    pub fn write(&self) -> Result<Writer<'_>> {
-        Ok(Writer { txn: self.env.write_txn().map_err(fail("change"))?, tables: self.tables })
+impl Drop for Opened {
+    fn drop(&mut self) {
+        let mut open = lock_open();
+        open.remove(&self.folder);
+        drop(self.env.take());
     }
 }
 
@@ -212,28 +272,26 @@ impl Reader<'_> {
 
     /// Whether any record stands below `folder`.
     pub fn has_below(&self, folder: &RepoPath) -> Result<bool> {
-        let (from, end) = below(Some(folder.as_str()));
-        let range = (Bound::Included(from.as_str()), bound(&end));
-        let first = self.tables.files.range(&self.txn, &range).map_err(fail("read"))?.next();
+        let keys = Keys::below(Some(folder));
+        let first = self.tables.files.range(&self.txn, &keys.range()).map_err(fail("read"))?.next();
         Ok(first.transpose().map_err(fail("read"))?.is_some())
     }
 
     /// The direct children of a folder, in one pass that leaps over what lies deeper.
     pub fn children(&self, folder: Option<&RepoPath>) -> Result<Children> {
-        let (prefix, end) = below(folder.map(RepoPath::as_str));
+        let prefix_len = folder.map_or(0, |folder| folder.as_str().len() + 1);
+        let mut keys = Keys::below(folder);
         let mut children = Children::default();
-        let mut from = prefix.clone();
         'leap: loop {
-            let range = (Bound::Included(from.as_str()), bound(&end));
-            for item in self.tables.files.range(&self.txn, &range).map_err(fail("read"))? {
+            for item in self.tables.files.range(&self.txn, &keys.range()).map_err(fail("read"))? {
                 let (path, bytes) = item.map_err(fail("read"))?;
-                let rest = &path[prefix.len()..];
+                let rest = &path[prefix_len..];
                 let Some((name, _)) = rest.split_once('/') else {
                     children.files.insert(rest.to_owned(), decode(bytes)?);
                     continue;
                 };
                 children.folders.insert(name.to_owned());
-                from = format!("{prefix}{name}0");
+                keys.from = Bound::Included(format!("{}{name}0", &path[..prefix_len]));
                 continue 'leap;
             }
             return Ok(children);
@@ -252,9 +310,7 @@ impl Reader<'_> {
         {
             return Ok(());
         }
-        let (from, end) = below(scope.map(RepoPath::as_str));
-        let range = (Bound::Included(from.as_str()), bound(&end));
-        for item in self.tables.files.range(&self.txn, &range).map_err(fail("read"))? {
+        for item in self.tables.files.range(&self.txn, &Keys::below(scope).range()).map_err(fail("read"))? {
             let (path, bytes) = item.map_err(fail("read"))?;
             if !visit(repo_path(path)?, decode(bytes)?) {
                 break;
@@ -271,9 +327,7 @@ impl Reader<'_> {
         {
             staged.insert(path.clone(), change);
         }
-        let (from, end) = below(scope.map(RepoPath::as_str));
-        let range = (Bound::Included(from.as_str()), bound(&end));
-        for item in self.tables.staged.range(&self.txn, &range).map_err(fail("read"))? {
+        for item in self.tables.staged.range(&self.txn, &Keys::below(scope).range()).map_err(fail("read"))? {
             let (path, bytes) = item.map_err(fail("read"))?;
             staged.insert(repo_path(path)?, decode_staged(bytes)?);
         }

@@ -20,7 +20,7 @@ use super::{
     sets::Sets,
     stat::{DiskEntry, DiskKind},
 };
-use crate::{Result, Snapshot};
+use crate::{PathDiff, Result, Snapshot};
 
 /// What to do about files and staged changes that the user made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +56,10 @@ pub(crate) struct Planner<'a> {
     copy: &'a WorkingCopy,
     target: &'a Snapshot,
     policy: OnLocalChange,
-    /// The commit that an interrupted checkout was bringing: its content is nobody's work either.
-    interrupted: Option<Snapshot>,
+    /// The tree that an interrupted checkout was bringing.
+    interrupted: Option<TreeId>,
+    /// What that tree has where the target differs: on the disk it is nobody's work either.
+    brought: BTreeMap<RepoPath, EntryKind>,
     sets: Sets<'a>,
     plan: Plan,
 }
@@ -72,21 +74,23 @@ pub(crate) enum Place {
 
 impl<'a> Planner<'a> {
     pub fn new(copy: &'a WorkingCopy, target: &'a Snapshot, policy: OnLocalChange) -> Result<Self> {
-        let pending = copy.index().read()?.pending()?;
-        let interrupted = match pending {
-            Some(pending) => Some(copy.repo().snapshot_of(pending.head.base)),
-            None => None,
-        };
-        Ok(Planner { copy, target, policy, interrupted, sets: Sets::new(target), plan: Plan::default() })
+        let interrupted = copy.index().read()?.pending()?.map(|pending| pending.head.base.tree);
+        let (brought, sets, plan) = (BTreeMap::new(), Sets::new(target), Plan::default());
+        Ok(Planner { copy, target, policy, interrupted, brought, sets, plan })
     }
 
     /// Plans the way from the present head to the target.
-    pub async fn plan(self, head: &Head) -> Result<Plan> {
+    pub async fn plan(mut self, head: &Head) -> Result<Plan> {
         let mut changes = Changes::new();
-        self.differing(head.base.tree, &mut changes).await?;
-        if let Some(interrupted) = &self.interrupted {
-            let tree = interrupted.tree();
-            self.differing(tree, &mut changes).await?;
+        self.differing(head.base.tree, |diff| drop(changes.insert(diff.path, diff.after))).await?;
+        if let Some(interrupted) = self.interrupted {
+            let mut brought = BTreeMap::new();
+            let note = |diff: PathDiff| {
+                brought.extend(diff.before.map(|before| (diff.path.clone(), before.entry.kind)));
+                changes.insert(diff.path, diff.after);
+            };
+            self.differing(interrupted, note).await?;
+            self.brought = brought;
         }
         if self.policy == OnLocalChange::Overwrite {
             self.local_changes(&mut changes).await?;
@@ -101,11 +105,10 @@ impl<'a> Planner<'a> {
         self.decide_all(changes).await
     }
 
-    async fn differing(&self, from: TreeId, changes: &mut Changes) -> Result<()> {
+    async fn differing(&self, from: TreeId, mut note: impl FnMut(PathDiff) + Send) -> Result<()> {
         let mut differing = self.copy.repo().diff(from, self.target.tree()).await?;
         while let Some(diff) = differing.next().await {
-            let diff = diff?;
-            changes.insert(diff.path, diff.after);
+            note(diff?);
         }
         Ok(())
     }
@@ -213,34 +216,49 @@ impl<'a> Planner<'a> {
             self.in_the_way(path.clone(), path, after);
             return Ok(());
         }
+        let was_brought = match &disk {
+            Some(disk) => self.was_brought(path, disk)?,
+            None => false,
+        };
+        let is_ours = record.is_some() || was_brought;
         let clean = match (&disk, &record) {
             (None, _) => true,
             (Some(disk), Some(record)) if record.stat == Some(disk.stat) && disk.is_of(&record.kind) => true,
-            (Some(disk), _) if self.is_target(&disk_path, disk, after)? => {
+            (Some(disk), _) if needs_the_place && self.is_target(&disk_path, disk, after)? => {
                 let record = after.map(|after| Record { stat: None, kind: after.entry.kind.clone() });
                 self.plan.records.push((path.clone(), record));
                 return Ok(());
             }
-            (Some(disk), Some(record)) => {
-                is_entry(&disk_path, disk, &record.kind)? || self.was_interrupted(path, disk).await?
-            }
-            (Some(_), None) => is_folder || after.is_none(),
+            (Some(disk), Some(record)) => was_brought || is_entry(&disk_path, disk, &record.kind)?,
+            (Some(_), None) => is_folder || was_brought || after.is_none(),
         };
         if !clean && self.policy != OnLocalChange::Overwrite {
             self.in_the_way(path.clone(), path, after);
             return Ok(());
         }
-        self.act(path, after, disk, record);
+        self.act(path, after, disk, record, is_ours);
         Ok(())
     }
 
-    fn act(&mut self, path: &RepoPath, after: Option<&Placed>, disk: Option<DiskEntry>, record: Option<Record>) {
-        match (after, record) {
-            (Some(after), Some(record)) if disk.is_some_and(|disk| record.stat == Some(disk.stat)) && record.kind == after.entry.kind => {}
-            (Some(after), _) => self.plan.writes.push((path.clone(), after.clone())),
-            (None, Some(_)) => self.plan.removals.push(path.clone()),
-            // Not ours, and the target has no use for the place.
-            (None, None) => {}
+    fn act(
+        &mut self,
+        path: &RepoPath,
+        after: Option<&Placed>,
+        disk: Option<DiskEntry>,
+        record: Option<Record>,
+        is_ours: bool,
+    ) {
+        let is_shown = |after: &Placed| {
+            record.is_some_and(|record| {
+                disk.is_some_and(|disk| record.stat == Some(disk.stat)) && record.kind == after.entry.kind
+            })
+        };
+        match after {
+            Some(after) if is_shown(after) => {}
+            Some(after) => self.plan.writes.push((path.clone(), after.clone())),
+            None if is_ours => self.plan.removals.push(path.clone()),
+            // The target has no use for the place, and what is there is the user's.
+            None => {}
         }
     }
 
@@ -260,10 +278,9 @@ impl<'a> Planner<'a> {
         }
     }
 
-    async fn was_interrupted(&self, path: &RepoPath, disk: &DiskEntry) -> Result<bool> {
-        let Some(interrupted) = &self.interrupted else { return Ok(false) };
-        match interrupted.entry(path).await? {
-            Some(placed) => Ok(is_entry(&self.copy.disk_path(path), disk, &placed.entry.kind)?),
+    fn was_brought(&self, path: &RepoPath, disk: &DiskEntry) -> Result<bool> {
+        match self.brought.get(path) {
+            Some(kind) => Ok(is_entry(&self.copy.disk_path(path), disk, kind)?),
             None => Ok(false),
         }
     }
@@ -279,13 +296,25 @@ impl<'a> Planner<'a> {
             let is_folder = name.file_type().is_ok_and(|kind| kind.is_dir());
             let goes = match is_folder {
                 true => self.will_be_empty(&below, changes)?,
-                false => matches!(changes.get(&below), Some(None)) && self.copy.index().read()?.record(&below)?.is_some(),
+                false => matches!(changes.get(&below), Some(None)) && self.is_known(&below)?,
             };
             if !goes {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Whether a file is one that this working copy brought, so that its own path decides what becomes of it.
+    fn is_known(&self, path: &RepoPath) -> Result<bool> {
+        if self.copy.index().read()?.record(path)?.is_some() {
+            return Ok(true);
+        }
+        let disk_path = self.copy.disk_path(path);
+        match DiskEntry::at(&disk_path).map_err(WorkingCopyError::io("look at", disk_path))? {
+            Some(disk) => self.was_brought(path, &disk),
+            None => Ok(true),
+        }
     }
 
     /// Staged changes stay staged over a checkout; those that the target leaves no room for are in the way.
