@@ -32,6 +32,8 @@ pub enum Error {
     NotServable { view: String, why: String },
     #[error("the online store {folder:?} has format {found}; this program reads format {newest}")]
     OnlineFormat { folder: PathBuf, found: u32, newest: u32 },
+    #[error("another process materializes the online store {folder:?}")]
+    Busy { folder: PathBuf },
     #[error("the online store holds damaged bytes for view {view:?}")]
     OnlineDamaged { view: String },
     #[error("{rows_out} rows came out for {rows_in} rows of the spine")]
@@ -99,6 +101,7 @@ impl Error {
             Error::TrainingSetExists { .. } => ErrorKind::AlreadyExists,
             Error::NotServable { .. } | Error::OnlineFormat { .. } => ErrorKind::Unsupported,
             Error::OnlineDamaged { .. } | Error::TrainingSetDamaged { .. } => ErrorKind::Corrupt,
+            Error::Busy { .. } => ErrorKind::Unavailable,
             Error::RowCount { .. } => ErrorKind::Internal,
             Error::Online { source, .. } => match source {
                 heed::Error::Io(source) => ErrorKind::of_io(source),

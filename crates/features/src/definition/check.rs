@@ -95,7 +95,8 @@ pub fn entities<'a>(view: &FeatureView, known: &'a BTreeMap<String, Entity>) -> 
             faults.push(Fault::new("entities", message, "rename the key of one of them"));
         }
     }
-    for name in view.keys.keys().filter(|name| faults.is_empty() && !keys.contains(&name.as_str())) {
+    let complete = faults.is_empty();
+    for name in view.keys.keys().filter(|name| complete && !keys.contains(&name.as_str())) {
         let cure = suggestion(name, "keys", keys.iter().copied());
         faults.push(Fault::new(format!("keys.{name}"), format!("no entity of {:?} has a key {name:?}", view.name), cure));
     }

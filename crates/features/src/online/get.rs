@@ -2,7 +2,7 @@
 //! A `Lookup` is compiled once (names to positions) and used for every call; `row` decodes in place.
 //! Invariant: an answer at `now` is the as-of join's for t = now and known-at = row (the law's online identity).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Bound};
 
 use drumlin_model::Timestamp;
 use heed::{RoTxn, WithoutTls};
@@ -138,16 +138,25 @@ impl OnlineStore {
         }
     }
 
-    /// Every key of a view with its versions, in the order of their bytes, to `read`; until it says false.
-    pub(crate) fn each_key(&self, state: &ViewState, mut read: impl FnMut(&[u8], Stored<'_>) -> Result<bool>) -> Result<()> {
+    /// Every key of a view after the key with the bytes `after`, in the order of their bytes, to `read`, until it says false:
+    /// the stored bytes, the key's values, and what is stored.
+    pub(crate) fn each_key(
+        &self,
+        state: &ViewState,
+        after: Option<&[u8]>,
+        mut read: impl FnMut(&[u8], &[u8], Stored<'_>) -> Result<bool>,
+    ) -> Result<()> {
         let txn = self.read()?;
         let damaged = || Error::OnlineDamaged { view: state.view.clone() };
-        let prefix = state.generation.to_be_bytes();
-        for item in self.rows.prefix_iter(&txn, &prefix).map_err(Error::lmdb("read the online store"))? {
+        let first = state.generation.to_be_bytes();
+        let end = state.generation.wrapping_add(1).to_be_bytes();
+        let from = after.map_or(Bound::Included(&first[..]), Bound::Excluded);
+        let range = (from, Bound::Excluded(&end[..]));
+        for item in self.rows.range(&txn, &range).map_err(Error::lmdb("read the online store"))? {
             let (key, bytes) = item.map_err(Error::lmdb("read the online store"))?;
             let stored = Stored::read(bytes).filter(Stored::is_whole).ok_or_else(damaged)?;
             let values = super::key::values_of(key).or(stored.witness).ok_or_else(damaged)?;
-            if !read(values, stored)? {
+            if !read(key, values, stored)? {
                 break;
             }
         }

@@ -5,9 +5,13 @@
 //! Never on a network disk: LMDB's locks are local to a machine.
 
 pub mod get;
-pub mod key;
-pub mod row;
-pub mod value;
+mod key;
+pub mod materialize;
+pub mod push;
+mod row;
+mod rows;
+mod value;
+pub mod verify;
 
 use std::path::{Path, PathBuf};
 
@@ -21,8 +25,11 @@ use crate::{
 };
 
 pub use get::{Answer, Answers, Lookup, Want};
+pub use materialize::{How, Materialized};
+pub use push::Push;
 pub use row::Rules;
 pub use value::{OwnedValue, Value};
+pub use verify::{Mismatch, Verified};
 
 /// The format of the whole store.
 const FORMAT: u32 = 1;
@@ -38,6 +45,8 @@ const META_EPOCH: &str = "epoch";
 const META_NEXT: &str = "next";
 const META_VIEW: &str = "view/";
 const META_DOOMED: &str = "doomed/";
+const META_COUNT: &str = "count/";
+const META_PUSHES: &str = "pushes";
 
 /// An open online store. Cheap to clone; one process opens a folder once and shares it.
 #[derive(Clone)]
@@ -64,8 +73,6 @@ pub struct ViewState {
     pub features: Vec<(String, FeatureType)>,
     pub rules: Rules,
     pub watermark: Watermark,
-    /// Keys in the store.
-    pub rows: u64,
 }
 
 /// How far a view is materialized: a commit, never an event time.
@@ -159,17 +166,32 @@ impl OnlineStore {
         self.set_number(txn, META_EPOCH, epoch.wrapping_add(1))
     }
 
-    /// Forgets a view: its rows go with the next sweep.
-    pub fn remove(&self, name: &str) -> Result<bool> {
-        let mut txn = self.write()?;
-        let Some(state) = self.state(&txn, name)? else { return Ok(false) };
-        self.doom(&mut txn, state.generation)?;
-        self.meta.delete(&mut txn, &format!("{META_VIEW}{name}")).map_err(Error::lmdb("write the online store"))?;
-        let epoch = self.number(&txn, META_EPOCH)?.unwrap_or(0);
-        self.set_number(&mut txn, META_EPOCH, epoch.wrapping_add(1))?;
-        txn.commit().map_err(Error::lmdb("write the online store"))?;
-        self.sweep()?;
-        Ok(true)
+    pub(crate) fn forget_state(&self, txn: &mut RwTxn<'_>, name: &str) -> Result<()> {
+        self.meta.delete(txn, &format!("{META_VIEW}{name}")).map_err(Error::lmdb("write the online store"))?;
+        let epoch = self.number(txn, META_EPOCH)?.unwrap_or(0);
+        self.set_number(txn, META_EPOCH, epoch.wrapping_add(1))
+    }
+
+    /// How many keys a view has in the store.
+    pub fn key_count(&self, state: &ViewState) -> Result<u64> {
+        self.count(&self.read()?, state.generation)
+    }
+
+    pub(crate) fn count(&self, txn: &RoTxn<'_, WithoutTls>, generation: u32) -> Result<u64> {
+        Ok(self.long(txn, &format!("{META_COUNT}{generation:010}"))?.unwrap_or(0))
+    }
+
+    pub(crate) fn add_to_count(&self, txn: &mut RwTxn<'_>, generation: u32, by: u64) -> Result<u64> {
+        let count = self.count(txn, generation)? + by;
+        self.set_long(txn, &format!("{META_COUNT}{generation:010}"), count)?;
+        Ok(count)
+    }
+
+    /// The next number of a pushed row.
+    pub(crate) fn next_push(&self, txn: &mut RwTxn<'_>) -> Result<u64> {
+        let next = self.long(txn, META_PUSHES)?.unwrap_or(0) + 1;
+        self.set_long(txn, META_PUSHES, next)?;
+        Ok(next)
     }
 
     /// A new generation. It is doomed until its view's state names it, so that a killed build leaves nothing behind.
@@ -211,6 +233,8 @@ impl OnlineStore {
             }
             if keys.len() < SWEEP_ROWS_MAX {
                 self.spare(&mut txn, generation)?;
+                let count = format!("{META_COUNT}{generation:010}");
+                self.meta.delete(&mut txn, &count).map_err(Error::lmdb("sweep the online store"))?;
             }
             txn.commit().map_err(Error::lmdb("sweep the online store"))?;
         }
@@ -232,6 +256,15 @@ impl OnlineStore {
     }
 
     fn set_number(&self, txn: &mut RwTxn<'_>, key: &str, value: u32) -> Result<()> {
+        self.meta.put(txn, key, &value.to_le_bytes()).map_err(Error::lmdb("write the online store"))
+    }
+
+    fn long(&self, txn: &RoTxn<'_, WithoutTls>, key: &str) -> Result<Option<u64>> {
+        let bytes = self.meta.get(txn, key).map_err(Error::lmdb("read the online store"))?;
+        Ok(bytes.and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes))
+    }
+
+    fn set_long(&self, txn: &mut RwTxn<'_>, key: &str, value: u64) -> Result<()> {
         self.meta.put(txn, key, &value.to_le_bytes()).map_err(Error::lmdb("write the online store"))
     }
 

@@ -56,6 +56,9 @@ pub struct Version<'a> {
 }
 
 impl<'a> Version<'a> {
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
     pub fn stamp(&self) -> Stamp {
         let at = |from: usize| self.bytes[from..from + 8].try_into().expect("the header was checked");
         Stamp { event: i64::from_le_bytes(at(0)), created: i64::from_le_bytes(at(8)), sequence: u64::from_le_bytes(at(16)) }

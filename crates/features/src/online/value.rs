@@ -2,8 +2,10 @@
 //! Neighbours: `key` and `row` write these as bytes. Invariant: integers widen to 64 bits and floats to `f64` without loss,
 //! so that equal values are equal whatever the width of the column that they came from.
 
+use std::sync::Arc;
+
 use arrow::{
-    array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray},
+    array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, PrimitiveArray, StringArray},
     compute::cast,
     datatypes::{
         DataType, Date32Type, Float32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
@@ -159,7 +161,7 @@ pub fn declared(name: &str, array: &ArrayRef, kind: FeatureType) -> Result<Array
         return Ok(array.clone());
     }
     if let (DataType::Timestamp(unit, _), FeatureType::Timestamp) = (array.data_type(), kind) {
-        return micros(name, array, unit).map(|array| std::sync::Arc::new(array.with_timezone("UTC")) as ArrayRef);
+        return micros(name, array, unit).map(|array| Arc::new(array.with_timezone("UTC")) as ArrayRef);
     }
     let from = FeatureType::of_arrow(array.data_type())
         .ok_or_else(|| wrong(format!("its type {} cannot be a {kind}", array.data_type())))?;
@@ -203,4 +205,36 @@ pub fn times(name: &str, array: &ArrayRef) -> Result<PrimitiveArray<TimestampMic
             Err(Error::Column { column: name.to_owned(), message })
         }
     }
+}
+
+/// The values as a column of `kind`; none when one of them is of another type.
+pub(crate) fn array_of<'a>(kind: FeatureType, values: impl Iterator<Item = Value<'a>>) -> Option<ArrayRef> {
+    use FeatureType as T;
+    macro_rules! collect {
+        ($array:ty, $($pattern:pat => $value:expr),+) => {{
+            let values = values.map(|value| match value {
+                Value::Null => Some(None),
+                $($pattern => Some(Some($value)),)+
+                _ => None,
+            });
+            Arc::new(<$array>::from_iter(values.collect::<Option<Vec<_>>>()?)) as ArrayRef
+        }};
+    }
+    let array = match kind {
+        T::Bool => collect!(BooleanArray, Value::Bool(value) => value),
+        T::Int8 | T::Int16 | T::Int32 | T::Int64 => collect!(PrimitiveArray<Int64Type>, Value::Int(value) => value),
+        // A key keeps no more of an unsigned integer than its value.
+        T::Uint8 | T::Uint16 | T::Uint32 | T::Uint64 => {
+            collect!(PrimitiveArray<UInt64Type>, Value::Uint(value) => value, Value::Int(value) => value as u64)
+        }
+        T::Float32 | T::Float64 => collect!(PrimitiveArray<Float64Type>, Value::Float(value) => value),
+        T::String => collect!(StringArray, Value::Text(value) => value),
+        T::Binary => collect!(BinaryArray, Value::Bytes(value) => value),
+        T::Date => collect!(PrimitiveArray<Date32Type>, Value::Date(value) => value),
+        T::Timestamp => {
+            let micros = collect!(PrimitiveArray<TimestampMicrosecondType>, Value::Timestamp(value) => value);
+            return cast(&micros, &kind.to_arrow()).ok();
+        }
+    };
+    cast(&array, &kind.to_arrow()).ok()
 }

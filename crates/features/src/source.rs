@@ -1,0 +1,273 @@
+//! Where a view's rows come from: its table's files at a commit, or its query planned at that commit.
+//! The only module that asks `drumlin-tables`; `training`, `online` and `apply` work with what it gives.
+//! Invariant: everything is read at the one snapshot that was handed in.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow::datatypes::SchemaRef;
+use datafusion::{
+    dataframe::DataFrame,
+    execution::SendableRecordBatchStream,
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, col},
+    prelude::SessionContext,
+};
+use drumlin_model::{EntryKind, Input, RepoPath};
+use drumlin_repo::Snapshot;
+use drumlin_tables::Engine;
+use futures::TryStreamExt;
+
+use crate::{
+    apply,
+    asof,
+    definition::{
+        FeatureView, Kind, Nulls, Source, ViewUse,
+        check::{self, Fault, ResolvedView},
+        parse::Problem,
+    },
+    error::{Error, Result},
+    registry::Registry,
+    scan::{DataFile, Table},
+};
+
+/// The views of a registry, each held against its source.
+#[derive(Clone, Debug, Default)]
+pub struct Views {
+    pub resolved: BTreeMap<String, ResolvedView>,
+    /// What each view reads.
+    pub inputs: BTreeMap<String, Vec<Input>>,
+}
+
+/// Holds every view and service of `registry` against the tables of `snapshot`; all that is wrong comes back at once.
+pub async fn resolve_all(engine: &Engine, snapshot: &Snapshot, registry: &Registry) -> Result<Views> {
+    let (mut views, mut problems) = (Views::default(), Vec::new());
+    for view in registry.views() {
+        match resolve(engine, snapshot, registry, view).await? {
+            Ok((resolved, inputs)) => {
+                views.resolved.insert(view.name.clone(), resolved);
+                views.inputs.insert(view.name.clone(), inputs);
+            }
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() {
+        problems = apply::check_services(registry, &views);
+    }
+    if problems.is_empty() { Ok(views) } else { Err(Error::Definitions { problems }) }
+}
+
+/// The views that `uses` name, each held against its source.
+pub async fn resolve_used(engine: &Engine, snapshot: &Snapshot, registry: &Registry, uses: &[ViewUse]) -> Result<Views> {
+    let mut views = Views::default();
+    for used in uses {
+        let view = registry.view(&used.view)?;
+        let (resolved, inputs) =
+            resolve(engine, snapshot, registry, view).await?.map_err(|problems| Error::Definitions { problems })?;
+        if let Some(Fault { message, cure, .. }) = check::check_use("", used, &resolved).into_iter().next() {
+            return Err(Error::Input { what: "the view", value: used.label().to_owned(), why: message, hint: Some(cure) });
+        }
+        views.resolved.insert(view.name.clone(), resolved);
+        views.inputs.insert(view.name.clone(), inputs);
+    }
+    Ok(views)
+}
+
+async fn resolve(
+    engine: &Engine,
+    snapshot: &Snapshot,
+    registry: &Registry,
+    view: &FeatureView,
+) -> Result<Result<(ResolvedView, Vec<Input>), Vec<Problem>>> {
+    let problems = |faults| registry.problems(Kind::FeatureView, &view.name, faults);
+    let (schema, inputs, pinned) = match schema_of(engine, snapshot, &view.source).await {
+        Ok(found) => found,
+        Err(error) => return about_the_source(error).map(|fault| Err(problems(vec![fault]))),
+    };
+    if let Some(name) = pinned {
+        // A ref in its query would make the view mean something else tomorrow.
+        return Ok(Err(problems(vec![Fault {
+            field: "source".into(),
+            message: format!("the query of view {:?} names a ref: {name}", view.name),
+            cure: "name the table alone: a view reads the commit that it is used at".into(),
+        }])));
+    }
+    let resolved = check::resolve(view, registry.entities(), &schema);
+    Ok(resolved.map(|resolved| (resolved, inputs)).map_err(problems))
+}
+
+/// A missing table or a bad query is a fault of the definition; anything else is an error as it is.
+fn about_the_source(error: Error) -> Result<Fault> {
+    let Error::Tables(source) = &error else { return Err(error) };
+    let ours = matches!(
+        source.as_ref(),
+        drumlin_tables::Error::NoTable { .. }
+            | drumlin_tables::Error::TableName { .. }
+            | drumlin_tables::Error::Query { .. }
+            | drumlin_tables::Error::NotAQuery
+            | drumlin_tables::Error::TableFeature { .. }
+    );
+    if !ours {
+        return Err(error);
+    }
+    let cure = source.hint().unwrap_or_else(|| "try the query with: drumlin sql \"...\"".into());
+    Ok(Fault { field: "source".into(), message: source.to_string(), cure })
+}
+
+/// The source's columns, what it reads, and a ref that it names if it does.
+async fn schema_of(
+    engine: &Engine,
+    snapshot: &Snapshot,
+    source: &Source,
+) -> Result<(SchemaRef, Vec<Input>, Option<String>)> {
+    match source {
+        Source::Table(name) => {
+            let table = engine.table_at(snapshot, name).await?;
+            Ok((table.schema.clone(), vec![input_of(&table)], None))
+        }
+        Source::Sql(query) => {
+            let planned = plan_sql(engine, snapshot, query).await?;
+            let schema = Arc::new(planned.plan.schema().as_arrow().clone());
+            Ok((schema, planned.inputs, planned.pinned))
+        }
+    }
+}
+
+fn input_of(table: &drumlin_tables::TableAt) -> Input {
+    Input { name: table.path.to_string(), commit: Some(table.commit), version: Some(table.version.to_string()) }
+}
+
+/// A table's files at the snapshot, in the order of writing: by the time that the tree keeps for each, then by path.
+pub(crate) async fn table(engine: &Engine, snapshot: &Snapshot, name: &str) -> Result<Table> {
+    let found = engine.table_at(snapshot, name).await?;
+    let written = write_times(snapshot, &found.path).await?;
+    let mut files: Vec<DataFile> = found
+        .files
+        .iter()
+        .map(|file| DataFile {
+            path: file.path.clone(),
+            size: file.size,
+            written: written.get(file.path.as_ref()).copied().unwrap_or_default(),
+        })
+        .collect();
+    files.sort_by(|a, b| (a.written, &a.path).cmp(&(b.written, &b.path)));
+    let input = input_of(&found);
+    Ok(Table { name: found.name, path: found.path, input, schema: found.schema, store: found.store, files })
+}
+
+/// When each file below a folder was written, in microseconds.
+async fn write_times(snapshot: &Snapshot, folder: &RepoPath) -> Result<BTreeMap<String, i64>> {
+    let mut times = BTreeMap::new();
+    let mut entries = snapshot.list(Some(folder), None);
+    while let Some((path, placed)) = entries.try_next().await? {
+        if matches!(placed.entry.kind, EntryKind::File(_)) {
+            times.insert(drumlin_objects::object_path(&path).to_string(), placed.entry.modified.micros());
+        }
+    }
+    Ok(times)
+}
+
+/// A query planned at a snapshot, and what it reads.
+pub(crate) struct PlannedSql {
+    pub plan: LogicalPlan,
+    pub inputs: Vec<Input>,
+    /// A name in the query that says its ref itself.
+    pub pinned: Option<String>,
+}
+
+pub(crate) async fn plan_sql(engine: &Engine, snapshot: &Snapshot, query: &str) -> Result<PlannedSql> {
+    let planned = engine.query_at(query, snapshot).await?;
+    let inputs = planned.reads().iter().map(drumlin_tables::Read::to_input).collect();
+    let pinned = planned.reads().iter().map(|read| read.name.clone()).find(|name| name.contains('@'));
+    Ok(PlannedSql { plan: planned.frame().logical_plan().clone(), inputs, pinned })
+}
+
+/// A view's query with its rows in a total order (event time, created time, every other column), so that rows which tie are
+/// ranked alike whenever and wherever the query runs: a query's rows have no order of writing of their own.
+pub(crate) async fn ordered_query(
+    engine: &Engine,
+    snapshot: &Snapshot,
+    view: &ResolvedView,
+    query: &str,
+) -> Result<LogicalPlan> {
+    let planned = plan_sql(engine, snapshot, query).await?;
+    let columns = view.columns();
+    let first = [Some(&view.view.event_time), view.view.created_time.as_ref()].into_iter().flatten();
+    let exact = |name: &String| col(datafusion::common::Column::new_unqualified(name));
+    let sort: Vec<SortExpr> = first.chain(&columns).map(|name| exact(name).sort(true, true)).collect();
+    let wanted: Vec<Expr> = columns.iter().map(exact).collect();
+    let builder = LogicalPlanBuilder::from(planned.plan).project(wanted).and_then(|builder| builder.sort(sort));
+    builder.and_then(LogicalPlanBuilder::build).map_err(Error::query(format!("view {:?}", view.view.name)))
+}
+
+/// What the as-of join looks up for one view of a service.
+pub(crate) async fn lookup(
+    engine: &Engine,
+    snapshot: &Snapshot,
+    view: &ResolvedView,
+    used: &ViewUse,
+) -> Result<asof::Lookup> {
+    let source = match &view.view.source {
+        Source::Table(name) => asof::FeatureSource::Parquet(table(engine, snapshot, name).await?.parquet_source()),
+        Source::Sql(query) => {
+            asof::FeatureSource::Query(Box::new(ordered_query(engine, snapshot, view, query).await?))
+        }
+    };
+    let definition = &view.view;
+    let key = |key: &check::ResolvedKey| asof::KeyPair {
+        spine: used.keys.get(&key.name).unwrap_or(&key.name).clone(),
+        feature: key.column.clone(),
+    };
+    let wanted = view.features.iter().filter(|(name, _)| used.features.is_empty() || used.features.contains(name));
+    let mut features: Vec<asof::Feature> = wanted
+        .map(|(name, kind)| asof::Feature { column: name.clone(), data_type: Some(kind.to_arrow()) })
+        .collect();
+    // Asked for by name, features come in the order in which they were asked for.
+    features.sort_by_key(|feature| used.features.iter().position(|name| name == &feature.column));
+    Ok(asof::Lookup {
+        prefix: used.alias.clone(),
+        keys: view.keys.iter().map(key).collect(),
+        created_time: definition.created_time.clone(),
+        deleted: definition.tombstone.clone(),
+        max_age: definition.max_age.map(|age| asof::Span::micros(age.micros())),
+        inclusive: definition.inclusive,
+        nulls: match definition.nulls {
+            Nulls::Row => asof::Nulls::Row,
+            Nulls::LastNonNull => asof::Nulls::LastNonNull,
+        },
+        features,
+        with_event_time: true,
+        with_status: true,
+        ..asof::Lookup::new(used.label(), definition.event_time.clone(), source)
+    })
+}
+
+/// A joined plan that is ready to run.
+pub(crate) struct Joined {
+    pub schema: SchemaRef,
+    pub notices: Vec<String>,
+    pub report: asof::AsOfReport,
+    /// One after the other they are the rows in the spine's order.
+    pub streams: Vec<SendableRecordBatchStream>,
+}
+
+/// Joins `spine` with the lookups of `spec` and starts the plan.
+pub(crate) async fn join(context: &SessionContext, spine: LogicalPlan, spec: asof::AsOfSpec) -> Result<Joined> {
+    let joined = asof::AsOfJoin::new(spine, spec)?;
+    let (schema, notices, report) = (joined.schema(), joined.notices().to_vec(), joined.report());
+    let frame = DataFrame::new(asof::with_as_of(context.state()), joined.into_plan());
+    let streams = frame.execute_stream_partitioned().await.map_err(Error::query("the as-of join"))?;
+    Ok(Joined { schema, notices, report, streams })
+}
+
+/// A plan that scans a table in the order of writing.
+pub(crate) fn scan_in_order(table: &Table) -> Result<LogicalPlan> {
+    let provider = table.ordered(table.schema.clone())?;
+    let source = datafusion::datasource::provider_as_source(provider);
+    let scan = LogicalPlanBuilder::scan("spine", source, None).and_then(LogicalPlanBuilder::build);
+    scan.map_err(Error::query(format!("table {:?}", table.name)))
+}
+
+/// The rows of a plan, one stream after the other in the order that the plan gives them.
+pub(crate) async fn run(context: &SessionContext, plan: LogicalPlan, what: &str) -> Result<Vec<SendableRecordBatchStream>> {
+    let frame = DataFrame::new(context.state(), plan);
+    frame.execute_stream_partitioned().await.map_err(Error::query(what))
+}
