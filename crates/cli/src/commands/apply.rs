@@ -1,0 +1,136 @@
+//! `drumlin apply`.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use drumlin_features::{
+    apply::{self, Change, Request, Scope, What},
+    registry,
+};
+use drumlin_model::ErrorKind;
+use drumlin_repo::working_copy::WorkingCopy;
+use serde_json::json;
+
+use crate::{
+    context::{self, Context},
+    error::CommandError,
+    ui::{BAD, FAINT, GOOD, NAME, WARN, paint},
+};
+
+/// Check feature definitions, show what would change, and commit them
+///
+/// Definitions are YAML files in `features/`. Given the folder, definitions whose files are gone are removed; given
+/// files, the others stay. Nothing is committed when anything is wrong.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  drumlin apply\n  drumlin apply --dry-run\n  drumlin apply features/weather.yaml -m 'weather counts for one hour'")]
+pub struct Apply {
+    /// Files, or the folder `features`
+    #[arg(default_value = "features")]
+    paths: Vec<PathBuf>,
+    /// Show the plan, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// The commit's message [default: what changed]
+    #[arg(short, long)]
+    message: Option<String>,
+}
+
+impl Apply {
+    pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
+        let copy = cx.working_copy().await?;
+        let branch = context::current_branch(&copy)?;
+        let engine = cx.engine(&copy)?;
+        let started = cx.clock.now();
+        let (files, scope) = self.read(cx, &copy)?;
+        let plan = apply::plan(&engine, &branch, &files, scope).await?;
+        let changes = plan.changes.clone();
+        let mut value = json!({
+            "branch": branch, "changes": changes, "unchanged": plan.unchanged,
+            "training_sets": plan.training_sets, "online_views": plan.online_views, "dry_run": self.dry_run,
+        });
+        let (sets, views, unchanged, empty) =
+            (plan.training_sets.clone(), plan.online_views.clone(), plan.unchanged, plan.is_empty());
+        let mut commit = None;
+        if !self.dry_run && !empty {
+            let info = cx.commit_info("apply", "", Vec::new());
+            let request = Request { actor: info.provenance.actor, started, code: info.provenance.code, message: self.message.clone() };
+            commit = Some(plan.commit(request).await?);
+            copy.follow(&cx.ui.progress()).await?;
+            let typed: Vec<PathBuf> = self.paths.iter().map(|path| cx.current.join(path)).collect();
+            copy.add(&typed, &cx.ui.progress()).await?;
+        }
+        value["commit"] = json!(commit);
+        cx.ui.emit(&value, |out| {
+            writeln!(out, "Plan for branch {} ({} unchanged)", paint(NAME, &branch), unchanged)?;
+            print_changes(out, &changes)?;
+            for set in &sets {
+                writeln!(out, "  {} training set {set} was made by older definitions; it stays, and rebuilds as it was", paint(FAINT, "·"))?;
+            }
+            for view in &views {
+                writeln!(out, "  {} online rows of {view} are made anew by the next: drumlin online materialize", paint(FAINT, "·"))?;
+            }
+            match commit {
+                Some(commit) => writeln!(out, "Applied as {}", paint(NAME, commit.short())),
+                None if empty => writeln!(out, "Nothing to apply"),
+                None => writeln!(out, "Dry run: nothing was changed"),
+            }
+        })
+    }
+
+    /// The files as they are on disk, under the paths that they have in the tree.
+    fn read(&self, cx: &Context<'_>, copy: &WorkingCopy) -> Result<(registry::Files, Scope), CommandError> {
+        let mut files = registry::Files::new();
+        let mut scope = Scope::Given;
+        for typed in &self.paths {
+            let path = cx.current.join(typed);
+            let metadata = std::fs::metadata(&path).map_err(|_| {
+                CommandError::new(ErrorKind::NotFound, format!("there are no definitions at {}", typed.display()))
+                    .with_hint("mkdir features    (and write features/NAME.yaml; see drumlin help apply)")
+            })?;
+            if metadata.is_file() {
+                read_file(copy, &path, &mut files)?;
+                continue;
+            }
+            if copy.to_repo_path(&path)? == registry::folder() {
+                scope = Scope::Whole;
+            }
+            let entries = std::fs::read_dir(&path).map_err(|error| CommandError::io(format!("cannot read {}", path.display()), error))?;
+            for entry in entries {
+                let entry = entry.map_err(|error| CommandError::io(format!("cannot read {}", path.display()), error))?.path();
+                if registry::is_definition_file(&copy.to_repo_path(&entry)?) {
+                    read_file(copy, &entry, &mut files)?;
+                }
+            }
+        }
+        Ok((files, scope))
+    }
+}
+
+fn read_file(copy: &WorkingCopy, path: &Path, files: &mut registry::Files) -> Result<(), CommandError> {
+    let bytes = std::fs::read(path).map_err(|error| CommandError::io(format!("cannot read {}", path.display()), error))?;
+    files.insert(copy.to_repo_path(path)?, bytes.into());
+    Ok(())
+}
+
+/// Each changed definition, and each changed field of it.
+pub fn print_changes(out: &mut dyn Write, changes: &[Change]) -> io::Result<()> {
+    for change in changes {
+        let (sign, style) = match change.what {
+            What::Added => ("+", GOOD),
+            What::Removed => ("-", BAD),
+            What::Changed { .. } => ("~", WARN),
+        };
+        let note = if change.meaning { "" } else { "  (no value changes)" };
+        writeln!(out, "  {} {} {}{}", paint(style, sign), change.kind, paint(NAME, &change.name), paint(FAINT, note))?;
+        if let What::Changed { fields } = &change.what {
+            for field in fields {
+                let show = |value: &Option<serde_json::Value>| value.as_ref().map_or("none".to_owned(), ToString::to_string);
+                writeln!(out, "      {}: {} → {}", field.field, show(&field.before), show(&field.after))?;
+            }
+        }
+    }
+    if changes.is_empty() { writeln!(out, "  {}", paint(FAINT, "no definition changes")) } else { Ok(()) }
+}

@@ -1,0 +1,58 @@
+//! `drumlin merge`, and what `revert` and `cherry-pick` share with it.
+
+use clap::Args;
+use drumlin_model::{ErrorKind, RefExpr, RefName};
+use drumlin_repo::{Merged, working_copy::WorkingCopy};
+use serde_json::json;
+
+use crate::{
+    context::{self, Context},
+    error::CommandError,
+    ui::{NAME, paint},
+};
+
+/// Bring the changes of another branch into the current one
+///
+/// Three-way, path by path. With conflicts nothing changes, and the paths are named.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  drumlin merge fix-weather\n  drumlin merge fix-weather -m 'corrected weather'")]
+pub struct Merge {
+    /// What to bring in
+    from: RefExpr,
+    /// The message of the merge commit
+    #[arg(short, long)]
+    message: Option<String>,
+}
+
+impl Merge {
+    pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
+        let copy = cx.working_copy().await?;
+        let into = context::current_branch(&copy)?;
+        let from = copy.repo().resolve(&self.from).await?;
+        let message = self.message.unwrap_or_else(|| format!("merge {} into {into}", self.from));
+        let info = cx.commit_info("merge", message, Vec::new());
+        let merged = copy.repo().merge(&into, from.commit, info).await?;
+        finish(cx, &copy, &into, merged).await
+    }
+}
+
+/// Renders what came of a merge, and moves the working copy along.
+pub async fn finish(cx: &Context<'_>, copy: &WorkingCopy, into: &RefName, merged: Merged) -> Result<(), CommandError> {
+    let (did, commit) = match merged {
+        Merged::AlreadyUpToDate => ("Already up to date", copy.head()?.base.commit),
+        Merged::FastForward(commit) => ("Fast-forwarded", commit),
+        Merged::Committed(commit) => ("Merged", commit),
+        Merged::Conflicts(conflicts) => {
+            let paths: Vec<String> = conflicts.iter().take(20).map(|conflict| conflict.path.to_string()).collect();
+            let more = conflicts.len().saturating_sub(paths.len());
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let message = format!("both sides changed {}{more}; nothing was merged", paths.join(", "));
+            return Err(CommandError::new(ErrorKind::Conflict, message)
+                .with_hint(format!("drumlin restore --source OTHER {}    to take their side, commit, and merge again", paths[0])));
+        }
+    };
+    copy.follow(&cx.ui.progress()).await?;
+    cx.ui.emit(&json!({ "did": did, "branch": into, "commit": commit }), |out| {
+        writeln!(out, "{did}: {} is at {}", paint(NAME, into), paint(NAME, commit.short()))
+    })
+}

@@ -1,0 +1,36 @@
+//! `drumlin op`.
+
+use clap::Subcommand;
+use futures::{StreamExt, TryStreamExt};
+
+use crate::{
+    context::Context,
+    error::CommandError,
+    ui::{FAINT, NAME, paint},
+};
+
+/// Look at the operations that moved branches and tags
+#[derive(Subcommand)]
+#[command(after_help = "Examples:\n  drumlin op log\n  drumlin op log -n 100 --json")]
+pub enum Op {
+    /// List the operations, newest first
+    Log {
+        #[arg(short = 'n', long, default_value_t = 20)]
+        limit: usize,
+    },
+}
+
+impl Op {
+    pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
+        let Op::Log { limit } = self;
+        let copy = cx.working_copy().await?;
+        let operations: Vec<_> = copy.repo().operations().take(limit).try_collect().await?;
+        cx.ui.emit(&operations, |out| {
+            for operation in &operations {
+                writeln!(out, "{}  {}", paint(NAME, operation.id), operation.summary)?;
+                writeln!(out, "    {}", paint(FAINT, format!("{} · {} · {}", operation.time, operation.actor, operation.verb)))?;
+            }
+            Ok(())
+        })
+    }
+}

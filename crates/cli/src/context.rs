@@ -1,0 +1,112 @@
+//! `Context`: what each verb starts from: the folder, the clock, who asks and the state of the code's own Git.
+//! The one place that reads the environment.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use drumlin_model::{Code, ErrorKind, Input, Provenance, RefExpr, RefName};
+use drumlin_repo::{
+    Author, Clock, CommitInfo, Repo, Snapshot, SystemClock,
+    working_copy::WorkingCopy,
+};
+use drumlin_tables::{Engine, EngineOptions};
+
+use crate::{args::Global, error::CommandError, ui::Ui};
+
+pub struct Context<'a> {
+    pub ui: &'a Ui,
+    pub clock: Arc<dyn Clock>,
+    /// Where relative paths start.
+    pub current: PathBuf,
+    pub global: Global,
+}
+
+/// Threads that queries and joins use at most, unless the machine has fewer.
+const THREADS_MAX: usize = 16;
+
+impl<'a> Context<'a> {
+    pub fn new(ui: &'a Ui, global: Global) -> Result<Self, CommandError> {
+        let current = match &global.folder {
+            Some(folder) => folder
+                .canonicalize()
+                .map_err(|error| CommandError::io(format!("cannot enter {}", folder.display()), error))?,
+            None => std::env::current_dir().map_err(|error| CommandError::io("cannot tell the current folder", error))?,
+        };
+        Ok(Self { ui, clock: Arc::new(SystemClock), current, global })
+    }
+
+    /// The working copy that the current folder lies in.
+    pub async fn working_copy(&self) -> Result<WorkingCopy, CommandError> {
+        Ok(WorkingCopy::discover(&self.current, self.clock.clone()).await?)
+    }
+
+    /// Who asks: the flag or `DRUMLIN_ACTOR`, else the user's name.
+    pub fn author(&self) -> Author {
+        let user = || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+        Author { actor: self.global.actor.clone().or_else(user).unwrap_or_else(|| "unknown".to_owned()) }
+    }
+
+    /// What a commit of this command says of itself.
+    pub fn commit_info(&self, operation: &str, message: impl Into<String>, inputs: Vec<Input>) -> CommitInfo {
+        let provenance = Provenance {
+            operation: operation.to_owned(),
+            actor: self.author().actor,
+            started: self.clock.now(),
+            inputs,
+            code: git_code(&self.current),
+            ..Provenance::default()
+        };
+        CommitInfo { message: message.into(), provenance }
+    }
+
+    /// SQL and tables over the repository of `copy`.
+    pub fn engine(&self, copy: &WorkingCopy) -> Result<Engine, CommandError> {
+        let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX));
+        let options = EngineOptions {
+            memory_limit_bytes: usize::try_from(self.global.memory).unwrap_or(usize::MAX),
+            spill_folder: Some(copy.layout().scratch()),
+            threads,
+            ..EngineOptions::default()
+        };
+        Ok(Engine::new(copy.repo().clone(), options)?)
+    }
+}
+
+/// The branch that this working copy is on, which verbs that write need.
+pub fn current_branch(copy: &WorkingCopy) -> Result<RefName, CommandError> {
+    copy.head()?.branch.ok_or_else(|| {
+        CommandError::new(ErrorKind::Precondition, "no branch is checked out here, so there is nothing to commit to")
+            .with_hint("drumlin checkout main    (or: drumlin checkout -b NAME)")
+    })
+}
+
+/// The snapshot at `at`, or at the checked-out branch's head when nothing is named.
+pub async fn snapshot(copy: &WorkingCopy, at: Option<&RefExpr>) -> Result<Snapshot, CommandError> {
+    let head = copy.head()?;
+    Ok(match (at, &head.branch) {
+        (Some(expr), _) => copy.repo().snapshot(expr).await?,
+        (None, Some(branch)) => copy.repo().snapshot(&branch.clone().into()).await?,
+        (None, None) => copy.repo().snapshot_at(head.base.commit).await?,
+    })
+}
+
+/// The full id of what a person typed.
+pub async fn resolve(repo: &Repo, text: &str) -> Result<drumlin_repo::Resolved, CommandError> {
+    Ok(repo.resolve(&text.parse::<RefExpr>()?).await?)
+}
+
+/// The Git commit that the code in `folder` stands at; none outside Git or where `git` is not installed.
+fn git_code(folder: &Path) -> Option<Code> {
+    folder.ancestors().find(|above| above.join(".git").exists())?;
+    let git = |words: &[&str]| -> Option<String> {
+        let output =
+            Command::new("git").arg("-C").arg(folder).args(words).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let git_commit = git(&["rev-parse", "HEAD"])?;
+    let dirty = git(&["status", "--porcelain", "--untracked-files=no"]).is_none_or(|changes| !changes.is_empty());
+    Some(Code { git_commit, dirty })
+}
