@@ -26,15 +26,13 @@ $(VENV)/.ready: tools/requirements.txt
 	$(VENV)/bin/pip install --quiet --requirement tools/requirements.txt
 	touch $@
 
-# The conformance suite of the object stores asks for a feature of a library that everything else is built without:
-# by itself it costs seconds, in one run with the rest it would compile the SQL engine twice.
 test: build tools ## Every test
-	$(CARGO) test --locked --workspace --exclude drumlin-objects
+	$(CARGO) test --locked
 	$(CARGO) test --locked --package drumlin-objects
 
 lint: ## Formatting, lints, licenses
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --workspace --exclude drumlin-objects --all-targets -- --deny warnings
+	$(CARGO) clippy --locked --all-targets -- --deny warnings
 	$(CARGO) clippy --locked --package drumlin-objects --all-targets -- --deny warnings
 	tools/deny.sh
 
