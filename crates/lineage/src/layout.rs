@@ -33,6 +33,8 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Layout {
     pub places: Vec<Place>,
+    /// The right edge of each box's column: a line that leaves the box runs level up to there, past wider boxes.
+    pub rights: Vec<f64>,
     /// For each edge, the points between its ends where it passes a column: left and right end at one height.
     pub bends: Vec<Vec<(Place, f64)>>,
     pub width: f64,
@@ -73,9 +75,11 @@ pub(crate) fn layout(sizes: &[Size], edges: &[Edge], gaps: Gaps) -> Layout {
     let bottom = (0..places.len())
         .map(|slot| places[slot].y + slots.sizes[slot].height / 2.0)
         .fold(0.0, f64::max);
+    let rights = (0..sizes.len()).map(|slot| places[slot].x + widths[slot]).collect();
     places.truncate(sizes.len());
     Layout {
         places,
+        rights,
         bends,
         width: (x - gaps.columns).max(0.0),
         height: bottom,

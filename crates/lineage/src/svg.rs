@@ -18,7 +18,7 @@ const TITLE_SIZE: f64 = 17.0;
 /// The mean width of a letter as a part of the font size, rounded up; letters of East Asian scripts take a whole one.
 const LETTER: f64 = 0.6;
 /// The longest text in a box, in letters; the whole of it is in the tooltip.
-const TEXT_LEN_MAX: usize = 40;
+const TEXT_LEN_MAX: usize = 34;
 /// Lengths, in pixels.
 const MARGIN: f64 = 28.0;
 const PADDING: f64 = 12.0;
@@ -65,7 +65,13 @@ impl Graph {
                 x: from.x + sizes[edge.from].width,
                 y: from.y,
             };
-            draw_edge(&mut svg, start, &placed.bends[at], to);
+            let line = Line {
+                start,
+                leaves: placed.rights[edge.from],
+                bends: &placed.bends[at],
+                end: to,
+            };
+            line.draw(&mut svg);
         }
         for (node, label) in labels.iter().enumerate() {
             label.draw(
@@ -140,31 +146,44 @@ fn head(title: &str, width: f64, height: f64) -> String {
     )
 }
 
-/// A smooth line from box to box, level where it passes a column.
-fn draw_edge(svg: &mut String, start: Place, bends: &[(Place, f64)], end: Place) {
-    let mut path = format!("M{:.1} {:.1}", start.x, start.y);
-    let mut at = start;
-    let mut curve = |at: Place, to: Place| {
-        let middle = (at.x + to.x) / 2.0;
-        let _ = write!(
-            path,
-            " C{middle:.1} {:.1} {middle:.1} {:.1} {:.1} {:.1}",
-            at.y, to.y, to.x, to.y
-        );
-    };
-    for &(bend, width) in bends {
-        curve(at, bend);
-        at = Place {
-            x: bend.x + width,
-            y: bend.y,
+/// A smooth line from box to box, level where it is in a column.
+struct Line<'a> {
+    start: Place,
+    /// Where the column of the first box ends.
+    leaves: f64,
+    bends: &'a [(Place, f64)],
+    end: Place,
+}
+
+impl Line<'_> {
+    fn draw(&self, svg: &mut String) {
+        let mut at = Place {
+            x: self.leaves,
+            y: self.start.y,
         };
-        curve(bend, at);
+        let mut path = format!("M{:.1} {:.1}H{:.1}", self.start.x, self.start.y, at.x);
+        let mut curve = |at: Place, to: Place| {
+            let middle = (at.x + to.x) / 2.0;
+            let _ = write!(
+                path,
+                " C{middle:.1} {:.1} {middle:.1} {:.1} {:.1} {:.1}",
+                at.y, to.y, to.x, to.y
+            );
+        };
+        for &(bend, width) in self.bends {
+            curve(at, bend);
+            at = Place {
+                x: bend.x + width,
+                y: bend.y,
+            };
+            curve(bend, at);
+        }
+        curve(at, self.end);
+        let _ = writeln!(
+            svg,
+            r##"<path d="{path}" fill="none" stroke="#a3acb8" stroke-width="1.4" marker-end="url(#arrow)"/>"##
+        );
     }
-    curve(at, end);
-    let _ = writeln!(
-        svg,
-        r##"<path d="{path}" fill="none" stroke="#a3acb8" stroke-width="1.4" marker-end="url(#arrow)"/>"##
-    );
 }
 
 /// What stands in a box: a name, a note below it, and all of it in full for the tooltip.
@@ -180,7 +199,7 @@ impl Label {
         let is_run = node.kind == NodeKind::Run;
         let commit = node.commit.map(|commit| commit.short()).unwrap_or_default();
         let note = match (&node.record, node.kind) {
-            (Some(record), NodeKind::Run) => format!("{commit}  {}", date(record.provenance.finished)),
+            (Some(record), NodeKind::Run) => date(record.provenance.finished),
             (_, NodeKind::External) => node.version.clone().unwrap_or_else(|| node.kind.label().to_owned()),
             _ => match &node.version {
                 Some(version) => format!("@{commit}  version {version}"),
