@@ -92,7 +92,22 @@ impl Materializer {
     pub async fn remove(&self, mut paths: Vec<RepoPath>) -> Result<()> {
         let place = self.place.clone();
         paths.sort_by(|a, b| b.cmp(a));
-        blocking(move || paths.iter().try_for_each(|path| place.remove(path))).await
+        blocking(move || {
+            let (mut emptied, mut real) = (BTreeSet::new(), HashSet::new());
+            for path in &paths {
+                if place.remove(path, &mut real)? {
+                    emptied.extend(path.parent());
+                }
+            }
+            // From the last to the first: what is in a folder comes after it.
+            while let Some(folder) = emptied.pop_last() {
+                if remove_if_empty(&place.disk_path(&folder))? {
+                    emptied.extend(folder.parent());
+                }
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Writes entries and reports each batch of them to `done`, in no order.
@@ -212,6 +227,15 @@ impl Place {
     fn bare(&self, path: RepoPath, kind: EntryKind) -> Result<Written, Error> {
         match &kind {
             EntryKind::Folder => {
+                if let Some(parent) = path.parent() {
+                    self.make_folders(&parent, &path)?;
+                }
+                let disk_path = self.disk_path(&path);
+                // A file or a link gives way, as it does to a file that is renamed over it.
+                let there = DiskEntry::at(&disk_path).map_err(Error::io("look at", &disk_path))?;
+                if there.is_some_and(|there| matches!(there.kind, DiskKind::File | DiskKind::Symlink)) {
+                    fs::remove_file(&disk_path).map_err(Error::io("remove", disk_path))?;
+                }
                 self.make_folders(&path, &path)?;
                 self.seen(path, kind)
             }
@@ -284,26 +308,26 @@ impl Place {
         Ok(())
     }
 
-    fn remove(&self, path: &RepoPath) -> Result<(), Error> {
+    /// Removes what is at a path, unless it is a folder that holds something; says whether it is gone.
+    /// `real` are folders that were seen to be no links.
+    fn remove(&self, path: &RepoPath, real: &mut HashSet<RepoPath>) -> Result<bool, Error> {
         for above in path.ancestors() {
+            if real.contains(&above) {
+                break;
+            }
             let disk_path = self.disk_path(&above);
             let there = DiskEntry::at(&disk_path).map_err(Error::io("look at", &disk_path))?;
             if there.is_none_or(|there| there.kind != DiskKind::Folder) {
-                return Ok(());
+                return Ok(false);
             }
         }
+        real.extend(path.ancestors());
         let disk_path = self.disk_path(path);
         match DiskEntry::at(&disk_path).map_err(Error::io("look at", &disk_path))?.map(|there| there.kind) {
-            None | Some(DiskKind::Special) => return Ok(()),
-            Some(DiskKind::Folder) => if !remove_if_empty(&disk_path)? { return Ok(()) },
-            Some(_) => fs::remove_file(&disk_path).map_err(Error::io("remove", &disk_path))?,
+            None | Some(DiskKind::Special) => Ok(false),
+            Some(DiskKind::Folder) => remove_if_empty(&disk_path),
+            Some(_) => fs::remove_file(&disk_path).map_err(Error::io("remove", &disk_path)).map(|()| true),
         }
-        for above in path.ancestors() {
-            if !remove_if_empty(&self.disk_path(&above))? {
-                break;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -223,6 +223,8 @@ impl<'a> Planner<'a> {
         let is_ours = record.is_some() || was_brought;
         let clean = match (&disk, &record) {
             (None, _) => true,
+            // Of a folder nothing is lost: it goes only once it is empty.
+            (Some(_), _) if is_folder => true,
             (Some(disk), Some(record)) if record.stat == Some(disk.stat) && disk.is_of(&record.kind) => true,
             (Some(disk), _) if needs_the_place && self.is_target(&disk_path, disk, after)? => {
                 let record = after.map(|after| Record { stat: None, kind: after.entry.kind.clone() });
@@ -230,7 +232,7 @@ impl<'a> Planner<'a> {
                 return Ok(());
             }
             (Some(disk), Some(record)) => was_brought || is_entry(&disk_path, disk, &record.kind)?,
-            (Some(_), None) => is_folder || was_brought || after.is_none(),
+            (Some(_), None) => was_brought || after.is_none(),
         };
         if !clean && self.policy != OnLocalChange::Overwrite {
             self.in_the_way(path.clone(), path, after);
