@@ -113,19 +113,7 @@ impl Engine {
             let kept_fit = Fit::existing(&table.path, &fit.schema, kept.schema().as_arrow(), name, false)?;
             self.copy(&mut files, kept, &kept_fit, table, &touched).await?;
         }
-        let columns: Vec<_> = fit
-            .schema
-            .fields()
-            .iter()
-            .map(|field| on("input", field.name()))
-            .collect();
-        let new = input.select(columns).map_err(explain::query)?;
-        let new = new
-            .execute_stream()
-            .await
-            .map_err(|error| self.explain("read the rows to upsert", error))?;
-        let exact = Fit::existing(&table.path, &fit.schema, &new.schema(), name, false)?;
-        let rows_in = files.write(self, new, |batch| exact.apply(&batch, name), name).await?;
+        let rows_in = self.write_staged(&mut files, input, &fit, table, name).await?;
 
         let mut actions = removed;
         actions.extend(files.finish().await?.adds);
@@ -140,6 +128,23 @@ impl Engine {
             rows_added: rows_in.saturating_sub(touched.rows),
             rows_changed: touched.rows,
         })
+    }
+
+    /// Writes the rows of the input, in their order and without their numbers.
+    async fn write_staged(
+        &self,
+        files: &mut DataFileWriter,
+        input: DataFrame,
+        fit: &Fit,
+        table: &Delta,
+        name: &str,
+    ) -> Result<u64> {
+        let column = |field: &Arc<Field>| Expr::Column(Column::new(Some("input"), field.name()));
+        let rows = input.select(fit.schema.fields().iter().map(column).collect::<Vec<_>>());
+        let rows = rows.map_err(explain::query)?.execute_stream().await;
+        let rows = rows.map_err(|error| self.explain("read the staged rows", error))?;
+        let exact = Fit::existing(&table.path, &fit.schema, &rows.schema(), name, false)?;
+        files.write(self, rows, |batch| exact.apply(&batch, name), name).await
     }
 
     pub(crate) async fn delete_rows(&self, table: &Delta, predicate: &str) -> Result<Rewrite> {
