@@ -1,1 +1,8 @@
-//! The tests of `drumlin-cli`: one binary, one module a subject.
+//! The tests of the `drumlin` program, run as a person runs it: real processes, real files.
+
+mod docs;
+mod errors;
+mod kills;
+mod processes;
+mod support;
+mod words;

@@ -1,0 +1,150 @@
+//! What people get wrong: one clear line that names the thing, a hint that is a command, the right exit code, and nothing changed.
+
+use std::fs;
+
+use crate::support::Place;
+
+/// A repository with a file, a table and a feature view.
+fn furnished() -> Place {
+    let place = Place::repository();
+    place.write("raw/rain.csv", "city,at,mm\noslo,2024-01-01T00:00:00Z,1\nbergen,2024-01-01T00:00:00Z,9\n");
+    place.ok(&["add", "raw"]);
+    place.ok(&["commit", "-m", "raw"]);
+    place.ok(&["table", "create", "rain", "--from", "raw/rain.csv"]);
+    place.write("features/rain.yaml", RAIN);
+    place.ok(&["apply"]);
+    place
+}
+
+const RAIN: &str = "kind: entity\nname: city\nkeys: [{name: city, type: string}]\n---\nkind: feature_view\nname: rain\n\
+                    entity: city\nsource: {table: rain}\nevent_time: at\n";
+
+/// Runs a mistake: it must exit with 1, say all of `says` in one line, end with a hint, and move no branch.
+fn mistake(place: &Place, words: &[&str], says: &[&str]) {
+    let before = place.head();
+    let err = place.fails(1, words);
+    let first = err.lines().find(|line| line.starts_with("error:")).unwrap_or_else(|| panic!("no error line:\n{err}"));
+    for text in says {
+        assert!(err.contains(text), "drumlin {words:?} does not say {text:?}:\n{err}");
+    }
+    assert!(first.len() < 600, "the line is too long to read:\n{err}");
+    assert!(err.contains("hint:"), "drumlin {words:?} gives no hint:\n{err}");
+    assert!(!err.contains("panicked"), "{err}");
+    assert_eq!(place.head(), before, "drumlin {words:?} moved the branch");
+}
+
+#[test]
+fn paths_outside_the_repository() {
+    let place = furnished();
+    mistake(&place, &["add", "/etc/hostname"], &["/etc/hostname", "outside"]);
+    mistake(&place, &["add", "../elsewhere"], &["elsewhere"]);
+    mistake(&place, &["show", "a/../b@main"], &[".."]);
+    mistake(&place, &["add", "nothing-here"], &["nothing-here"]);
+}
+
+#[test]
+fn refs_that_are_not_there() {
+    let place = furnished();
+    mistake(&place, &["checkout", "mian"], &["mian"]);
+    mistake(&place, &["show", "main~99"], &["99"]);
+    mistake(&place, &["sql", "SELECT 1 FROM rain@nowhere"], &["nowhere"]);
+    mistake(&place, &["merge", "nowhere"], &["nowhere"]);
+    mistake(&place, &["branch", "create", "a/b"], &["a/b"]);
+}
+
+#[test]
+fn csv_files_with_mistakes() {
+    let place = furnished();
+    place.write("ragged.csv", "city,at,mm\noslo,2024-01-02T00:00:00Z,1\nbergen,2024-01-02T00:00:00Z\n");
+    mistake(&place, &["table", "append", "rain", "--from", "ragged.csv"], &["ragged.csv", "3"]);
+    place.write("bad.csv", "city,at,mm\noslo,2024-01-02T00:00:00Z,1\nbergen,2024-01-02T00:00:00Z,wet\n");
+    mistake(&place, &["table", "append", "rain", "--from", "bad.csv"], &["bad.csv", "3", "mm", "wet"]);
+    mistake(&place, &["table", "create", "x", "--from", "bad.csv", "--type", "mm=int64"], &["bad.csv", "3", "mm", "wet"]);
+    mistake(&place, &["table", "create", "x", "--from", "none.csv"], &["none.csv"]);
+    mistake(&place, &["table", "create", "rain", "--from", "raw/rain.csv"], &["rain"]);
+    mistake(&place, &["table", "append", "rian", "--from", "raw/rain.csv"], &["rian", "rain"]);
+    let rows = place.ok(&["sql", "SELECT count(*) FROM rain", "--format", "csv"]);
+    assert_eq!(rows.lines().last(), Some("2"));
+}
+
+#[test]
+fn sql_with_mistakes() {
+    let place = furnished();
+    mistake(&place, &["sql", "SELEC 1"], &["SELEC"]);
+    mistake(&place, &["sql", "SELECT mmm FROM rain"], &["mmm"]);
+    mistake(&place, &["sql", "DROP TABLE rain"], &[]);
+    mistake(&place, &["sql", "SELECT * FROM snow"], &["snow"]);
+}
+
+#[test]
+fn definitions_with_mistakes() {
+    let place = furnished();
+    place.write("features/rain.yaml", &RAIN.replace("event_time: at", "event_time: at\nmax_agee: 3h"));
+    mistake(&place, &["apply"], &["features/rain.yaml:10", "max_agee", "max_age"]);
+    place.write("features/rain.yaml", &RAIN.replace("{table: rain}", "{sql: 'SELECT at, mm FROM rain'}"));
+    mistake(&place, &["apply"], &["features/rain.yaml", "city"]);
+    place.write("features/rain.yaml", &RAIN.replace("{table: rain}", "{sql: 'SELECT city, mm FROM rain'}"));
+    mistake(&place, &["apply"], &["features/rain.yaml", "at"]);
+    place.write("features/rain.yaml", &RAIN.replace("event_time: at", "event_time: at\nmax_age: 0h"));
+    mistake(&place, &["apply"], &["features/rain.yaml", "max"]);
+}
+
+#[test]
+fn spines_with_mistakes() {
+    let place = furnished();
+    let create = |spine: &str| ["train", "create", "t", "--views", "rain", "--time", "at", "--spine", spine].map(str::to_owned);
+    for (spine, says) in [
+        ("SELECT at FROM rain", vec!["city"]),
+        ("SELECT city FROM rain", vec!["at"]),
+        ("SELECT city, CAST(NULL AS TIMESTAMP) AS at FROM rain", vec!["null"]),
+        ("snow", vec!["snow"]),
+    ] {
+        let words = create(spine);
+        mistake(&place, &words.iter().map(String::as_str).collect::<Vec<_>>(), &says);
+    }
+    mistake(&place, &["online", "get", "rain", "city=oslo"], &["rain"]);
+    mistake(&place, &["train", "show", "nothing"], &["nothing"]);
+}
+
+#[test]
+fn a_repository_of_a_newer_format() {
+    let place = furnished();
+    let root = place.file(".drumlin/repo/root");
+    let text = fs::read_to_string(&root).expect("the root is text");
+    fs::write(&root, text.replacen("drumlin root 1 ", "drumlin root 9 ", 1)).expect("the root can be written");
+    let err = place.fails(1, &["log"]);
+    assert!(err.contains('9') && err.contains("format"), "{err}");
+}
+
+#[test]
+fn a_damaged_root_is_corrupt() {
+    let place = furnished();
+    let root = place.file(".drumlin/repo/root");
+    let mut bytes = fs::read(&root).expect("the root can be read");
+    let last = bytes.len() - 3;
+    bytes[last] ^= 1;
+    fs::write(&root, bytes).expect("the root can be written");
+    place.fails(255, &["log"]);
+}
+
+#[test]
+fn outside_a_repository() {
+    let place = Place::empty();
+    let err = place.fails(1, &["status"]);
+    assert!(err.contains("drumlin init"), "{err}");
+    place.ok(&["init"]);
+    let err = place.fails(1, &["init"]);
+    assert!(err.contains("already"), "{err}");
+}
+
+#[test]
+fn work_is_not_overwritten() {
+    let place = furnished();
+    place.ok(&["checkout", "-b", "other"]);
+    place.write("raw/rain.csv", "city,at,mm\n");
+    place.ok(&["add", "raw"]);
+    place.ok(&["commit", "-m", "emptied"]);
+    place.write("raw/rain.csv", "my own work");
+    mistake(&place, &["checkout", "main"], &["raw/rain.csv"]);
+    assert_eq!(fs::read_to_string(place.file("raw/rain.csv")).expect("it is there"), "my own work");
+}
