@@ -47,6 +47,7 @@ impl Staged {
     pub(crate) fn publish_new(self, to: &Path) -> io::Result<bool> {
         self.file.as_file().sync_all()?;
         let mut file = self.file;
+        let mut made_parent = false;
         loop {
             match file.persist_noclobber(to) {
                 Ok(_) => {
@@ -58,8 +59,10 @@ impl Staged {
                     sync_parent(to)?;
                     return Ok(false);
                 }
-                Err(failed) if is_parent_missing(&failed.error, to) => {
+                // Asking first whether the folder is missing would race with another writer who makes it meanwhile.
+                Err(failed) if failed.error.kind() == io::ErrorKind::NotFound && !made_parent => {
                     create_parent(to)?;
+                    made_parent = true;
                     file = failed.file;
                 }
                 Err(failed) => return Err(failed.error),
@@ -77,11 +80,14 @@ impl Staged {
     /// The same for what may be lost in a crash of the machine, though not seen in part by another process.
     pub(crate) fn publish_unsynced(self, to: &Path) -> io::Result<()> {
         let mut file = self.file;
+        let mut made_parent = false;
         loop {
             match file.persist(to) {
                 Ok(_) => return Ok(()),
-                Err(failed) if is_parent_missing(&failed.error, to) => {
+                // Asking first whether the folder is missing would race with another writer who makes it meanwhile.
+                Err(failed) if failed.error.kind() == io::ErrorKind::NotFound && !made_parent => {
                     create_parent(to)?;
+                    made_parent = true;
                     file = failed.file;
                 }
                 Err(failed) => return Err(failed.error),
@@ -138,10 +144,6 @@ fn builder() -> tempfile::Builder<'static, 'static> {
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder
-}
-
-fn is_parent_missing(error: &io::Error, to: &Path) -> bool {
-    error.kind() == io::ErrorKind::NotFound && to.parent().is_some_and(|parent| !parent.exists())
 }
 
 fn create_parent(to: &Path) -> io::Result<()> {
