@@ -1,6 +1,12 @@
 //! A store that dies at any request, and answers that get lost: whatever was acknowledged is there afterwards.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use drumlin_model::{CommitId, ErrorKind};
@@ -234,9 +240,9 @@ async fn a_removal_while_a_commit_runs_is_not_lost() {
     let session = test.session("main").await;
     session.write(&path("a"), Bytes::from("1")).await.unwrap();
     assert!(session.base().entry(&path("a")).await.unwrap().is_none());
-    let remover = session.clone();
+    let (remover, first) = (session.clone(), AtomicBool::new(true));
     faults.fail_once(Side::Before, move |request| {
-        if is_swap(request) {
+        if is_swap(request) && first.swap(false, Ordering::SeqCst) {
             assert!(futures::executor::block_on(remover.remove(&path("a"))).unwrap());
         }
         false

@@ -158,3 +158,20 @@ async fn a_counter_that_all_increment_misses_none() {
     let files = writers[0].files(writers[0].head("main").await.unwrap()).await.unwrap();
     assert_eq!(files["counter"], (WRITERS * 10).to_string());
 }
+
+/// The first objects of a new repository make its folders, all writers at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn the_first_writes_of_all_meet_no_missing_folder() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let writers = writers(Some(folder.path())).await;
+        let write = |(number, test): (usize, TestRepo)| {
+            tokio::spawn(async move { test.write("main", &format!("f{number}"), "first").await.map(drop) })
+        };
+        let tasks: Vec<_> = writers.iter().cloned().enumerate().map(write).collect();
+        for task in tasks {
+            task.await.unwrap().unwrap();
+        }
+        assert_eq!(history(&writers[0]).await.len(), WRITERS + 1);
+    }
+}
