@@ -1,4 +1,5 @@
 //! How fast content goes in and out, beside plain copies of the same files. Run with `-- --ignored --nocapture timing`.
+#![expect(clippy::print_stdout, reason = "measurements are for whoever runs them")]
 
 use std::{
     path::Path,
