@@ -15,7 +15,7 @@ pub enum Error {
     #[error("cannot read the history of commit {commit}")]
     History {
         commit: CommitId,
-        source: drumlin_repo::Error,
+        source: Box<drumlin_repo::Error>,
     },
 }
 

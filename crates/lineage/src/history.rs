@@ -72,7 +72,10 @@ async fn fetch(repo: &Repo, head: CommitId) -> Result<(Found, Vec<CommitId>)> {
         for (id, needed, commit) in fetched {
             let commit = match commit {
                 Err(error) if !needed && error.kind() == ErrorKind::NotFound => continue,
-                commit => commit.map_err(|source| Error::History { commit: id, source })?,
+                commit => commit.map_err(|source| Error::History {
+                    commit: id,
+                    source: Box::new(source),
+                })?,
             };
             if found.len() == COMMITS_MAX {
                 return Err(Error::TooManyCommits { limit: COMMITS_MAX });

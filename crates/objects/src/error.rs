@@ -48,7 +48,10 @@ pub enum Error {
     #[error("cannot keep the parts of the upload of {key:?} on disk")]
     Spool { key: String, source: std::io::Error },
     #[error("the repository could not serve {key:?}")]
-    Repo { key: String, source: drumlin_repo::Error },
+    Repo {
+        key: String,
+        source: Box<drumlin_repo::Error>,
+    },
 }
 
 impl Error {
@@ -72,10 +75,10 @@ impl Error {
     /// What a caller may act on. An object of the bucket that is gone is damage, not the absence of what it held.
     fn kind_for_store(&self) -> ErrorKind {
         match self {
-            Error::Repo {
-                source: drumlin_repo::Error::Chunks(lost),
-                ..
-            } if lost.kind() == ErrorKind::NotFound => ErrorKind::Corrupt,
+            Error::Repo { source, .. } => match &**source {
+                drumlin_repo::Error::Chunks(lost) if lost.kind() == ErrorKind::NotFound => ErrorKind::Corrupt,
+                source => source.kind(),
+            },
             _ => self.kind(),
         }
     }
@@ -94,7 +97,7 @@ impl Error {
         let key = key.to_string();
         move |source| Error::Repo {
             key: key.clone(),
-            source,
+            source: Box::new(source),
         }
     }
 }

@@ -60,11 +60,11 @@ impl RepoStore {
             name: name.clone(),
             source,
         })?;
-        let failed = |source| Error::Repo {
+        let snapshot = self.repo.snapshot(&reference).await;
+        let store = SnapshotStore::new(snapshot.map_err(|source| Error::Repo {
             key: name.clone(),
-            source,
-        };
-        let store = SnapshotStore::new(self.repo.snapshot(&reference).await.map_err(failed)?);
+            source: Box::new(source),
+        })?);
         bound.insert(name, store.clone());
         Ok(store)
     }
@@ -73,7 +73,7 @@ impl RepoStore {
     async fn references(&self) -> Result<ListResult, Error> {
         let refs = self.repo.refs().await.map_err(|source| Error::Repo {
             key: String::new(),
-            source,
+            source: Box::new(source),
         })?;
         let names = refs.branches.keys().chain(refs.tags.keys());
         let mut common_prefixes: Vec<_> = names
