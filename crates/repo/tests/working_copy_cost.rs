@@ -89,9 +89,9 @@ async fn one_changed_file_among_many_costs_itself() {
     assert!(disk_usage(&kit.at(".drumlin")) - size < 1 << 20);
 }
 
-/// The figures of the million; by hand: `cargo test -p drumlin-repo -- --ignored --nocapture figures`.
+/// By hand: `cargo test -p drumlin-repo -- --ignored --nocapture figures`.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "writes a million files"]
+#[ignore = "writes 50,000 files several times"]
 async fn figures() {
     let kit = Kit::new().await;
     let (source, copied) = (kit.at("source"), kit.at("copied"));
@@ -123,4 +123,35 @@ async fn figures() {
     let began = Instant::now();
     kit.copy.status().await.unwrap();
     time("status", began);
+}
+
+/// By hand, as above: a commit of one file must cost itself, whatever else the tree holds.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "writes a million files"]
+async fn million() {
+    let kit = Kit::new().await;
+    for file in 0..1_000_000 {
+        if file % 1000 == 0 {
+            fs::create_dir_all(kit.at(&(file / 1000).to_string())).unwrap();
+        }
+        fs::write(kit.at(&format!("{}/{file}.txt", file / 1000)), format!("{file}")).unwrap();
+    }
+    let time = |what: &str, began: Instant| println!("{what}: {:?}", began.elapsed());
+    let began = Instant::now();
+    kit.add_all().await;
+    time("add of a million", began);
+    let began = Instant::now();
+    kit.commit("all").await;
+    time("commit of a million", began);
+    for round in 0..3 {
+        kit.write("777/777777.txt", format!("changed {round}"));
+        let (copy, requests) = counting(kit.folder.path()).await;
+        let began = Instant::now();
+        let added = copy.add(&[".".into()], &NoProgress).await.unwrap();
+        time(&format!("add: {} modified, {} unchanged", added.modified, added.unchanged), began);
+        let (size, began) = (disk_usage(&kit.at(".drumlin")), Instant::now());
+        copy.commit(info("one")).await.unwrap();
+        time("commit of one", began);
+        println!("{} bytes, {} requests with the add", disk_usage(&kit.at(".drumlin")) - size, requests.count());
+    }
 }

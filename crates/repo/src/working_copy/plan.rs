@@ -108,7 +108,11 @@ impl<'a> Planner<'a> {
     async fn differing(&self, from: TreeId, mut note: impl FnMut(PathDiff) + Send) -> Result<()> {
         let mut differing = self.copy.repo().diff(from, self.target.tree()).await?;
         while let Some(diff) = differing.next().await {
-            note(diff?);
+            let diff = diff?;
+            // The same content, written at another time, is no difference to a folder.
+            if !same(diff.before.as_ref(), diff.after.as_ref()) {
+                note(diff);
+            }
         }
         Ok(())
     }

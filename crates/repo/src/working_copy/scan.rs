@@ -231,14 +231,7 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
                 self.report(Found::New { path, disk });
                 return;
             }
-            let record = match known.record {
-                Some(record) if record.kind != EntryKind::Folder => {
-                    self.report(Found::Missing { path: path.clone(), record });
-                    None
-                }
-                record => record,
-            };
-            return self.spawn(threads, Folder { path: Some(path), disk: disk_path, rules, record });
+            return self.spawn(threads, Folder { path: Some(path), disk: disk_path, rules, record: known.record });
         }
         if disk.kind == DiskKind::Special {
             self.missing(&path, known);
@@ -261,15 +254,23 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
     /// Reports whether a folder has an entry of its own: it has one while it holds nothing else that is kept.
     fn own_entry(&self, folder: Folder, kept: bool) -> Result<(), Error> {
         let Some(path) = folder.path else { return Ok(()) };
+        let is_entry = !kept && !folder.rules.ignored;
         match folder.record {
-            Some(record) if kept => self.report(Found::Missing { path, record }),
-            Some(_) => drop(self.unchanged.fetch_add(1, Ordering::Relaxed)),
-            None if kept || folder.rules.ignored => {}
-            None => {
+            Some(record) if record.kind == EntryKind::Folder && !kept => {
+                self.unchanged.fetch_add(1, Ordering::Relaxed);
+            }
+            // A file gave way to a folder: one report for the path, so that no order of two decides.
+            Some(record) if is_entry => match DiskEntry::at(&folder.disk).map_err(Error::io("look at", &folder.disk))? {
+                Some(disk) => self.report(Found::Changed { path, disk, record }),
+                None => self.report(Found::Missing { path, record }),
+            },
+            Some(record) => self.report(Found::Missing { path, record }),
+            None if is_entry => {
                 if let Some(disk) = DiskEntry::at(&folder.disk).map_err(Error::io("look at", &folder.disk))? {
                     self.report(Found::New { path, disk });
                 }
             }
+            None => {}
         }
         Ok(())
     }

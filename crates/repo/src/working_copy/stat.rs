@@ -79,8 +79,14 @@ impl DiskEntry {
     pub fn at(path: &Path) -> io::Result<Option<DiskEntry>> {
         match path.symlink_metadata() {
             Ok(metadata) => Ok(Some(DiskEntry::of(&metadata))),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+            Err(error) if is_nothing(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
+}
+
+/// Whether an error says that nothing can be at a path: it is missing, or what stands above it leads nowhere.
+fn is_nothing(error: &io::Error) -> bool {
+    let leads_nowhere = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+    leads_nowhere || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
