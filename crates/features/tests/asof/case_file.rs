@@ -1,0 +1,222 @@
+//! A case of the law as its file says it; `cases` runs it. The format is in `../cases/README.md`.
+//! Nothing here knows how a case is run: other surfaces read the same files.
+
+use drumlin_features::definition::yaml::{self, Node, Value};
+
+pub struct CaseFile {
+    pub law: u32,
+    pub title: String,
+    pub answer: String,
+    pub kind: String,
+    pub tables: Vec<(String, TableText)>,
+    pub requests: Vec<Request>,
+}
+
+pub enum TableText {
+    Rows(String),
+    Sql(String),
+}
+
+pub struct Request {
+    pub name: String,
+    pub spine: String,
+    pub time: String,
+    pub known_at: Option<String>,
+    pub keep_null_times: bool,
+    pub memory_limit_mb: Option<usize>,
+    pub views: Vec<View>,
+    pub expected: Expected,
+    pub notices: Vec<String>,
+}
+
+pub enum Expected {
+    Rows(String),
+    /// A query over the result, and its rows.
+    Summary { sql: String, rows: String },
+    /// What the error says.
+    Error(String),
+}
+
+pub struct View {
+    pub view: String,
+    pub prefix: Option<String>,
+    /// The spine's column and the view's.
+    pub keys: Vec<(String, String)>,
+    pub event_time: String,
+    pub created_time: Option<String>,
+    pub valid_to: Option<String>,
+    pub tombstone: Option<String>,
+    pub max_age: Option<String>,
+    pub exclusive: bool,
+    pub last_non_null: bool,
+    pub features: Vec<String>,
+    pub windows: Vec<Window>,
+    pub with_event_time: bool,
+    pub status: bool,
+    /// Tables whose rows were appended to the view later.
+    pub appended: Vec<String>,
+}
+
+pub struct Window {
+    pub name: String,
+    pub function: String,
+    pub column: Option<String>,
+    pub length: String,
+    pub inclusive: bool,
+    pub label: bool,
+}
+
+impl CaseFile {
+    pub fn parse(text: &str) -> CaseFile {
+        let documents = yaml::documents(text).unwrap_or_else(|fault| panic!("{fault:?}"));
+        let mut map = Map::new(&documents[0]);
+        let tables = map.list_of_fields("tables").into_iter().map(|(name, node)| (name, table_text(&node))).collect();
+        let requests = map.nodes("requests").iter().map(request).collect();
+        let case = CaseFile {
+            law: map.text("law").parse().expect("a number"),
+            title: map.text("title"),
+            answer: map.text("answer"),
+            kind: map.text("kind"),
+            tables,
+            requests,
+        };
+        if case.kind != "online" {
+            map.nothing_left();
+        }
+        case
+    }
+}
+
+fn table_text(node: &Node) -> TableText {
+    match &node.value {
+        Value::Scalar { text, .. } => TableText::Rows(text.clone()),
+        _ => TableText::Sql(Map::new(node).text("sql")),
+    }
+}
+
+fn request(node: &Node) -> Request {
+    let mut map = Map::new(node);
+    let rows = map.optional("rows").map(Expected::Rows);
+    let summary = map.optional("summary").map(|sql| Expected::Summary { sql, rows: map.text("summary_rows") });
+    let error = map.optional("error").map(Expected::Error);
+    let request = Request {
+        name: map.text("name"),
+        spine: map.text("spine"),
+        time: map.text("time"),
+        known_at: map.optional("known_at"),
+        keep_null_times: map.optional("on_null_time").is_some_and(|text| text == "keep"),
+        memory_limit_mb: map.optional("memory_limit_mb").map(|text| text.parse().expect("a number")),
+        views: map.nodes("views").iter().map(view).collect(),
+        expected: rows.or(summary).or(error).expect("a request expects rows, a summary or an error"),
+        notices: map.optional("notice").into_iter().collect(),
+    };
+    map.nothing_left();
+    request
+}
+
+fn view(node: &Node) -> View {
+    let mut map = Map::new(node);
+    let view = View {
+        view: map.text("view"),
+        prefix: map.optional("prefix"),
+        keys: map.keys(),
+        event_time: map.text("event_time"),
+        created_time: map.optional("created_time"),
+        valid_to: map.optional("valid_to"),
+        tombstone: map.optional("tombstone"),
+        max_age: map.optional("max_age"),
+        exclusive: map.optional("inclusive").is_some_and(|text| text == "false"),
+        last_non_null: map.optional("nulls").is_some_and(|text| text == "last_non_null"),
+        features: map.texts("features"),
+        windows: map.nodes("windows").iter().map(window).collect(),
+        with_event_time: map.flag("with_event_time"),
+        status: map.flag("status"),
+        appended: map.texts("appended"),
+    };
+    map.nothing_left();
+    view
+}
+
+fn window(node: &Node) -> Window {
+    let mut map = Map::new(node);
+    let window = Window {
+        name: map.text("name"),
+        function: map.text("function"),
+        column: map.optional("column"),
+        length: map.text("length"),
+        inclusive: map.flag("inclusive"),
+        label: map.flag("label"),
+    };
+    map.nothing_left();
+    window
+}
+
+/// A map whose fields are taken out one by one, so that what is left over is a mistake in the file.
+struct Map {
+    fields: Vec<(String, Node)>,
+}
+
+impl Map {
+    fn new(node: &Node) -> Map {
+        let Value::Map(fields) = &node.value else {
+            panic!("line {}: a map is wanted", node.spot.line);
+        };
+        Map { fields: fields.iter().map(|field| (field.name.clone(), field.node.clone())).collect() }
+    }
+
+    fn take(&mut self, name: &str) -> Option<Node> {
+        let position = self.fields.iter().position(|(field, _)| field == name)?;
+        Some(self.fields.remove(position).1)
+    }
+
+    fn optional(&mut self, name: &str) -> Option<String> {
+        self.take(name).map(|node| scalar(&node))
+    }
+
+    fn text(&mut self, name: &str) -> String {
+        self.optional(name).unwrap_or_else(|| panic!("{name} is wanted"))
+    }
+
+    fn flag(&mut self, name: &str) -> bool {
+        self.optional(name).is_some_and(|text| text == "true")
+    }
+
+    fn nodes(&mut self, name: &str) -> Vec<Node> {
+        match self.take(name).map(|node| node.value) {
+            None => Vec::new(),
+            Some(Value::List(nodes)) => nodes,
+            Some(_) => panic!("{name} is a list"),
+        }
+    }
+
+    fn texts(&mut self, name: &str) -> Vec<String> {
+        self.nodes(name).iter().map(scalar).collect()
+    }
+
+    fn list_of_fields(&mut self, name: &str) -> Vec<(String, Node)> {
+        self.take(name).map_or_else(Vec::new, |node| Map::new(&node).fields)
+    }
+
+    /// A list of names that are the same on both sides, or a map from the spine's to the view's.
+    fn keys(&mut self) -> Vec<(String, String)> {
+        let Some(node) = self.take("keys") else {
+            return Vec::new();
+        };
+        match &node.value {
+            Value::List(nodes) => nodes.iter().map(|node| (scalar(node), scalar(node))).collect(),
+            _ => Map::new(&node).fields.iter().map(|(spine, view)| (spine.clone(), scalar(view))).collect(),
+        }
+    }
+
+    fn nothing_left(&self) {
+        let left: Vec<&String> = self.fields.iter().map(|(name, _)| name).collect();
+        assert!(left.is_empty(), "nobody reads {left:?}");
+    }
+}
+
+fn scalar(node: &Node) -> String {
+    let Value::Scalar { text, .. } = &node.value else {
+        panic!("line {}: a single value is wanted", node.spot.line);
+    };
+    text.clone()
+}
