@@ -80,7 +80,7 @@ impl Scratch {
             Kind::Temporary(cell) => {
                 if cell.get().is_none() {
                     let made = TempDir::with_prefix("drumlin-");
-                    let made = made.map_err(|source| Error::file("make the folder", std::env::temp_dir(), source))?;
+                    let made = made.map_err(|source| Error::file("make", "a temporary folder", source))?;
                     // Another thread may have been first; then ours is removed again.
                     let _ = cell.set(made);
                 }
