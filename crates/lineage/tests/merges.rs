@@ -1,5 +1,7 @@
 //! Branches and merges: a merge brings versions together and is the origin of nothing.
 
+use drumlin_testkit::{info, name};
+
 use crate::support::{Run, Story};
 
 async fn write(story: &mut Story, branch: &str, step: &'static str, output: &str) {
@@ -70,4 +72,20 @@ async fn merges_both_ways_keep_the_newest_version() {
     story.merge("up", "main", "side").await;
     let graph = story.origins("file").await;
     assert_eq!(graph.nodes[graph.roots[0]].commit, Some(story.steps["second"]));
+}
+
+#[tokio::test]
+async fn a_revert_is_the_origin_of_what_it_put_back() {
+    let mut story = Story::new().await;
+    write(&mut story, "main", "base", "file").await;
+    write(&mut story, "main", "mistake", "file").await;
+    let mut undo = info("revert");
+    undo.provenance.operation = "revert".into();
+    let repo = &story.repo.repo;
+    repo.revert(&name("main"), story.steps["mistake"], undo).await.unwrap();
+    let graph = story.origins("file").await;
+    assert_eq!(
+        graph.nodes[graph.roots[0]].commit,
+        Some(story.repo.head("main").await.unwrap())
+    );
 }

@@ -223,7 +223,7 @@ fn expect_none(branch: &RefName, meetings: &[Meeting]) -> Result<()> {
 
 /// The changed paths, folded into folders from the deepest up until there are few enough. Names at the top cannot be
 /// folded: of too many the first stand for all, and the difference of the trees tells the rest.
-fn outputs<'a>(paths: impl Iterator<Item = &'a RepoPath>) -> Vec<RepoPath> {
+pub(crate) fn outputs<'a>(paths: impl Iterator<Item = &'a RepoPath>) -> Vec<RepoPath> {
     let mut outputs: BTreeSet<RepoPath> = paths.cloned().collect();
     let depth = |path: &RepoPath| path.as_str().matches('/').count();
     while outputs.len() > OUTPUTS_MAX {

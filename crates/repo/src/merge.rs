@@ -3,9 +3,10 @@
 //! Invariant: conflicts are data; when there is one, nothing on the branch has changed.
 
 use drumlin_model::{CommitId, RefChange, RefKind, RefName, RefTarget, TreeId};
+use futures::TryStreamExt;
 
 use crate::{
-    commit::{summary, target_after, verb},
+    commit::{outputs, summary, target_after, verb},
     error::{Error, Result},
     repo::Repo,
     session::CommitInfo,
@@ -106,6 +107,16 @@ impl Repo {
             }
             if merged.tree == head.tree {
                 return Ok(Merged::AlreadyUpToDate);
+            }
+            let mut info = info.clone();
+            if info.provenance.outputs.is_empty() {
+                let changed: Vec<_> = self
+                    .trees()
+                    .diff(head.tree, merged.tree)
+                    .map_ok(|diff| diff.path)
+                    .try_collect()
+                    .await?;
+                info.provenance.outputs = outputs(changed.iter());
             }
             let change = self
                 .commit_onto(branch, head, merged.tree, vec![head.commit], &info)
