@@ -78,7 +78,7 @@ pub enum Error {
     OutcomeUnknown {
         operation: OperationId,
         #[source]
-        source: drumlin_chunks::Error,
+        source: Box<drumlin_chunks::Error>,
     },
     #[error("{path:?} cannot be read as commit {commit} has it")]
     Unreadable {

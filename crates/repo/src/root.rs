@@ -186,7 +186,7 @@ impl Transaction<'_> {
                 let source = failure.expect("just seen to be there");
                 return Err(Error::OutcomeUnknown {
                     operation: self.id,
-                    source,
+                    source: Box::new(source),
                 });
             }
         };

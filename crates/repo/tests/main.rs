@@ -1,4 +1,8 @@
 //! The tests of `drumlin-repo`: one binary, one module a subject.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops at the first thing that it did not expect"
+)]
 
 mod commits;
 mod faults;

@@ -37,7 +37,10 @@ async fn what_is_added_is_what_is_committed() {
     fs::create_dir_all(kit.at("hollow/inner")).unwrap();
 
     let added = kit.add_all().await;
-    assert_eq!((added.added, added.modified, added.deleted, added.unchanged), (9, 0, 0, 0));
+    assert_eq!(
+        (added.added, added.modified, added.deleted, added.unchanged),
+        (9, 0, 0, 0)
+    );
     assert!(kit.status().await.1.is_empty());
     kit.commit("all").await;
 
@@ -49,7 +52,15 @@ async fn what_is_added_is_what_is_committed() {
     assert!(kit.is_clean().await);
     let again = kit.add_all().await;
     assert_eq!((again.added, again.unchanged, again.bytes), (0, 9, 0));
-    let entry = kit.copy.repo().snapshot(&"main".parse().unwrap()).await.unwrap().entry(&path("a.csv")).await.unwrap();
+    let entry = kit
+        .copy
+        .repo()
+        .snapshot(&"main".parse().unwrap())
+        .await
+        .unwrap()
+        .entry(&path("a.csv"))
+        .await
+        .unwrap();
     assert_eq!(entry.unwrap().entry.as_file().unwrap().id, FileId::of(b"1,2\n"));
 }
 
@@ -72,7 +83,11 @@ async fn status_tells_staged_unstaged_and_untracked_apart() {
     assert_eq!(kit.status().await.0, ["M both", "D gone", "A new/x", "A new/y"]);
     kit.write("gone", "g");
     kit.add(&["gone"]).await.unwrap();
-    assert_eq!(kit.status().await.0, ["M both", "A new/x", "A new/y"], "as it was: nothing to commit there");
+    assert_eq!(
+        kit.status().await.0,
+        ["M both", "A new/x", "A new/y"],
+        "as it was: nothing to commit there"
+    );
     kit.commit("some").await;
     let tree = kit.tree("main").await;
     assert_eq!(tree["both"], Node::File(b"staged".to_vec(), false));
@@ -103,11 +118,17 @@ async fn only_the_executable_bit_changes() {
     let added = kit.add_all().await;
     assert_eq!((added.modified, added.bytes), (1, 0), "the content is not kept twice");
     kit.commit("executable").await;
-    assert_eq!(kit.tree("main").await["run.sh"], Node::File(b"#!/bin/sh\n".to_vec(), true));
+    assert_eq!(
+        kit.tree("main").await["run.sh"],
+        Node::File(b"#!/bin/sh\n".to_vec(), true)
+    );
     kit.checkout("main~1").await.unwrap();
     assert_eq!(fs::metadata(kit.at("run.sh")).unwrap().permissions().mode() & 0o111, 0);
     kit.checkout("main").await.unwrap();
-    assert_eq!(fs::metadata(kit.at("run.sh")).unwrap().permissions().mode() & 0o100, 0o100);
+    assert_eq!(
+        fs::metadata(kit.at("run.sh")).unwrap().permissions().mode() & 0o100,
+        0o100
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,7 +148,10 @@ async fn touched_files_are_not_changed_files() {
     kit.write("a", "1");
     assert!(kit.is_clean().await);
     assert_eq!(kit.add_all().await.unchanged, 1);
-    assert!(matches!(kit.copy.commit(info("nothing")).await, Err(Error::NothingToCommit { .. })));
+    assert!(matches!(
+        kit.copy.commit(info("nothing")).await,
+        Err(Error::NothingToCommit { .. })
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,7 +171,15 @@ async fn ignore_files_nest_and_tracked_files_stay_tracked() {
     let (staged, ..) = kit.status().await;
     assert_eq!(
         staged,
-        ["A .drumlinignore", "A important.log", "M logs/kept.log", "A sub/.drumlinignore", "A sub/build/out", "A sub/y.log", "A z.tmp"]
+        [
+            "A .drumlinignore",
+            "A important.log",
+            "M logs/kept.log",
+            "A sub/.drumlinignore",
+            "A sub/build/out",
+            "A sub/y.log",
+            "A z.tmp"
+        ]
     );
     let error = kit.add(&["x.log"]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
@@ -182,14 +214,20 @@ async fn typed_paths_stay_inside() {
     assert!(below.to_repo_path(Path::new("../.drumlin/config.toml")).is_err());
     let through = TempDir::new().unwrap();
     std::os::unix::fs::symlink(kit.folder.path(), through.path().join("link")).unwrap();
-    assert_eq!(below.to_repo_path(&through.path().join("link/sub/a")).unwrap(), path("sub/a"));
+    assert_eq!(
+        below.to_repo_path(&through.path().join("link/sub/a")).unwrap(),
+        path("sub/a")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_cannot_be_added() {
     let kit = Kit::with(&[("a", "1")]).await;
     let error = kit.add(&["nothing"]).await.unwrap_err();
-    assert_eq!((error.kind(), error.hint().as_deref()), (ErrorKind::NotFound, Some("drumlin status")));
+    assert_eq!(
+        (error.kind(), error.hint().as_deref()),
+        (ErrorKind::NotFound, Some("drumlin status"))
+    );
     kit.link("link", "sub");
     kit.write("sub/file", "1");
     assert!(matches!(
@@ -240,7 +278,10 @@ async fn checkout_refuses_to_overwrite_work() {
     kit.add(&["b"]).await.unwrap();
     kit.write("new", "untracked work");
     let before = (kit.disk(), kit.status().await);
-    assert_eq!(would_overwrite(kit.checkout("side").await.unwrap_err()), ["a", "b", "new"]);
+    assert_eq!(
+        would_overwrite(kit.checkout("side").await.unwrap_err()),
+        ["a", "b", "new"]
+    );
     assert_eq!((kit.disk(), kit.status().await), before);
     kit.force("side").await;
     assert!(kit.is_clean().await);
@@ -260,8 +301,14 @@ async fn force_brings_back_what_was_changed_anywhere() {
     let (staged, unstaged, untracked) = kit.status().await;
     assert!(staged.is_empty() && unstaged.is_empty(), "{staged:?} {unstaged:?}");
     assert_eq!(untracked, ["loose"]);
-    assert!(!kit.exists("d"), "what was staged and the target lacks goes, as its content is kept by nobody's wish");
-    assert_eq!((kit.read("a"), kit.read("b"), kit.read("c")), ("1".into(), "1".into(), "1".into()));
+    assert!(
+        !kit.exists("d"),
+        "what was staged and the target lacks goes, as its content is kept by nobody's wish"
+    );
+    assert_eq!(
+        (kit.read("a"), kit.read("b"), kit.read("c")),
+        ("1".into(), "1".into(), "1".into())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -357,7 +404,10 @@ async fn restore_brings_back_files_and_takes_back_stages() {
     kit.restore("a", None, false).await;
     assert_eq!(kit.read("a"), "staged", "what is staged comes before what is committed");
     kit.restore(".", None, true).await;
-    assert_eq!(kit.status().await, (vec![], vec!["M a".into(), "D d/c".into()], vec!["new".into()]));
+    assert_eq!(
+        kit.status().await,
+        (vec![], vec!["M a".into(), "D d/c".into()], vec!["new".into()])
+    );
     kit.restore("d", None, false).await;
     assert_eq!(kit.read("d/c"), "1");
 
@@ -370,7 +420,11 @@ async fn restore_brings_back_files_and_takes_back_stages() {
     assert_eq!(kit.tree("main").await["a"], Node::File(b"1".to_vec(), false));
     assert_eq!(kit.status().await.2, ["new"]);
 
-    let error = kit.copy.restore(&["nothing".into()], None, false, &NoProgress).await.unwrap_err();
+    let error = kit
+        .copy
+        .restore(&["nothing".into()], None, false, &NoProgress)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
@@ -391,7 +445,13 @@ async fn restore_from_elsewhere_removes_what_is_not_there() {
 async fn tables_and_training_sets_stay_in_the_repository_until_named() {
     let kit = Kit::with(&[("plain", "1")]).await;
     let session = kit.copy.repo().session(&name("main")).await.unwrap();
-    for file in ["tables/t/_delta_log/0.json", "tables/t/part-0.parquet", "training/s/set.json", "training/s/part-0.parquet", "training/notes.txt"] {
+    for file in [
+        "tables/t/_delta_log/0.json",
+        "tables/t/part-0.parquet",
+        "training/s/set.json",
+        "training/s/part-0.parquet",
+        "training/notes.txt",
+    ] {
         session.write(&path(file), file.into()).await.unwrap();
     }
     session.commit(info("a table")).await.unwrap();
@@ -409,13 +469,22 @@ async fn tables_and_training_sets_stay_in_the_repository_until_named() {
     assert_eq!(kit.read("tables/t/part-0.parquet"), "tables/t/part-0.parquet");
     assert!(kit.is_clean().await);
     let session = kit.copy.repo().session(&name("main")).await.unwrap();
-    session.write(&path("tables/t/_delta_log/1.json"), "one".into()).await.unwrap();
+    session
+        .write(&path("tables/t/_delta_log/1.json"), "one".into())
+        .await
+        .unwrap();
     session.commit(info("appended")).await.unwrap();
     kit.copy.follow(&NoProgress).await.unwrap();
-    assert_eq!(kit.read("tables/t/_delta_log/1.json"), "one", "a table that is here is kept fresh");
+    assert_eq!(
+        kit.read("tables/t/_delta_log/1.json"),
+        "one",
+        "a table that is here is kept fresh"
+    );
 
     let other = TempDir::new().unwrap();
-    let clone = WorkingCopy::clone_from(&kit.copy.layout().repository, other.path(), clock()).await.unwrap();
+    let clone = WorkingCopy::clone_from(&kit.copy.layout().repository, other.path(), clock())
+        .await
+        .unwrap();
     assert_eq!(fs::read_to_string(other.path().join("plain")).unwrap(), "1");
     assert!(!other.path().join("tables").exists());
     assert!(clone.status().await.unwrap().is_clean());
@@ -433,7 +502,10 @@ async fn follow_refreshes_files_and_keeps_local_work() {
     session.commit(info("elsewhere")).await.unwrap();
     let followed = kit.copy.follow(&NoProgress).await.unwrap();
     assert_eq!(followed.kept, [path("edited")]);
-    assert_eq!((kit.read("fresh"), kit.read("new"), kit.read("edited")), ("2".into(), "2".into(), "my own".into()));
+    assert_eq!(
+        (kit.read("fresh"), kit.read("new"), kit.read("edited")),
+        ("2".into(), "2".into(), "my own".into())
+    );
     assert!(!kit.exists("gone"));
     assert_eq!(kit.status().await.1, ["M edited"]);
     assert!(!kit.copy.status().await.unwrap().behind);
@@ -443,7 +515,9 @@ async fn follow_refreshes_files_and_keeps_local_work() {
 async fn two_clones_commit_beside_each_other() {
     let kit = Kit::with(&[("a", "1"), ("b", "1")]).await;
     let other = TempDir::new().unwrap();
-    let copy = WorkingCopy::clone_from(&kit.copy.layout().repository, other.path(), clock()).await.unwrap();
+    let copy = WorkingCopy::clone_from(&kit.copy.layout().repository, other.path(), clock())
+        .await
+        .unwrap();
     let other = Kit { folder: other, copy };
     kit.write("a", "of the first");
     kit.add_all().await;
@@ -451,13 +525,20 @@ async fn two_clones_commit_beside_each_other() {
     other.write("b", "of the other");
     other.add_all().await;
     other.commit("other").await;
-    assert_eq!(other.read("a"), "of the first", "the commit went on top, and its files came along");
+    assert_eq!(
+        other.read("a"),
+        "of the first",
+        "the commit went on top, and its files came along"
+    );
     assert!(other.is_clean().await);
 
     kit.write("b", "met");
     kit.add_all().await;
     let error = kit.copy.commit(info("too late")).await.unwrap_err();
-    assert!(matches!(&error, Error::Conflict { paths, .. } if *paths == [path("b")]), "{error:?}");
+    assert!(
+        matches!(&error, Error::Conflict { paths, .. } if *paths == [path("b")]),
+        "{error:?}"
+    );
     assert_eq!(kit.status().await.0, ["M b"], "nothing is lost");
     assert_eq!(kit.tree("main").await["b"], Node::File(b"of the other".to_vec(), false));
 }
@@ -473,7 +554,10 @@ async fn a_commit_that_was_killed_before_it_was_noted_is_not_made_twice() {
     session.write(&path("a"), "2".into()).await.unwrap();
     session.write(&path("b"), "2".into()).await.unwrap();
     let made: CommitId = session.commit(info("made")).await.unwrap();
-    assert!(matches!(kit.copy.commit(info("again")).await, Err(Error::NothingToCommit { .. })));
+    assert!(matches!(
+        kit.copy.commit(info("again")).await,
+        Err(Error::NothingToCommit { .. })
+    ));
     assert_eq!(kit.copy.head().unwrap().base.commit, made);
     assert!(kit.is_clean().await);
 }
@@ -482,10 +566,16 @@ async fn a_commit_that_was_killed_before_it_was_noted_is_not_made_twice() {
 async fn init_clone_and_discover_say_what_is_wrong() {
     let kit = Kit::new().await;
     let error = WorkingCopy::init(kit.folder.path(), clock()).await.err().unwrap();
-    assert_eq!((error.kind(), error.hint().as_deref()), (ErrorKind::AlreadyExists, Some("drumlin status")));
+    assert_eq!(
+        (error.kind(), error.hint().as_deref()),
+        (ErrorKind::AlreadyExists, Some("drumlin status"))
+    );
     let nowhere = TempDir::new().unwrap();
     let error = WorkingCopy::discover(nowhere.path(), clock()).await.err().unwrap();
-    assert_eq!((error.kind(), error.hint().as_deref()), (ErrorKind::NotFound, Some("drumlin init")));
+    assert_eq!(
+        (error.kind(), error.hint().as_deref()),
+        (ErrorKind::NotFound, Some("drumlin init"))
+    );
     assert!(error.to_string().contains("not inside a Drumlin repository"));
     let config = kit.at(".drumlin/config.toml");
     let text = fs::read_to_string(&config).unwrap();
@@ -510,7 +600,10 @@ async fn an_init_that_was_killed_is_run_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_process_at_a_time() {
     let kit = Kit::with(&[("a", "1")]).await;
-    let held = fs::OpenOptions::new().write(true).open(kit.at(".drumlin/work/lock")).unwrap();
+    let held = fs::OpenOptions::new()
+        .write(true)
+        .open(kit.at(".drumlin/work/lock"))
+        .unwrap();
     held.lock().unwrap();
     fs::write(kit.at(".drumlin/work/lock"), "drumlin add (process 4711)").unwrap();
     let error = kit.add(&["."]).await.unwrap_err();
@@ -529,9 +622,13 @@ async fn verbs_may_run_on_any_thread() {
     let done = tokio::spawn(async move {
         copy.add(&[".".into()], &NoProgress).await.unwrap();
         copy.commit(info("spawned")).await.unwrap();
-        copy.checkout(&"main~1".parse().unwrap(), false, &NoProgress).await.unwrap();
+        copy.checkout(&"main~1".parse().unwrap(), false, &NoProgress)
+            .await
+            .unwrap();
         copy.restore(&[".".into()], None, false, &NoProgress).await.unwrap();
-        copy.checkout_new(&name("b"), None, false, &author(), &NoProgress).await.unwrap();
+        copy.checkout_new(&name("b"), None, false, &author(), &NoProgress)
+            .await
+            .unwrap();
         copy.follow(&NoProgress).await.unwrap();
         copy.status().await.unwrap()
     });

@@ -13,8 +13,19 @@ async fn counting(folder: &Path) -> (WorkingCopy, Arc<Requests>) {
     let layout = Layout::discover(folder).unwrap();
     let storage = Storage::directory(&layout.repository).unwrap();
     let (store, requests) = Requests::store(storage.bucket.object_store());
-    let repo = Repo::open(Storage { bucket: Bucket::new(store), ..storage }, clock()).await.unwrap();
-    (WorkingCopy::open(layout.clone(), layout.folder, repo).unwrap(), requests)
+    let repo = Repo::open(
+        Storage {
+            bucket: Bucket::new(store),
+            ..storage
+        },
+        clock(),
+    )
+    .await
+    .unwrap();
+    (
+        WorkingCopy::open(layout.clone(), layout.folder, repo).unwrap(),
+        requests,
+    )
 }
 
 /// Files of 7 kB that do not compress away and do not repeat.
@@ -24,7 +35,10 @@ fn write_files(folder: &Path, count: u32) {
         if file % 1000 == 0 {
             fs::create_dir_all(folder.join((file / 1000).to_string())).unwrap();
         }
-        blake3::Hasher::new().update(&file.to_le_bytes()).finalize_xof().fill(&mut content);
+        blake3::Hasher::new()
+            .update(&file.to_le_bytes())
+            .finalize_xof()
+            .fill(&mut content);
         fs::write(folder.join(format!("{}/{file}.bin", file / 1000)), &content).unwrap();
     }
 }
@@ -35,7 +49,11 @@ fn disk_usage(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     let size = |entry: fs::DirEntry| {
         let metadata = entry.metadata().unwrap();
-        if metadata.is_dir() { disk_usage(&entry.path()) } else { metadata.blocks() * 512 }
+        if metadata.is_dir() {
+            disk_usage(&entry.path())
+        } else {
+            metadata.blocks() * 512
+        }
     };
     entries.map(size).sum()
 }
@@ -52,7 +70,11 @@ async fn requests_of_add_commit_and_checkout() {
 
     requests.take();
     copy.add(&[".".into()], &NoProgress).await.unwrap();
-    assert!(requests.count() <= 1, "an unchanged tree costs its walk: {:?}", requests.take());
+    assert!(
+        requests.count() <= 1,
+        "an unchanged tree costs its walk: {:?}",
+        requests.take()
+    );
 
     fs::write(kit.at("3/3333.bin"), "changed").unwrap();
     let (copy, requests) = counting(kit.folder.path()).await;
@@ -61,10 +83,18 @@ async fn requests_of_add_commit_and_checkout() {
     assert!(requests.count() <= 8, "{:?}", requests.take());
 
     let (copy, requests) = counting(kit.folder.path()).await;
-    copy.checkout(&"main~2".parse().unwrap(), false, &NoProgress).await.unwrap();
-    assert_eq!(fs::read_dir(kit.folder.path()).unwrap().count(), 1, "only `.drumlin` is left");
+    copy.checkout(&"main~2".parse().unwrap(), false, &NoProgress)
+        .await
+        .unwrap();
+    assert_eq!(
+        fs::read_dir(kit.folder.path()).unwrap().count(),
+        1,
+        "only `.drumlin` is left"
+    );
     requests.take();
-    copy.checkout(&"main".parse().unwrap(), false, &NoProgress).await.unwrap();
+    copy.checkout(&"main".parse().unwrap(), false, &NoProgress)
+        .await
+        .unwrap();
     let bytes: usize = 5_000 * (7 << 10);
     assert!(requests.count() <= bytes / 4_000_000 + 20, "{:?}", requests.by_verb());
     assert!(copy.status().await.unwrap().is_clean());
@@ -99,14 +129,21 @@ async fn figures() {
     write_files(&source, count);
     let time = |what: &str, began: Instant| println!("{what}: {:?}", began.elapsed());
     let began = Instant::now();
-    std::process::Command::new("cp").arg("-r").args([&source, &copied]).status().unwrap();
+    std::process::Command::new("cp")
+        .arg("-r")
+        .args([&source, &copied])
+        .status()
+        .unwrap();
     time("cp -r", began);
     fs::remove_dir_all(&copied).unwrap();
     for round in 0..2 {
         let began = Instant::now();
         let (copy, requests) = counting(kit.folder.path()).await;
         let added = copy.add(&[".".into()], &NoProgress).await.unwrap();
-        time(&format!("add {round}: {} added, {} unchanged", added.added, added.unchanged), began);
+        time(
+            &format!("add {round}: {} added, {} unchanged", added.added, added.unchanged),
+            began,
+        );
         if round == 0 {
             let began = Instant::now();
             copy.commit(info("all")).await.unwrap();
@@ -148,10 +185,17 @@ async fn million() {
         let (copy, requests) = counting(kit.folder.path()).await;
         let began = Instant::now();
         let added = copy.add(&[".".into()], &NoProgress).await.unwrap();
-        time(&format!("add: {} modified, {} unchanged", added.modified, added.unchanged), began);
+        time(
+            &format!("add: {} modified, {} unchanged", added.modified, added.unchanged),
+            began,
+        );
         let (size, began) = (disk_usage(&kit.at(".drumlin")), Instant::now());
         copy.commit(info("one")).await.unwrap();
         time("commit of one", began);
-        println!("{} bytes, {} requests with the add", disk_usage(&kit.at(".drumlin")) - size, requests.count());
+        println!(
+            "{} bytes, {} requests with the add",
+            disk_usage(&kit.at(".drumlin")) - size,
+            requests.count()
+        );
     }
 }

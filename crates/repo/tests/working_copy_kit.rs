@@ -103,16 +103,25 @@ impl Kit {
     }
 
     pub async fn force(&self, to: &str) -> CheckoutSummary {
-        self.copy.checkout(&to.parse().unwrap(), true, &NoProgress).await.unwrap()
+        self.copy
+            .checkout(&to.parse().unwrap(), true, &NoProgress)
+            .await
+            .unwrap()
     }
 
     pub async fn branch(&self, to: &str) -> CheckoutSummary {
-        self.copy.checkout_new(&name(to), None, false, &author(), &NoProgress).await.unwrap()
+        self.copy
+            .checkout_new(&name(to), None, false, &author(), &NoProgress)
+            .await
+            .unwrap()
     }
 
     pub async fn restore(&self, path: &str, source: Option<&str>, staged: bool) {
         let source = source.map(|source| source.parse().unwrap());
-        self.copy.restore(&[path.into()], source.as_ref(), staged, &NoProgress).await.unwrap();
+        self.copy
+            .restore(&[path.into()], source.as_ref(), staged, &NoProgress)
+            .await
+            .unwrap();
     }
 
     /// Staged, unstaged and untracked, as short lines.
@@ -161,12 +170,20 @@ fn draw(folder: &Path, prefix: &str, nodes: &mut Picture) {
             continue;
         }
         is_empty = false;
-        let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+        let path = if prefix.is_empty() {
+            name
+        } else {
+            format!("{prefix}/{name}")
+        };
         let metadata = entry.metadata().unwrap();
         if metadata.is_dir() {
             draw(&entry.path(), &path, nodes);
         } else if metadata.is_symlink() {
-            let target = fs::read_link(entry.path()).unwrap().into_os_string().into_string().unwrap();
+            let target = fs::read_link(entry.path())
+                .unwrap()
+                .into_os_string()
+                .into_string()
+                .unwrap();
             nodes.insert(path, Node::Link(target));
         } else if metadata.is_file() {
             let executable = metadata.permissions().mode() & 0o100 != 0;

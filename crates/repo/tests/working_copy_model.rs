@@ -28,8 +28,9 @@ enum Step {
     RestoreAll,
 }
 
-const PATHS: [&str; 12] =
-    ["a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "d-", "e", "e/a", "e/f/g/h", "f.txt"];
+const PATHS: [&str; 12] = [
+    "a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "d-", "e", "e/a", "e/f/g/h", "f.txt",
+];
 
 fn step() -> impl Strategy<Value = Step> {
     let path = || select(&PATHS[..]);
@@ -75,7 +76,11 @@ fn edit(root: &Path, step: &Step) {
             Err(_) => {}
         }
         // A link above would lead elsewhere.
-        let above_is_real = path.ancestors().skip(1).take_while(|above| *above != root).all(|above| !above.is_symlink());
+        let above_is_real = path
+            .ancestors()
+            .skip(1)
+            .take_while(|above| *above != root)
+            .all(|above| !above.is_symlink());
         above_is_real && fs::create_dir_all(path.parent().unwrap()).is_ok()
     };
     match step {
@@ -114,12 +119,20 @@ fn edit(root: &Path, step: &Step) {
 }
 
 fn without_folders(picture: &Picture) -> Picture {
-    picture.iter().filter(|(_, node)| **node != Node::Folder).map(|(path, node)| (path.clone(), node.clone())).collect()
+    picture
+        .iter()
+        .filter(|(_, node)| **node != Node::Folder)
+        .map(|(path, node)| (path.clone(), node.clone()))
+        .collect()
 }
 
 fn changed(a: &Picture, b: &Picture) -> Vec<String> {
     let paths: std::collections::BTreeSet<_> = a.keys().chain(b.keys()).collect();
-    paths.into_iter().filter(|path| a.get(*path) != b.get(*path)).cloned().collect()
+    paths
+        .into_iter()
+        .filter(|path| a.get(*path) != b.get(*path))
+        .cloned()
+        .collect()
 }
 
 async fn act(kit: &Kit, model: &mut Model, step: &Step) {
@@ -128,7 +141,10 @@ async fn act(kit: &Kit, model: &mut Model, step: &Step) {
             kit.add_all().await;
             model.staged = kit.disk();
             let (staged, unstaged, untracked) = kit.status().await;
-            assert!(unstaged.is_empty() && untracked.is_empty(), "{unstaged:?} {untracked:?}");
+            assert!(
+                unstaged.is_empty() && untracked.is_empty(),
+                "{unstaged:?} {untracked:?}"
+            );
             let staged: Vec<_> = staged.iter().map(|line| line[2..].to_owned()).collect();
             let head = model.head().clone();
             assert_eq!(staged, changed(&head, &model.staged));
@@ -169,7 +185,11 @@ async fn checkout(kit: &Kit, model: &mut Model) {
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
             assert_ne!(before, from, "a clean working copy is never refused");
-            assert_eq!((kit.disk(), kit.status().await), (before, status), "refused, so nothing changed");
+            assert_eq!(
+                (kit.disk(), kit.status().await),
+                (before, status),
+                "refused, so nothing changed"
+            );
         }
         Ok(_) => {
             if before == from && model.staged == from {
@@ -209,8 +229,15 @@ async fn run(steps: Vec<Step>) {
     let first = kit.disk();
     kit.branch("side").await;
     let branches = BTreeMap::from([("main", first.clone()), ("side", first.clone())]);
-    let mut model = Model { branches, staged: first, now: "side" };
-    for step in steps.iter().chain([&Step::Add, &Step::Commit, &Step::Checkout, &Step::Checkout]) {
+    let mut model = Model {
+        branches,
+        staged: first,
+        now: "side",
+    };
+    for step in steps
+        .iter()
+        .chain([&Step::Add, &Step::Commit, &Step::Checkout, &Step::Checkout])
+    {
         act(&kit, &mut model, step).await;
     }
     for branch in ["main", "side"] {

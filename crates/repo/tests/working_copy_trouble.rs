@@ -29,7 +29,15 @@ async fn failing(kit: &Kit) -> (WorkingCopy, Arc<Faults>) {
     let layout = Layout::discover(kit.folder.path()).unwrap();
     let storage = Storage::directory(&layout.repository).unwrap();
     let (store, faults) = Faults::store(storage.bucket.object_store());
-    let repo = Repo::open(Storage { bucket: Bucket::new(store), ..storage }, clock()).await.unwrap();
+    let repo = Repo::open(
+        Storage {
+            bucket: Bucket::new(store),
+            ..storage
+        },
+        clock(),
+    )
+    .await
+    .unwrap();
     (WorkingCopy::open(layout.clone(), layout.folder, repo).unwrap(), faults)
 }
 
@@ -60,15 +68,25 @@ async fn a_checkout_that_dies_anywhere_is_run_again_or_undone() {
     for after in 0..100 {
         let (copy, faults) = failing(&kit).await;
         faults.die_after(after, Side::Before);
-        let died = copy.checkout(&"side".parse().unwrap(), false, &NoProgress).await.is_err();
+        let died = copy
+            .checkout(&"side".parse().unwrap(), false, &NoProgress)
+            .await
+            .is_err();
         drop(copy);
         let status = kit.copy.status().await.unwrap();
         if status.interrupted.is_some() {
             interrupted += 1;
             let error = kit.add(&["."]).await.unwrap_err();
-            assert_eq!((error.kind(), error.hint().as_deref()), (ErrorKind::Precondition, Some("drumlin checkout side")));
+            assert_eq!(
+                (error.kind(), error.hint().as_deref()),
+                (ErrorKind::Precondition, Some("drumlin checkout side"))
+            );
         }
-        let (first, then) = if after % 2 == 0 { (("side", &side), ("main", &main)) } else { (("main", &main), ("side", &side)) };
+        let (first, then) = if after % 2 == 0 {
+            (("side", &side), ("main", &main))
+        } else {
+            (("main", &main), ("side", &side))
+        };
         for (branch, tree) in [first, then] {
             kit.checkout(branch).await.unwrap();
             assert_eq!(&kit.disk(), tree, "{branch} after {after}");
@@ -129,8 +147,13 @@ async fn nothing_is_written_or_removed_behind_a_link() {
     assert_eq!(fs::read_to_string(outside.path().join("x")).unwrap(), "not yours");
     // Writing: the link stands where the target has a folder.
     let error = kit.checkout("side").await.unwrap_err();
-    assert!(matches!(&error, Error::WorkingCopy(WorkingCopyError::WouldOverwrite { paths }) if *paths == [path("data")]));
-    let restored = kit.copy.restore(&["data/x".into()], Some(&"side".parse().unwrap()), false, &NoProgress).await;
+    assert!(
+        matches!(&error, Error::WorkingCopy(WorkingCopyError::WouldOverwrite { paths }) if *paths == [path("data")])
+    );
+    let restored = kit
+        .copy
+        .restore(&["data/x".into()], Some(&"side".parse().unwrap()), false, &NoProgress)
+        .await;
     assert_eq!(restored.unwrap_err().kind(), ErrorKind::Conflict);
     kit.force("side").await;
     assert_eq!(fs::read_to_string(outside.path().join("x")).unwrap(), "not yours");
@@ -142,12 +165,18 @@ async fn nothing_is_written_or_removed_behind_a_link() {
 async fn a_tree_cannot_plant_files_for_git() {
     let kit = Kit::with(&[("a", "1")]).await;
     let session = kit.copy.repo().session(&name("main")).await.unwrap();
-    session.write(&path(".git/hooks/post-checkout"), "#!/bin/sh\n".into()).await.unwrap();
+    session
+        .write(&path(".git/hooks/post-checkout"), "#!/bin/sh\n".into())
+        .await
+        .unwrap();
     session.write(&path("sub/.GIT/config"), "evil".into()).await.unwrap();
     session.commit(info("hostile")).await.unwrap();
     kit.copy.follow(&NoProgress).await.unwrap();
     kit.restore(".", None, false).await;
-    kit.copy.restore(&[".git".into()], None, false, &NoProgress).await.unwrap_or_default();
+    kit.copy
+        .restore(&[".git".into()], None, false, &NoProgress)
+        .await
+        .unwrap_or_default();
     assert!(!kit.exists(".git") && !kit.exists("sub"));
     assert!(kit.is_clean().await);
 }
@@ -174,7 +203,10 @@ async fn names_that_cannot_be_kept_are_named() {
     fs::write(&latin1, "x").unwrap();
     let error = kit.add(&["."]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert!(error.to_string().contains("caf") && error.to_string().contains("not UTF-8"), "{error}");
+    assert!(
+        error.to_string().contains("caf") && error.to_string().contains("not UTF-8"),
+        "{error}"
+    );
     assert_eq!(kit.copy.status().await.unwrap().unkeepable.len(), 1);
     kit.write(".drumlinignore", "caf*\n");
     kit.add_all().await;
@@ -190,7 +222,10 @@ async fn names_that_cannot_be_kept_are_named() {
 async fn long_paths_keep_their_order() {
     let kit = Kit::new().await;
     let deep = vec!["d".repeat(200); 4].join("/");
-    let twins = [format!("{deep}/{}", "x".repeat(90)), format!("{deep}/{}y", "x".repeat(89))];
+    let twins = [
+        format!("{deep}/{}", "x".repeat(90)),
+        format!("{deep}/{}y", "x".repeat(89)),
+    ];
     twins.iter().for_each(|twin| kit.write(twin, twin));
     kit.write(&deep.replacen('d', "c", 1), "before");
     kit.add_all().await;
@@ -198,7 +233,10 @@ async fn long_paths_keep_their_order() {
     assert_eq!(kit.tree("main").await, kit.disk());
     fs::remove_dir_all(kit.at(&"d".repeat(200))).unwrap();
     assert_eq!(kit.status().await.1.len(), 2);
-    kit.write("far/too/long/".repeat(60).trim_end_matches('/'), "900 bytes are the limit");
+    kit.write(
+        "far/too/long/".repeat(60).trim_end_matches('/'),
+        "900 bytes are the limit",
+    );
     kit.write(&format!("{}/x", vec!["e".repeat(250); 4].join("/")), "more than 900");
     assert_eq!(kit.add(&["."]).await.unwrap_err().kind(), ErrorKind::InvalidInput);
 }
@@ -208,7 +246,13 @@ async fn special_files_are_passed_over_and_told() {
     let kit = Kit::with(&[("was-a-file", "1")]).await;
     let _socket = UnixListener::bind(kit.at("socket")).unwrap();
     kit.remove("was-a-file");
-    assert!(Command::new("mkfifo").arg(kit.at("was-a-file")).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(kit.at("was-a-file"))
+            .status()
+            .unwrap()
+            .success()
+    );
     let added = kit.add_all().await;
     assert_eq!(added.special, [path("socket"), path("was-a-file")]);
     assert_eq!(kit.status().await.0, ["D was-a-file"]);
@@ -242,7 +286,10 @@ impl Mount {
     fn tmpfs(size: &str) -> Option<Mount> {
         let folder = TempDir::new().unwrap();
         let options = format!("size={size}");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(folder.path()).output();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(folder.path())
+            .output();
         if !mounted.is_ok_and(|output| output.status.success()) {
             eprintln!("skipped: mounting a tmpfs is not allowed here");
             return None;
@@ -256,7 +303,14 @@ impl Mount {
 
     fn remount(&self, option: &str) {
         let options = format!("remount,{option}");
-        assert!(Command::new("mount").args(["-o", &options]).arg(self.path()).status().unwrap().success());
+        assert!(
+            Command::new("mount")
+                .args(["-o", &options])
+                .arg(self.path())
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 }
 
@@ -310,11 +364,17 @@ async fn a_read_only_disk_can_be_looked_at_and_not_changed() {
     assert_eq!(status.untracked, [path("new")]);
     assert!(status.unstaged.is_empty());
     let add = copy.add(&[".".into()], &NoProgress).await.unwrap_err();
-    let checkout = copy.checkout(&"main~1".parse().unwrap(), true, &NoProgress).await.unwrap_err();
+    let checkout = copy
+        .checkout(&"main~1".parse().unwrap(), true, &NoProgress)
+        .await
+        .unwrap_err();
     for error in [add, checkout] {
         assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
     }
-    let init = WorkingCopy::init(&mount.path().join("sub"), clock()).await.err().unwrap();
+    let init = WorkingCopy::init(&mount.path().join("sub"), clock())
+        .await
+        .err()
+        .unwrap();
     assert_eq!(init.kind(), ErrorKind::Denied);
     drop(copy);
     mount.remount("rw");

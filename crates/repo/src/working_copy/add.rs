@@ -50,10 +50,29 @@ pub struct AddSummary {
 }
 
 /// What a reader made of one difference.
+#[expect(clippy::large_enum_variant, reason = "nearly all are of the large one")]
 enum Outcome {
-    Present { path: RepoPath, record: Option<Record>, reading: Reading },
-    Missing { path: RepoPath },
-    Special { path: RepoPath },
+    Present {
+        path: RepoPath,
+        record: Option<Record>,
+        reading: Reading,
+    },
+    Missing {
+        path: RepoPath,
+    },
+    Special {
+        path: RepoPath,
+    },
+}
+
+/// Something on the disk, with what the index had at its path.
+struct Seen {
+    path: RepoPath,
+    record: Option<Record>,
+    kind: EntryKind,
+    /// Where its content was put; none if it is the content that the index had.
+    at: Option<Location>,
+    stat: Stat,
 }
 
 /// A change of the index, decided.
@@ -79,9 +98,15 @@ impl WorkingCopy {
         let base = self.repo().snapshot_of(self.head()?.base);
         let writer = self.repo().chunk_store().writer();
         progress.start("add", None, Unit::Files);
-        let added = Adding { copy: self, base: &base, folders: HashMap::new(), settled_before, writer }
-            .run(scopes, progress)
-            .await;
+        let added = Adding {
+            copy: self,
+            base: &base,
+            folders: HashMap::new(),
+            settled_before,
+            writer,
+        }
+        .run(scopes, progress)
+        .await;
         progress.finish();
         added
     }
@@ -131,7 +156,10 @@ impl Adding<'_> {
             let (folder, writer) = (self.copy.folder().to_owned(), self.writer.clone());
             tokio::task::spawn_blocking(move || {
                 while let Some(batch) = next_batch(&waiting) {
-                    let read = batch.into_iter().map(|found| outcome(&folder, found, &writer)).collect();
+                    let read = batch
+                        .into_iter()
+                        .map(|found| outcome(&folder, found, &writer))
+                        .collect();
                     if outcomes.blocking_send(read).is_err() {
                         return;
                     }
@@ -143,15 +171,27 @@ impl Adding<'_> {
 
     /// What the index is to hold after an outcome.
     async fn decide(&mut self, outcome: Outcome, summary: &mut AddSummary) -> Result<Option<Step>> {
-        let (path, known, kind, at, stat) = match outcome {
+        let seen = match outcome {
             Outcome::Special { path } => {
                 summary.special.push(path);
                 return Ok(None);
             }
             Outcome::Missing { path } => return self.missing(path, summary).await.map(Some),
             Outcome::Present { path, record, reading } => match reading {
-                Reading::Known { kind, stat } => (path, record, kind, None, stat),
-                Reading::Kept { kind, at, stat } => (path, record, kind, Some(at), stat),
+                Reading::Known { kind, stat } => Seen {
+                    path,
+                    record,
+                    kind,
+                    at: None,
+                    stat,
+                },
+                Reading::Kept { kind, at, stat } => Seen {
+                    path,
+                    record,
+                    kind,
+                    at: Some(at),
+                    stat,
+                },
                 Reading::Gone if record.is_some() => return self.missing(path, summary).await.map(Some),
                 Reading::Gone => return Ok(None),
                 Reading::Unstable => {
@@ -160,34 +200,42 @@ impl Adding<'_> {
                 }
             },
         };
-        if kind == EntryKind::Folder && known.is_none() && self.is_unmaterialized(&path).await? {
+        let is_folder = seen.kind == EntryKind::Folder;
+        if is_folder && seen.record.is_none() && self.is_unmaterialized(&seen.path).await? {
             return Ok(None);
         }
-        let record = Record { stat: stat.settled(self.settled_before), kind: kind.clone() };
-        let staged = if known.as_ref().is_some_and(|known| known.kind == kind) {
+        let staged = if seen.record.as_ref().is_some_and(|record| record.kind == seen.kind) {
             summary.unchanged += 1;
             Staging::Keep
         } else {
-            self.present(&path, known.is_some(), kind, at, stat, summary).await?
+            self.present(&seen, summary).await?
         };
-        Ok(Some(Step { path, record: Some(record), staged }))
+        let record = Record {
+            stat: seen.stat.settled(self.settled_before),
+            kind: seen.kind,
+        };
+        Ok(Some(Step {
+            path: seen.path,
+            record: Some(record),
+            staged,
+        }))
     }
 
     /// Stages an entry that is not what the index had.
-    async fn present(
-        &mut self,
-        path: &RepoPath,
-        known: bool,
-        kind: EntryKind,
-        at: Option<Location>,
-        stat: Stat,
-        summary: &mut AddSummary,
-    ) -> Result<Staging> {
-        let entry = Entry { kind, modified: stat.modified() };
+    async fn present(&mut self, seen: &Seen, summary: &mut AddSummary) -> Result<Staging> {
+        let Seen { path, at, .. } = seen;
+        let entry = Entry {
+            kind: seen.kind.clone(),
+            modified: seen.stat.modified(),
+        };
         let staged = self.copy.index().read()?.staged(path)?;
         // A known file that is not staged is in the base with other content; only where that is may be worth asking.
-        let certain = known && staged.is_none();
-        let ask = if certain { at.is_none() } else { self.may_have(path).await? };
+        let certain = seen.record.is_some() && staged.is_none();
+        let ask = if certain {
+            at.is_none()
+        } else {
+            self.may_have(path).await?
+        };
         let base = if ask { self.base.entry(path).await? } else { None };
         if at.is_some() {
             summary.bytes += entry.size();
@@ -196,15 +244,27 @@ impl Adding<'_> {
             summary.unchanged += 1;
             return Ok(Staging::Clear);
         }
-        let change = if certain || base.is_some() { ChangeKind::Modified } else { ChangeKind::Added };
+        let change = if certain || base.is_some() {
+            ChangeKind::Modified
+        } else {
+            ChangeKind::Added
+        };
         match change {
             ChangeKind::Added => summary.added += 1,
             _ => summary.modified += 1,
         }
         // Only the executable bit changed: the content is where it was.
-        let at = at.or_else(|| Some(staged.as_ref()?.placed.as_ref()?.at)).or_else(|| base.map(|base| base.at));
-        let placed = Placed { entry, at: at.unwrap_or_default() };
-        Ok(Staging::Set(Staged { placed: Some(placed), kind: change }))
+        let at = at
+            .or_else(|| Some(staged.as_ref()?.placed.as_ref()?.at))
+            .or_else(|| base.map(|base| base.at));
+        let placed = Placed {
+            entry,
+            at: at.unwrap_or_default(),
+        };
+        Ok(Staging::Set(Staged {
+            placed: Some(placed),
+            kind: change,
+        }))
     }
 
     async fn missing(&mut self, path: RepoPath, summary: &mut AddSummary) -> Result<Step> {
@@ -212,10 +272,17 @@ impl Adding<'_> {
         summary.deleted += 1;
         let in_base = staged.is_none_or(|staged| staged.kind == ChangeKind::Modified);
         let staged = match in_base {
-            true => Staging::Set(Staged { placed: None, kind: ChangeKind::Deleted }),
+            true => Staging::Set(Staged {
+                placed: None,
+                kind: ChangeKind::Deleted,
+            }),
             false => Staging::Clear,
         };
-        Ok(Step { path, record: None, staged })
+        Ok(Step {
+            path,
+            record: None,
+            staged,
+        })
     }
 
     /// Whether the base may have something at `path`: a folder that it does not have holds nothing.
@@ -286,6 +353,11 @@ fn outcome(folder: &Path, found: Found, writer: &ContentWriter) -> Result<Outcom
         Found::Special { path } => return Ok(Outcome::Special { path }),
         Found::Bad(error) => return Err(error.into()),
     };
-    let reading = read::keep(&folder.join(path.as_str()), disk, record.as_ref().map(|record| &record.kind), writer)?;
+    let reading = read::keep(
+        &folder.join(path.as_str()),
+        disk,
+        record.as_ref().map(|record| &record.kind),
+        writer,
+    )?;
     Ok(Outcome::Present { path, record, reading })
 }

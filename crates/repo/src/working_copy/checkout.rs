@@ -36,7 +36,10 @@ impl WorkingCopy {
     pub async fn checkout(&self, target: &RefExpr, force: bool, progress: &dyn Progress) -> Result<CheckoutSummary> {
         let _lock = self.lock("checkout")?;
         let resolved = self.repo().resolve(target).await?;
-        let head = Head { branch: resolved.branch.clone(), base: resolved.target() };
+        let head = Head {
+            branch: resolved.branch.clone(),
+            base: resolved.target(),
+        };
         let plan = self.plan(&head, force).await?;
         self.carry_out(plan, head, progress).await
     }
@@ -55,7 +58,10 @@ impl WorkingCopy {
             Some(at) => self.repo().resolve(at).await?.target(),
             None => self.head()?.base,
         };
-        let head = Head { branch: Some(name.clone()), base };
+        let head = Head {
+            branch: Some(name.clone()),
+            base,
+        };
         let plan = self.plan(&head, force).await?;
         self.repo().branch_create(by, name, base.commit).await?;
         self.carry_out(plan, head, progress).await
@@ -67,10 +73,22 @@ impl WorkingCopy {
         let _lock = self.lock("follow")?;
         self.refuse_half_done()?;
         let head = self.head()?;
-        let Some(branch) = head.branch.clone() else { return Ok(CheckoutSummary::nothing(head)) };
+        let Some(branch) = head.branch.clone() else {
+            return Ok(CheckoutSummary::nothing(head));
+        };
         let refs = self.repo().refs().await?;
-        let base = *refs.branches.get(&branch).ok_or_else(|| Error::NoSuchBranch { name: branch.clone() })?;
-        self.follow_to(Head { branch: Some(branch), base }, progress).await
+        let base = *refs
+            .branches
+            .get(&branch)
+            .ok_or_else(|| Error::NoSuchBranch { name: branch.clone() })?;
+        self.follow_to(
+            Head {
+                branch: Some(branch),
+                base,
+            },
+            progress,
+        )
+        .await
     }
 
     /// The rest of `follow`, for whoever holds the lock.
@@ -95,7 +113,11 @@ impl WorkingCopy {
     }
 
     async fn plan(&self, head: &Head, force: bool) -> Result<Plan> {
-        let policy = if force { OnLocalChange::Overwrite } else { OnLocalChange::Refuse };
+        let policy = if force {
+            OnLocalChange::Overwrite
+        } else {
+            OnLocalChange::Refuse
+        };
         let target = self.repo().snapshot_of(head.base);
         let plan = Planner::new(self, &target, policy)?.plan(&self.head()?).await?;
         refuse(&plan)?;
@@ -152,7 +174,9 @@ impl WorkingCopy {
     /// The records of files just written, in the order of their keys.
     pub(super) fn settle(&self, written: Vec<Written>) -> Result<Vec<(RepoPath, Option<Record>)>> {
         let instant = self.disk_instant_ns()?;
-        let records = written.into_iter().map(|written| (written.path.clone(), Some(written.record(instant))));
+        let records = written
+            .into_iter()
+            .map(|written| (written.path.clone(), Some(written.record(instant))));
         let mut records: Vec<_> = records.collect();
         records.sort_by(|a, b| a.0.cmp(&b.0));
         Ok(records)
@@ -161,7 +185,14 @@ impl WorkingCopy {
 
 impl CheckoutSummary {
     fn nothing(head: Head) -> CheckoutSummary {
-        CheckoutSummary { head, written: 0, removed: 0, bytes: 0, kept: Vec::new(), not_materialized: Vec::new() }
+        CheckoutSummary {
+            head,
+            written: 0,
+            removed: 0,
+            bytes: 0,
+            kept: Vec::new(),
+            not_materialized: Vec::new(),
+        }
     }
 }
 
@@ -169,5 +200,8 @@ fn refuse(plan: &Plan) -> Result<()> {
     if plan.conflicts.is_empty() {
         return Ok(());
     }
-    Err(WorkingCopyError::WouldOverwrite { paths: plan.conflicts.iter().cloned().collect() }.into())
+    Err(WorkingCopyError::WouldOverwrite {
+        paths: plan.conflicts.iter().cloned().collect(),
+    }
+    .into())
 }

@@ -45,7 +45,10 @@ impl WorkingCopy {
     /// Moves the head to a commit of what was staged.
     async fn settle_commit(&self, head: Head, branch: RefName, made: RefTarget) -> Result<()> {
         let info = self.repo().commit_info(made.commit).await?;
-        let next = Head { branch: Some(branch), base: made };
+        let next = Head {
+            branch: Some(branch),
+            base: made,
+        };
         if info.parents.first() != Some(&head.base.commit) {
             // It went on top of commits of others: their files come along.
             self.follow_to(next, &NoProgress).await?;
@@ -60,7 +63,9 @@ impl WorkingCopy {
     /// If the branch has every staged change already, settles them and gives the error that says so.
     async fn committed_before(&self, branch: &RefName, staged: &BTreeMap<RepoPath, Staged>) -> Result<Option<Error>> {
         let refs = self.repo().refs().await?;
-        let Some(base) = refs.branches.get(branch).copied() else { return Ok(None) };
+        let Some(base) = refs.branches.get(branch).copied() else {
+            return Ok(None);
+        };
         let tip = self.repo().snapshot_of(base);
         for (path, staged) in staged {
             let there = tip.entry(path).await?;
@@ -73,7 +78,14 @@ impl WorkingCopy {
                 return Ok(None);
             }
         }
-        self.follow_to(Head { branch: Some(branch.clone()), base }, &NoProgress).await?;
+        self.follow_to(
+            Head {
+                branch: Some(branch.clone()),
+                base,
+            },
+            &NoProgress,
+        )
+        .await?;
         let mut writer = self.index().write()?;
         writer.clear_staged()?;
         writer.commit()?;

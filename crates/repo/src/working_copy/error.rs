@@ -45,7 +45,11 @@ pub enum WorkingCopyError {
     #[error("no branch is checked out, so there is nothing to commit to")]
     Detached,
     #[error("cannot {verb} {}", path.display())]
-    Io { verb: &'static str, path: PathBuf, source: std::io::Error },
+    Io {
+        verb: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("cannot {verb} the index of the working copy")]
     Index { verb: &'static str, source: heed::Error },
     #[error("the index of the working copy is damaged: {detail}")]
@@ -72,7 +76,10 @@ impl WorkingCopyError {
             E::WouldOverwrite { .. } => ErrorKind::Conflict,
             E::Interrupted { .. } | E::Detached => ErrorKind::Precondition,
             E::Io { source, .. } => ErrorKind::of_io(source),
-            E::Index { source: heed::Error::Io(source), .. } => ErrorKind::of_io(source),
+            E::Index {
+                source: heed::Error::Io(source),
+                ..
+            } => ErrorKind::of_io(source),
             E::Index { .. } => ErrorKind::Internal,
             E::IndexDamaged { .. } => ErrorKind::Corrupt,
         }
@@ -108,11 +115,20 @@ impl WorkingCopyError {
 }
 
 fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+    if count == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{count} {noun}s")
+    }
 }
 
 fn shown(paths: &[RepoPath]) -> String {
-    let mut text = paths.iter().take(PATHS_SHOWN_MAX).map(RepoPath::as_str).collect::<Vec<_>>().join(", ");
+    let mut text = paths
+        .iter()
+        .take(PATHS_SHOWN_MAX)
+        .map(RepoPath::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
     if paths.len() > PATHS_SHOWN_MAX {
         text.push_str(&format!(" and {} more", paths.len() - PATHS_SHOWN_MAX));
     }
@@ -122,5 +138,9 @@ fn shown(paths: &[RepoPath]) -> String {
 /// A word as a shell reads it back.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }

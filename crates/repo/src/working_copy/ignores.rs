@@ -33,7 +33,12 @@ impl Ignores {
             None => builder.build(),
         };
         let rules = rules.map_err(|source| Error::IgnoreFile { file, source })?;
-        Ok(Ignores { nearest: Some(Arc::new(Level { rules, above: self.nearest.clone() })) })
+        Ok(Ignores {
+            nearest: Some(Arc::new(Level {
+                rules,
+                above: self.nearest.clone(),
+            })),
+        })
     }
 
     /// Whether a path in the folder that these rules are of is to be passed over.

@@ -130,11 +130,15 @@ fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    postcard::from_bytes(bytes).map_err(|error| Error::IndexDamaged { detail: error.to_string() })
+    postcard::from_bytes(bytes).map_err(|error| Error::IndexDamaged {
+        detail: error.to_string(),
+    })
 }
 
 fn repo_path(text: &str) -> Result<RepoPath> {
-    RepoPath::new(text).map_err(|error| Error::IndexDamaged { detail: error.to_string() })
+    RepoPath::new(text).map_err(|error| Error::IndexDamaged {
+        detail: error.to_string(),
+    })
 }
 
 /// A run of keys. LMDB takes no empty key, so the whole has no bounds.
@@ -151,18 +155,28 @@ impl Keys {
                 from: Bound::Included(format!("{folder}/")),
                 end: Bound::Excluded(format!("{folder}0")),
             },
-            None => Keys { from: Bound::Unbounded, end: Bound::Unbounded },
+            None => Keys {
+                from: Bound::Unbounded,
+                end: Bound::Unbounded,
+            },
         }
     }
 
     fn range(&self) -> (Bound<&str>, Bound<&str>) {
-        (self.from.as_ref().map(String::as_str), self.end.as_ref().map(String::as_str))
+        (
+            self.from.as_ref().map(String::as_str),
+            self.end.as_ref().map(String::as_str),
+        )
     }
 }
 
 impl Index {
     pub fn open(folder: &Path) -> Result<Index> {
-        let io = |source| Error::Io { verb: "find", path: folder.to_owned(), source };
+        let io = |source| Error::Io {
+            verb: "find",
+            path: folder.to_owned(),
+            source,
+        };
         let folder = folder.canonicalize().map_err(io)?;
         loop {
             let mut open = lock_open();
@@ -181,12 +195,18 @@ impl Index {
     }
 
     pub fn read(&self) -> Result<Reader<'_>> {
-        Ok(Reader { txn: self.env().read_txn().map_err(fail("read"))?, tables: self.opened.tables })
+        Ok(Reader {
+            txn: self.env().read_txn().map_err(fail("read"))?,
+            tables: self.opened.tables,
+        })
     }
 
     /// The one writer. Blocks while another transaction writes; whoever holds the work lock is alone.
     pub fn write(&self) -> Result<Writer<'_>> {
-        Ok(Writer { txn: self.env().write_txn().map_err(fail("change"))?, tables: self.opened.tables })
+        Ok(Writer {
+            txn: self.env().write_txn().map_err(fail("change"))?,
+            tables: self.opened.tables,
+        })
     }
 
     fn env(&self) -> &Env<WithoutTls> {
@@ -216,10 +236,16 @@ impl Opened {
         // A process that was killed leaves its reader's slot behind, and with it pages that are never reused.
         env.clear_stale_readers().map_err(fail("open"))?;
         if env.max_key_size() < PATH_LEN_MAX {
-            return Err(Error::IndexDamaged { detail: format!("its keys hold {} bytes only", env.max_key_size()) });
+            return Err(Error::IndexDamaged {
+                detail: format!("its keys hold {} bytes only", env.max_key_size()),
+            });
         }
         let tables = Tables::open(&env)?;
-        Ok(Opened { folder, env: Some(env), tables })
+        Ok(Opened {
+            folder,
+            env: Some(env),
+            tables,
+        })
     }
 }
 
@@ -236,7 +262,11 @@ impl Tables {
         let txn = env.read_txn().map_err(fail("open"))?;
         let opened = env.open_databases_and_commit(txn, |opener, txn| {
             let table = |name| opener.open_database::<Str, Bytes>(txn, Some(name));
-            Ok(CommitOrAbort::<_, ()>::Commit((table("files")?, table("staged")?, table("meta")?)))
+            Ok(CommitOrAbort::<_, ()>::Commit((
+                table("files")?,
+                table("staged")?,
+                table("meta")?,
+            )))
         });
         if let Some((Some(files), Some(staged), Some(meta))) = opened.map_err(fail("open"))?.commit() {
             return Ok(Tables { files, staged, meta });
@@ -244,10 +274,16 @@ impl Tables {
         let txn = env.write_txn().map_err(fail("create"))?;
         let created = env.create_databases_and_commit(txn, |opener, txn| {
             let mut table = |name| opener.create_database::<Str, Bytes>(txn, Some(name));
-            Ok(CommitOrAbort::<_, ()>::Commit((table("files")?, table("staged")?, table("meta")?)))
+            Ok(CommitOrAbort::<_, ()>::Commit((
+                table("files")?,
+                table("staged")?,
+                table("meta")?,
+            )))
         });
-        let (files, staged, meta) =
-            created.map_err(fail("create"))?.commit().expect("the closure above always commits");
+        let (files, staged, meta) = created
+            .map_err(fail("create"))?
+            .commit()
+            .expect("the closure above always commits");
         Ok(Tables { files, staged, meta })
     }
 }
@@ -255,25 +291,47 @@ impl Tables {
 impl Reader<'_> {
     pub fn head(&self) -> Result<Head> {
         let head = self.tables.meta.get(&self.txn, META_HEAD).map_err(fail("read"))?;
-        decode(head.ok_or_else(|| Error::IndexDamaged { detail: "it has no head".to_owned() })?)
+        decode(head.ok_or_else(|| Error::IndexDamaged {
+            detail: "it has no head".to_owned(),
+        })?)
     }
 
     pub fn pending(&self) -> Result<Option<Pending>> {
-        self.tables.meta.get(&self.txn, META_PENDING).map_err(fail("read"))?.map(decode).transpose()
+        self.tables
+            .meta
+            .get(&self.txn, META_PENDING)
+            .map_err(fail("read"))?
+            .map(decode)
+            .transpose()
     }
 
     pub fn record(&self, path: &RepoPath) -> Result<Option<Record>> {
-        self.tables.files.get(&self.txn, path.as_str()).map_err(fail("read"))?.map(decode).transpose()
+        self.tables
+            .files
+            .get(&self.txn, path.as_str())
+            .map_err(fail("read"))?
+            .map(decode)
+            .transpose()
     }
 
     pub fn staged(&self, path: &RepoPath) -> Result<Option<Staged>> {
-        self.tables.staged.get(&self.txn, path.as_str()).map_err(fail("read"))?.map(decode_staged).transpose()
+        self.tables
+            .staged
+            .get(&self.txn, path.as_str())
+            .map_err(fail("read"))?
+            .map(decode_staged)
+            .transpose()
     }
 
     /// Whether any record stands below `folder`.
     pub fn has_below(&self, folder: &RepoPath) -> Result<bool> {
         let keys = Keys::below(Some(folder));
-        let first = self.tables.files.range(&self.txn, &keys.range()).map_err(fail("read"))?.next();
+        let first = self
+            .tables
+            .files
+            .range(&self.txn, &keys.range())
+            .map_err(fail("read"))?
+            .next();
         Ok(first.transpose().map_err(fail("read"))?.is_some())
     }
 
@@ -283,7 +341,12 @@ impl Reader<'_> {
         let mut keys = Keys::below(folder);
         let mut children = Children::default();
         'leap: loop {
-            for item in self.tables.files.range(&self.txn, &keys.range()).map_err(fail("read"))? {
+            for item in self
+                .tables
+                .files
+                .range(&self.txn, &keys.range())
+                .map_err(fail("read"))?
+            {
                 let (path, bytes) = item.map_err(fail("read"))?;
                 let rest = &path[prefix_len..];
                 let Some((name, _)) = rest.split_once('/') else {
@@ -310,7 +373,12 @@ impl Reader<'_> {
         {
             return Ok(());
         }
-        for item in self.tables.files.range(&self.txn, &Keys::below(scope).range()).map_err(fail("read"))? {
+        for item in self
+            .tables
+            .files
+            .range(&self.txn, &Keys::below(scope).range())
+            .map_err(fail("read"))?
+        {
             let (path, bytes) = item.map_err(fail("read"))?;
             if !visit(repo_path(path)?, decode(bytes)?) {
                 break;
@@ -327,7 +395,12 @@ impl Reader<'_> {
         {
             staged.insert(path.clone(), change);
         }
-        for item in self.tables.staged.range(&self.txn, &Keys::below(scope).range()).map_err(fail("read"))? {
+        for item in self
+            .tables
+            .staged
+            .range(&self.txn, &Keys::below(scope).range())
+            .map_err(fail("read"))?
+        {
             let (path, bytes) = item.map_err(fail("read"))?;
             staged.insert(repo_path(path)?, decode_staged(bytes)?);
         }
@@ -337,37 +410,69 @@ impl Reader<'_> {
 
 fn decode_staged(bytes: &[u8]) -> Result<Staged> {
     let StoredStaged { entry, at, kind } = decode(bytes)?;
-    Ok(Staged { placed: entry.map(|entry| Placed { entry, at }), kind })
+    Ok(Staged {
+        placed: entry.map(|entry| Placed { entry, at }),
+        kind,
+    })
 }
 
 impl Writer<'_> {
     pub fn set_head(&mut self, head: &Head) -> Result<()> {
-        self.tables.meta.put(&mut self.txn, META_HEAD, &encode(head)).map_err(fail("change"))
+        self.tables
+            .meta
+            .put(&mut self.txn, META_HEAD, &encode(head))
+            .map_err(fail("change"))
     }
 
     pub fn set_pending(&mut self, pending: Option<&Pending>) -> Result<()> {
         match pending {
-            Some(pending) => self.tables.meta.put(&mut self.txn, META_PENDING, &encode(pending)).map_err(fail("change")),
-            None => self.tables.meta.delete(&mut self.txn, META_PENDING).map(drop).map_err(fail("change")),
+            Some(pending) => self
+                .tables
+                .meta
+                .put(&mut self.txn, META_PENDING, &encode(pending))
+                .map_err(fail("change")),
+            None => self
+                .tables
+                .meta
+                .delete(&mut self.txn, META_PENDING)
+                .map(drop)
+                .map_err(fail("change")),
         }
     }
 
     /// What is known of a file of the disk from now on; none forgets it.
     pub fn set_record(&mut self, path: &RepoPath, record: Option<&Record>) -> Result<()> {
         match record {
-            Some(record) => self.tables.files.put(&mut self.txn, path.as_str(), &encode(record)).map_err(fail("change")),
-            None => self.tables.files.delete(&mut self.txn, path.as_str()).map(drop).map_err(fail("change")),
+            Some(record) => self
+                .tables
+                .files
+                .put(&mut self.txn, path.as_str(), &encode(record))
+                .map_err(fail("change")),
+            None => self
+                .tables
+                .files
+                .delete(&mut self.txn, path.as_str())
+                .map(drop)
+                .map_err(fail("change")),
         }
     }
 
     /// What the next commit does at a path; none leaves it as it is.
     pub fn set_staged(&mut self, path: &RepoPath, staged: Option<Staged>) -> Result<()> {
         let Some(Staged { placed, kind }) = staged else {
-            return self.tables.staged.delete(&mut self.txn, path.as_str()).map(drop).map_err(fail("change"));
+            return self
+                .tables
+                .staged
+                .delete(&mut self.txn, path.as_str())
+                .map(drop)
+                .map_err(fail("change"));
         };
         let (entry, at) = placed.map_or((None, Location::Unknown), |placed| (Some(placed.entry), placed.at));
         let stored = encode(&StoredStaged { entry, at, kind });
-        self.tables.staged.put(&mut self.txn, path.as_str(), &stored).map_err(fail("change"))
+        self.tables
+            .staged
+            .put(&mut self.txn, path.as_str(), &stored)
+            .map_err(fail("change"))
     }
 
     /// Costs the staged changes alone, however many files the index knows.

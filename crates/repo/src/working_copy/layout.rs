@@ -52,7 +52,10 @@ impl Layout {
             Some(path) => path.canonicalize().map_err(Error::io("find", path))?,
             None => PathBuf::from("repo"),
         };
-        let layout = Layout { repository: own.join(&named), folder };
+        let layout = Layout {
+            repository: own.join(&named),
+            folder,
+        };
         if own.join(CONFIG_FILE).exists() {
             return Err(Error::AlreadyAWorkingCopy { folder: layout.folder });
         }
@@ -65,7 +68,9 @@ impl Layout {
     /// Writes the settings, which makes the folder a working copy.
     pub fn seal(&self) -> Result<(), Error> {
         let named = self.repository.strip_prefix(self.own()).unwrap_or(&self.repository);
-        let named = named.to_str().ok_or_else(|| Error::NameNotUtf8 { path: self.repository.clone() })?;
+        let named = named.to_str().ok_or_else(|| Error::NameNotUtf8 {
+            path: self.repository.clone(),
+        })?;
         let text = format!(
             "# Where this working copy finds its repository. A relative path starts at this folder.\nformat = {FORMAT}\nrepository = {}\n",
             serde_json::Value::from(named)
@@ -73,7 +78,9 @@ impl Layout {
         let (beside, file) = (self.own().join("config.toml.new"), self.own().join(CONFIG_FILE));
         fs::write(&beside, text).map_err(Error::io("write", &beside))?;
         let sync = |path: &Path| fs::File::open(path).and_then(|file| file.sync_all());
-        sync(&beside).and_then(|()| fs::rename(&beside, &file)).map_err(Error::io("write", &file))?;
+        sync(&beside)
+            .and_then(|()| fs::rename(&beside, &file))
+            .map_err(Error::io("write", &file))?;
         sync(&self.own()).map_err(Error::io("sync", self.own()))
     }
 
@@ -84,7 +91,11 @@ impl Layout {
             let file = folder.join(OWN_FOLDER).join(CONFIG_FILE);
             match fs::read_to_string(&file) {
                 Ok(text) => return Layout::read(folder, &file, &text),
-                Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                    ) => {}
                 Err(error) => return Err(Error::io("read", file)(error)),
             }
         }
@@ -92,16 +103,29 @@ impl Layout {
     }
 
     fn read(folder: &Path, file: &Path, text: &str) -> Result<Layout, Error> {
-        let wrong = |line: usize, why: &str| Error::Config { file: file.to_owned(), line, why: why.to_owned() };
+        let wrong = |line: usize, why: &str| Error::Config {
+            file: file.to_owned(),
+            line,
+            why: why.to_owned(),
+        };
         let (mut format, mut repository) = (None, None);
         for (number, line) in (1..).zip(text.lines()) {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let (key, value) = line.split_once('=').ok_or_else(|| wrong(number, "it is not `key = value`"))?;
+            let (key, value) = line
+                .split_once('=')
+                .ok_or_else(|| wrong(number, "it is not `key = value`"))?;
             match key.trim() {
-                "format" => format = Some(value.trim().parse().map_err(|_| wrong(number, "the format is not a number"))?),
+                "format" => {
+                    format = Some(
+                        value
+                            .trim()
+                            .parse()
+                            .map_err(|_| wrong(number, "the format is not a number"))?,
+                    )
+                }
                 "repository" => {
                     let path: String = serde_json::from_str(value.trim())
                         .map_err(|_| wrong(number, "the repository is not a quoted path"))?;
@@ -109,15 +133,29 @@ impl Layout {
                 }
                 // A later format may have other keys: say that it is later, not that it is wrong.
                 _ if format.is_some_and(|found| found > FORMAT) => {}
-                key => return Err(wrong(number, &format!("there is no setting {key:?} (format and repository are known)"))),
+                key => {
+                    return Err(wrong(
+                        number,
+                        &format!("there is no setting {key:?} (format and repository are known)"),
+                    ));
+                }
             }
         }
         match format {
             Some(FORMAT) => {}
-            Some(found) => return Err(Error::TooNew { folder: folder.to_owned(), found, newest: FORMAT }),
+            Some(found) => {
+                return Err(Error::TooNew {
+                    folder: folder.to_owned(),
+                    found,
+                    newest: FORMAT,
+                });
+            }
             None => return Err(wrong(1, "the format is missing")),
         }
         let repository = repository.ok_or_else(|| wrong(1, "the repository is missing"))?;
-        Ok(Layout { folder: folder.to_owned(), repository: folder.join(OWN_FOLDER).join(repository) })
+        Ok(Layout {
+            folder: folder.to_owned(),
+            repository: folder.join(OWN_FOLDER).join(repository),
+        })
     }
 }

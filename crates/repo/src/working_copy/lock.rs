@@ -22,22 +22,39 @@ impl WorkLock {
     /// Takes the lock for `verb`, or says who has it.
     pub fn take(path: &Path, verb: &str) -> Result<WorkLock, WorkingCopyError> {
         let io = |verb| WorkingCopyError::io(verb, path);
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io("open"))?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(io("open"))?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(WorkingCopyError::Locked { holder: holder(&mut file) }),
+            Err(TryLockError::WouldBlock) => {
+                return Err(WorkingCopyError::Locked {
+                    holder: holder(&mut file),
+                });
+            }
             Err(TryLockError::Error(error)) => return Err(io("lock")(error)),
         }
         // The note is for people alone: the lock does not depend on it, so a torn one harms nothing.
         let note = format!("drumlin {verb} (process {})", std::process::id());
-        file.set_len(0).and_then(|()| file.write_all(note.as_bytes())).map_err(io("write"))?;
+        file.set_len(0)
+            .and_then(|()| file.write_all(note.as_bytes()))
+            .map_err(io("write"))?;
         Ok(WorkLock { _file: file })
     }
 }
 
 fn holder(file: &mut File) -> String {
     let mut note = String::new();
-    let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.take(NOTE_LEN_MAX).read_to_string(&mut note));
-    if read.is_ok() && !note.is_empty() { note } else { "another process".to_owned() }
+    let read = file
+        .seek(SeekFrom::Start(0))
+        .and_then(|_| file.take(NOTE_LEN_MAX).read_to_string(&mut note));
+    if read.is_ok() && !note.is_empty() {
+        note
+    } else {
+        "another process".to_owned()
+    }
 }

@@ -49,7 +49,10 @@ pub(crate) struct Written {
 impl Written {
     /// The record of a file that was seen to be whole at `instant_ns`.
     pub fn record(&self, instant_ns: i64) -> Record {
-        Record { stat: self.stat.settled(instant_ns), kind: self.kind.clone() }
+        Record {
+            stat: self.stat.settled(instant_ns),
+            kind: self.kind.clone(),
+        }
     }
 }
 
@@ -84,7 +87,10 @@ impl Materializer {
             next: AtomicU64::new(0),
             real: Mutex::default(),
         };
-        Ok(Materializer { place: Arc::new(place), store: copy.repo().chunk_store().clone() })
+        Ok(Materializer {
+            place: Arc::new(place),
+            store: copy.repo().chunk_store().clone(),
+        })
     }
 
     /// Removes files, links and empty folders, and the folders above that are left empty.
@@ -132,10 +138,15 @@ impl Materializer {
         done(blocking(move || bare.into_iter().map(|(path, kind)| place.bare(path, kind)).collect()).await?)?;
         let mut small = small.into_iter().peekable();
         while small.peek().is_some() {
-            self.small(small.by_ref().take(SMALL_FILES_AT_ONCE).collect(), progress, &mut done).await?;
+            self.small(small.by_ref().take(SMALL_FILES_AT_ONCE).collect(), progress, &mut done)
+                .await?;
         }
-        let mut writing = stream::iter(large.into_iter().map(|(path, file, at)| self.large(path, file, at, progress)))
-            .buffer_unordered(2);
+        let mut writing = stream::iter(
+            large
+                .into_iter()
+                .map(|(path, file, at)| self.large(path, file, at, progress)),
+        )
+        .buffer_unordered(2);
         while let Some(written) = writing.next().await {
             done(vec![written?])?;
         }
@@ -150,12 +161,21 @@ impl Materializer {
     ) -> Result<()> {
         let wanted = files.iter().map(|(_, file, at)| (file.clone(), *at)).collect();
         let files = Arc::new(files);
-        let batches = self.store.read_many(wanted).map_err(crate::Error::from).try_chunks(WRITES_AT_ONCE);
+        let batches = self
+            .store
+            .read_many(wanted)
+            .map_err(crate::Error::from)
+            .try_chunks(WRITES_AT_ONCE);
         let mut writing = batches
             .map_err(|error| error.1)
             .map_ok(|batch| {
                 let (place, files) = (self.place.clone(), files.clone());
-                blocking(move || batch.into_iter().map(|(at, bytes)| place.whole(&files[at], &bytes)).collect::<Result<Vec<_>, _>>())
+                blocking(move || {
+                    batch
+                        .into_iter()
+                        .map(|(at, bytes)| place.whole(&files[at], &bytes))
+                        .collect::<Result<Vec<_>, _>>()
+                })
             })
             .try_buffer_unordered(WRITERS);
         while let Some(written) = writing.try_next().await? {
@@ -196,7 +216,9 @@ async fn put(mut file: File, path: &Path, bytes: Bytes, progress: &dyn Progress)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T> {
-    Ok(tokio::task::spawn_blocking(work).await.expect("writing files does not panic")?)
+    Ok(tokio::task::spawn_blocking(work)
+        .await
+        .expect("writing files does not panic")?)
 }
 
 impl Place {
@@ -278,12 +300,21 @@ impl Place {
     fn seen(&self, path: RepoPath, kind: EntryKind) -> Result<Written, Error> {
         let disk_path = self.disk_path(&path);
         let metadata = disk_path.symlink_metadata().map_err(Error::io("look at", disk_path))?;
-        Ok(Written { path, kind, stat: Stat::of(&metadata) })
+        Ok(Written {
+            path,
+            kind,
+            stat: Stat::of(&metadata),
+        })
     }
 
     /// Makes `folder` and those above it, for `path`; none of them may be a link.
     fn make_folders(&self, folder: &RepoPath, path: &RepoPath) -> Result<(), Error> {
-        if self.real.lock().expect("threads do not panic while they look").contains(folder) {
+        if self
+            .real
+            .lock()
+            .expect("threads do not panic while they look")
+            .contains(folder)
+        {
             return Ok(());
         }
         if let Some(parent) = folder.parent() {
@@ -297,14 +328,20 @@ impl Place {
                 match there.map(|there| there.kind) {
                     Some(DiskKind::Folder) => {}
                     Some(DiskKind::Symlink) => {
-                        return Err(Error::BeyondSymlink { path: path.clone(), link: folder.clone() });
+                        return Err(Error::BeyondSymlink {
+                            path: path.clone(),
+                            link: folder.clone(),
+                        });
                     }
                     _ => return Err(Error::io("create the folder", disk_path)(error)),
                 }
             }
             Err(error) => return Err(Error::io("create the folder", disk_path)(error)),
         }
-        self.real.lock().expect("threads do not panic while they look").insert(folder.clone());
+        self.real
+            .lock()
+            .expect("threads do not panic while they look")
+            .insert(folder.clone());
         Ok(())
     }
 
@@ -323,10 +360,15 @@ impl Place {
         }
         real.extend(path.ancestors());
         let disk_path = self.disk_path(path);
-        match DiskEntry::at(&disk_path).map_err(Error::io("look at", &disk_path))?.map(|there| there.kind) {
+        match DiskEntry::at(&disk_path)
+            .map_err(Error::io("look at", &disk_path))?
+            .map(|there| there.kind)
+        {
             None | Some(DiskKind::Special) => Ok(false),
             Some(DiskKind::Folder) => remove_if_empty(&disk_path),
-            Some(_) => fs::remove_file(&disk_path).map_err(Error::io("remove", &disk_path)).map(|()| true),
+            Some(_) => fs::remove_file(&disk_path)
+                .map_err(Error::io("remove", &disk_path))
+                .map(|()| true),
         }
     }
 }
@@ -335,14 +377,23 @@ impl Place {
 fn remove_if_empty(folder: &Path) -> Result<bool, Error> {
     match fs::remove_dir(folder) {
         Ok(()) => Ok(true),
-        Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound | io::ErrorKind::ResourceBusy) => Ok(false),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound | io::ErrorKind::ResourceBusy
+            ) =>
+        {
+            Ok(false)
+        }
         Err(error) => Err(Error::io("remove", folder)(error)),
     }
 }
 
 /// Removes a folder that holds nothing but folders that hold nothing.
 fn remove_empty(folder: &Path) -> io::Result<()> {
-    let names: BTreeSet<PathBuf> = fs::read_dir(folder)?.map(|name| Ok(name?.path())).collect::<io::Result<_>>()?;
+    let names: BTreeSet<PathBuf> = fs::read_dir(folder)?
+        .map(|name| Ok(name?.path()))
+        .collect::<io::Result<_>>()?;
     for below in names {
         remove_empty(&below)?;
     }

@@ -38,11 +38,7 @@ pub use layout::Layout;
 pub use restore::RestoreSummary;
 pub use status::{Changed, Side, Status};
 
-use self::{
-    index::Index,
-    lock::WorkLock,
-    stat::Stat,
-};
+use self::{index::Index, lock::WorkLock, stat::Stat};
 use crate::{Clock, Error, Repo, Result, repo::FIRST_BRANCH};
 
 #[derive(Clone)]
@@ -94,23 +90,44 @@ impl WorkingCopy {
     /// Relative paths start at `current`, which is canonical.
     pub fn open(layout: Layout, current: PathBuf, repo: Repo) -> Result<WorkingCopy> {
         let index = Index::open(&layout.work())?;
-        Ok(WorkingCopy { inner: Arc::new(Inner { layout, current, repo, index }) })
+        Ok(WorkingCopy {
+            inner: Arc::new(Inner {
+                layout,
+                current,
+                repo,
+                index,
+            }),
+        })
     }
 
     /// Writes the state of a new working copy, with nothing materialized, and then its settings.
     async fn start(layout: Layout, repo: Repo) -> Result<WorkingCopy> {
         let refs = repo.refs().await?;
         let first = RefName::new(FIRST_BRANCH).expect("the name of the first branch is valid");
-        let branch = if refs.branches.contains_key(&first) { Some(first) } else { refs.branches.keys().next().cloned() };
+        let branch = if refs.branches.contains_key(&first) {
+            Some(first)
+        } else {
+            refs.branches.keys().next().cloned()
+        };
         let branch = branch.ok_or(Error::NoRepository)?;
-        let head = Head { base: refs.branches[&branch], branch: Some(branch) };
+        let head = Head {
+            base: refs.branches[&branch],
+            branch: Some(branch),
+        };
         let index = Index::open(&layout.work())?;
         let mut writer = index.write()?;
         writer.set_head(&head)?;
         writer.commit()?;
         layout.seal()?;
         let current = layout.folder.clone();
-        Ok(WorkingCopy { inner: Arc::new(Inner { layout, current, repo, index }) })
+        Ok(WorkingCopy {
+            inner: Arc::new(Inner {
+                layout,
+                current,
+                repo,
+                index,
+            }),
+        })
     }
 
     pub fn repo(&self) -> &Repo {
@@ -143,7 +160,10 @@ impl WorkingCopy {
     }
 
     fn scopes(&self, typed: &[PathBuf]) -> Result<Vec<Option<RepoPath>>> {
-        let scopes = typed.iter().map(|path| self.to_scope(path)).collect::<Result<Vec<_>>>()?;
+        let scopes = typed
+            .iter()
+            .map(|path| self.to_scope(path))
+            .collect::<Result<Vec<_>>>()?;
         Ok(paths::outermost(scopes))
     }
 
@@ -163,7 +183,10 @@ impl WorkingCopy {
     /// Refuses to go on while a checkout is half done: what the files are then belongs to two commits.
     fn refuse_half_done(&self) -> Result<()> {
         match self.index().read()?.pending()? {
-            Some(pending) => Err(WorkingCopyError::Interrupted { target: pending.head.label() }.into()),
+            Some(pending) => Err(WorkingCopyError::Interrupted {
+                target: pending.head.label(),
+            }
+            .into()),
             None => Ok(()),
         }
     }
@@ -180,7 +203,9 @@ impl WorkingCopy {
 impl Head {
     /// What to check out to come here.
     pub fn label(&self) -> String {
-        self.branch.as_ref().map_or_else(|| self.base.commit.to_string(), RefName::to_string)
+        self.branch
+            .as_ref()
+            .map_or_else(|| self.base.commit.to_string(), RefName::to_string)
     }
     pub fn expr(&self) -> RefExpr {
         match &self.branch {

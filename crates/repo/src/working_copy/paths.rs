@@ -10,22 +10,33 @@ use super::error::WorkingCopyError as Error;
 /// The path inside the working copy `folder` that `typed` means when read in the folder `current`; none is the whole.
 /// Both folders are canonical. `typed` itself may be a link, or be missing.
 pub(crate) fn to_scope(folder: &Path, current: &Path, typed: &Path) -> Result<Option<RepoPath>, Error> {
-    let outside = || Error::Outside { path: typed.to_owned(), folder: folder.to_owned() };
+    let outside = || Error::Outside {
+        path: typed.to_owned(),
+        folder: folder.to_owned(),
+    };
     let lexical = normalized(&current.join(typed)).ok_or_else(outside)?;
     let inside = match lexical.strip_prefix(folder) {
         Ok(inside) => inside.to_owned(),
         // An absolute path may go through links that lead here.
-        Err(_) => through_links(&lexical).and_then(|real| real.strip_prefix(folder).ok().map(Path::to_owned)).ok_or_else(outside)?,
+        Err(_) => through_links(&lexical)
+            .and_then(|real| real.strip_prefix(folder).ok().map(Path::to_owned))
+            .ok_or_else(outside)?,
     };
     let mut names = Vec::new();
     for part in inside.components() {
-        let name = part.as_os_str().to_str().ok_or_else(|| Error::NameNotUtf8 { path: typed.to_owned() })?;
+        let name = part
+            .as_os_str()
+            .to_str()
+            .ok_or_else(|| Error::NameNotUtf8 { path: typed.to_owned() })?;
         names.push(name);
     }
     if names.is_empty() {
         return Ok(None);
     }
-    RepoPath::new(names.join("/")).map(Some).map_err(|source| Error::Name { path: typed.to_owned(), source })
+    RepoPath::new(names.join("/")).map(Some).map_err(|source| Error::Name {
+        path: typed.to_owned(),
+        source,
+    })
 }
 
 /// Without `.` and `..`; none if it leaves the root of the file system.
@@ -61,6 +72,10 @@ pub(crate) fn outermost(mut scopes: Vec<Option<RepoPath>>) -> Vec<Option<RepoPat
     scopes.sort();
     scopes.dedup();
     let all: std::collections::BTreeSet<RepoPath> = scopes.iter().flatten().cloned().collect();
-    scopes.retain(|scope| scope.as_ref().is_some_and(|path| !path.ancestors().any(|above| all.contains(&above))));
+    scopes.retain(|scope| {
+        scope
+            .as_ref()
+            .is_some_and(|path| !path.ancestors().any(|above| all.contains(&above)))
+    });
     scopes
 }

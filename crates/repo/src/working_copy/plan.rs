@@ -3,7 +3,7 @@
 //! Invariant: making a plan changes nothing, and carrying it out destroys nothing that the plan did not name.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry::Vacant},
     fs,
     path::Path,
 };
@@ -76,13 +76,22 @@ impl<'a> Planner<'a> {
     pub fn new(copy: &'a WorkingCopy, target: &'a Snapshot, policy: OnLocalChange) -> Result<Self> {
         let interrupted = copy.index().read()?.pending()?.map(|pending| pending.head.base.tree);
         let (brought, sets, plan) = (BTreeMap::new(), Sets::new(target), Plan::default());
-        Ok(Planner { copy, target, policy, interrupted, brought, sets, plan })
+        Ok(Planner {
+            copy,
+            target,
+            policy,
+            interrupted,
+            brought,
+            sets,
+            plan,
+        })
     }
 
     /// Plans the way from the present head to the target.
     pub async fn plan(mut self, head: &Head) -> Result<Plan> {
         let mut changes = Changes::new();
-        self.differing(head.base.tree, |diff| drop(changes.insert(diff.path, diff.after))).await?;
+        self.differing(head.base.tree, |diff| drop(changes.insert(diff.path, diff.after)))
+            .await?;
         if let Some(interrupted) = self.interrupted {
             let mut brought = BTreeMap::new();
             let note = |diff: PathDiff| {
@@ -100,8 +109,12 @@ impl<'a> Planner<'a> {
 
     /// Plans for a working copy that holds nothing yet.
     pub async fn plan_all(self) -> Result<Plan> {
-        let changes: Changes =
-            self.target.list(None, None).map_ok(|(path, placed)| (path, Some(placed))).try_collect().await?;
+        let changes: Changes = self
+            .target
+            .list(None, None)
+            .map_ok(|(path, placed)| (path, Some(placed)))
+            .try_collect()
+            .await?;
         self.decide_all(changes).await
     }
 
@@ -124,9 +137,9 @@ impl<'a> Planner<'a> {
         let mut paths = found.expect("the scan does not panic")?;
         paths.extend(self.copy.index().read()?.staged_within(None)?.into_keys());
         for path in paths {
-            if !changes.contains_key(&path) {
-                let after = self.target.entry(&path).await?;
-                changes.insert(path, after);
+            if let Vacant(slot) = changes.entry(path) {
+                let after = self.target.entry(slot.key()).await?;
+                slot.insert(after);
             }
         }
         Ok(())
@@ -190,7 +203,9 @@ impl<'a> Planner<'a> {
                 (Some(_), Some(_)) => ChangeKind::Modified,
                 (Some(_), None) => ChangeKind::Added,
             };
-            self.plan.staged.push((path.clone(), Some(Staged { kind, ..staged.clone() })));
+            self.plan
+                .staged
+                .push((path.clone(), Some(Staged { kind, ..staged.clone() })));
             self.plan.conflicts.insert(path.clone());
             return Ok(());
         }
@@ -231,7 +246,10 @@ impl<'a> Planner<'a> {
             (Some(_), _) if is_folder => true,
             (Some(disk), Some(record)) if record.stat == Some(disk.stat) && disk.is_of(&record.kind) => true,
             (Some(disk), _) if needs_the_place && self.is_target(&disk_path, disk, after)? => {
-                let record = after.map(|after| Record { stat: None, kind: after.entry.kind.clone() });
+                let record = after.map(|after| Record {
+                    stat: None,
+                    kind: after.entry.kind.clone(),
+                });
                 self.plan.records.push((path.clone(), record));
                 return Ok(());
             }
@@ -272,7 +290,10 @@ impl<'a> Planner<'a> {
     fn in_the_way(&mut self, what: RepoPath, path: &RepoPath, after: Option<&Placed>) {
         self.plan.conflicts.insert(what);
         if self.policy == OnLocalChange::Keep {
-            let record = after.map(|after| Record { stat: None, kind: after.entry.kind.clone() });
+            let record = after.map(|after| Record {
+                stat: None,
+                kind: after.entry.kind.clone(),
+            });
             self.plan.records.push((path.clone(), record));
         }
     }
@@ -325,7 +346,11 @@ impl<'a> Planner<'a> {
 
     /// Staged changes stay staged over a checkout; those that the target leaves no room for are in the way.
     fn clashes(&mut self, staged: &BTreeMap<RepoPath, Staged>, changes: &Changes) {
-        for path in staged.iter().filter(|(_, staged)| staged.placed.is_some()).map(|(path, _)| path) {
+        for path in staged
+            .iter()
+            .filter(|(_, staged)| staged.placed.is_some())
+            .map(|(path, _)| path)
+        {
             let comes = |path: &RepoPath| changes.get(path).is_some_and(Option::is_some);
             let below = changes.range(path.clone()..).skip_while(|(other, _)| *other == path);
             let mut below = below.take_while(|(other, _)| other.as_str().starts_with(path.as_str()));
@@ -352,7 +377,9 @@ pub(crate) fn place(folder: &Path, path: &RepoPath) -> Result<Place, WorkingCopy
     for part in above {
         let disk_path = folder.join(part.as_str());
         match DiskEntry::at(&disk_path).map_err(WorkingCopyError::io("look at", &disk_path))? {
-            Some(DiskEntry { kind: DiskKind::Folder, .. }) => {}
+            Some(DiskEntry {
+                kind: DiskKind::Folder, ..
+            }) => {}
             Some(_) => return Ok(Place::Blocked(part)),
             None => return Ok(Place::Nothing),
         }

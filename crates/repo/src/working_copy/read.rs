@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use drumlin_chunks::ContentWriter;
+use drumlin_chunks::{ContentWriter, Error as ChunksError};
 use drumlin_model::{EntryKind, ErrorKind, File as Content, FileId, Location};
 
 use super::{
@@ -63,16 +63,19 @@ pub(crate) fn keep(
 }
 
 fn other(kind: EntryKind, known: Option<&EntryKind>, stat: Stat) -> Reading {
-    if known == Some(&kind) { Reading::Known { kind, stat } } else { Reading::Kept { kind, at: Location::Unknown, stat } }
+    if known == Some(&kind) {
+        Reading::Known { kind, stat }
+    } else {
+        Reading::Kept {
+            kind,
+            at: Location::Unknown,
+            stat,
+        }
+    }
 }
 
 /// None: the file was not what `stat` says.
-fn file(
-    path: &Path,
-    stat: Stat,
-    known: Option<&EntryKind>,
-    writer: &ContentWriter,
-) -> crate::Result<Option<Reading>> {
+fn file(path: &Path, stat: Stat, known: Option<&EntryKind>, writer: &ContentWriter) -> crate::Result<Option<Reading>> {
     let executable = stat.executable;
     // Content of another size is other content; of the same size, hashing is cheaper than keeping it twice.
     if let Some(EntryKind::File(known)) = known
@@ -80,7 +83,10 @@ fn file(
     {
         match hash(path) {
             Ok(id) if id == known.id => {
-                let kind = EntryKind::File(Content { executable, ..known.clone() });
+                let kind = EntryKind::File(Content {
+                    executable,
+                    ..known.clone()
+                });
                 return Ok(Some(Reading::Known { kind, stat }));
             }
             Ok(_) => {}
@@ -89,6 +95,7 @@ fn file(
         }
     }
     let (id, size, at) = match writer.add_file_blocking(path, &drumlin_chunks::NoProgress) {
+        Err(ChunksError::FileChanged { .. }) => return Ok(None),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         added => added?,
     };
@@ -128,9 +135,11 @@ pub(crate) fn entry_kind(path: &Path, disk: &DiskEntry) -> Result<Option<EntryKi
         DiskKind::Folder => Ok(Some(EntryKind::Folder)),
         DiskKind::Symlink => link_target(path),
         DiskKind::File => match hash(path) {
-            Ok(id) => {
-                Ok(Some(EntryKind::File(Content { id, size: disk.stat.size, executable: disk.stat.executable })))
-            }
+            Ok(id) => Ok(Some(EntryKind::File(Content {
+                id,
+                size: disk.stat.size,
+                executable: disk.stat.executable,
+            }))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io("read", path)(error)),
         },

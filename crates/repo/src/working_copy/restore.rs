@@ -54,7 +54,8 @@ impl WorkingCopy {
             if staged {
                 self.restore_staged(scope, &base, from.as_ref(), &mut summary).await?;
             } else {
-                self.restore_files(scope, &base, from.as_ref(), progress, &mut summary).await?;
+                self.restore_files(scope, &base, from.as_ref(), progress, &mut summary)
+                    .await?;
             }
         }
         Ok(summary)
@@ -81,7 +82,16 @@ impl WorkingCopy {
                         (Some(_), Some(_)) => ChangeKind::Modified,
                         (Some(_), None) => ChangeKind::Deleted,
                     };
-                    next.insert(diff.path, (Some(Staged { placed: diff.after.clone(), kind }), diff.after));
+                    next.insert(
+                        diff.path,
+                        (
+                            Some(Staged {
+                                placed: diff.after.clone(),
+                                kind,
+                            }),
+                            diff.after,
+                        ),
+                    );
                 }
             }
         }
@@ -97,8 +107,16 @@ impl WorkingCopy {
             writer.set_staged(&path, staged)?;
             match entry {
                 Some(entry) if known.is_some() || was_deleted => {
-                    let stat = known.filter(|known| known.kind == entry.entry.kind).and_then(|known| known.stat);
-                    writer.set_record(&path, Some(&Record { stat, kind: entry.entry.kind }))?;
+                    let stat = known
+                        .filter(|known| known.kind == entry.entry.kind)
+                        .and_then(|known| known.stat);
+                    writer.set_record(
+                        &path,
+                        Some(&Record {
+                            stat,
+                            kind: entry.entry.kind,
+                        }),
+                    )?;
                 }
                 Some(_) => {}
                 None => writer.set_record(&path, None)?,
@@ -124,7 +142,11 @@ impl WorkingCopy {
         if scope.is_none() {
             self.without_sets(&mut entries, from.unwrap_or(base)).await?;
         }
-        let removals: Vec<RepoPath> = known.keys().filter(|path| !entries.contains_key(*path)).cloned().collect();
+        let removals: Vec<RepoPath> = known
+            .keys()
+            .filter(|path| !entries.contains_key(*path))
+            .cloned()
+            .collect();
         let writes = self.needed(entries, &removals)?;
         summary.removed += removals.len() as u64;
         summary.written += writes.len() as u64;
@@ -203,7 +225,9 @@ impl WorkingCopy {
             match place(self.folder(), &path)? {
                 Place::Nothing => needed.push((path, placed)),
                 Place::Entry(disk) if self.is_shown(&path, &disk, &placed.entry.kind)? => {}
-                Place::Entry(DiskEntry { kind: DiskKind::Folder, .. }) if holds_more(&disk_path, &path, removals)? => {
+                Place::Entry(DiskEntry {
+                    kind: DiskKind::Folder, ..
+                }) if holds_more(&disk_path, &path, removals)? => {
                     in_the_way.push(path);
                 }
                 Place::Entry(_) => needed.push((path, placed)),
@@ -239,11 +263,15 @@ impl WorkingCopy {
         for (path, record) in self.settle(written)? {
             let expected = match known.get(&path) {
                 Some(known) => Some(known.kind.clone()),
-                None if self.index().read()?.staged(&path)?.is_some() => record.as_ref().map(|record| record.kind.clone()),
+                None if self.index().read()?.staged(&path)?.is_some() => {
+                    record.as_ref().map(|record| record.kind.clone())
+                }
                 None => base.entry(&path).await?.map(|placed| placed.entry.kind),
             };
             let Some(kind) = expected else { continue };
-            let stat = record.filter(|record| record.kind == kind).and_then(|record| record.stat);
+            let stat = record
+                .filter(|record| record.kind == kind)
+                .and_then(|record| record.stat);
             records.push((path, Record { stat, kind }));
         }
         let mut writer = self.index().write()?;
@@ -273,7 +301,9 @@ impl WorkingCopy {
 fn holds_more(disk_path: &std::path::Path, folder: &RepoPath, removals: &[RepoPath]) -> Result<bool, WorkingCopyError> {
     for name in std::fs::read_dir(disk_path).map_err(WorkingCopyError::io("read", disk_path))? {
         let name = name.map_err(WorkingCopyError::io("read", disk_path))?;
-        let Some(below) = name.file_name().to_str().and_then(|name| folder.join(name).ok()) else { return Ok(true) };
+        let Some(below) = name.file_name().to_str().and_then(|name| folder.join(name).ok()) else {
+            return Ok(true);
+        };
         let is_folder = name.file_type().is_ok_and(|kind| kind.is_dir());
         let more = match is_folder {
             true => holds_more(&name.path(), &below, removals)?,

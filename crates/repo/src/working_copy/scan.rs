@@ -29,7 +29,11 @@ pub(crate) enum Found {
     /// On the disk, unknown to the index.
     New { path: RepoPath, disk: DiskEntry },
     /// Known, and perhaps changed: the stat differs or was never settled.
-    Changed { path: RepoPath, disk: DiskEntry, record: Record },
+    Changed {
+        path: RepoPath,
+        disk: DiskEntry,
+        record: Record,
+    },
     /// Known, and gone from the disk.
     Missing { path: RepoPath, record: Record },
     /// A pipe, a socket or a device.
@@ -38,13 +42,12 @@ pub(crate) enum Found {
     Bad(Error),
 }
 
-/// How to look: `collapse` reports a folder of which nothing is known by its own name and does not enter it.
+/// One comparison of a folder with its index.
 pub(crate) struct Scan<'a, S> {
-    pub folder: &'a Path,
-    pub index: &'a Index,
-    pub collapse: bool,
-    /// Called from several threads; false stops the scan.
-    pub sink: S,
+    folder: &'a Path,
+    index: &'a Index,
+    collapse: bool,
+    sink: S,
     stopped: AtomicBool,
     unchanged: AtomicU64,
 }
@@ -73,18 +76,34 @@ pub(crate) fn is_own_name(name: &OsStr) -> bool {
 }
 
 impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
+    /// `sink` is called from several threads; when it says false, the scan stops.
     pub fn new(folder: &'a Path, index: &'a Index, sink: S) -> Self {
-        Scan { folder, index, collapse: false, sink, stopped: AtomicBool::new(false), unchanged: AtomicU64::new(0) }
+        Scan {
+            folder,
+            index,
+            collapse: false,
+            sink,
+            stopped: AtomicBool::new(false),
+            unchanged: AtomicU64::new(0),
+        }
+    }
+
+    /// Reports a folder of which nothing is known by its own name, and does not enter it.
+    pub fn collapsing(self) -> Self {
+        Scan { collapse: true, ..self }
     }
 
     /// Compares what is at and below each of `scopes` (none is everything); returns how many files did not change.
     /// Scopes must not lie within each other.
     pub fn run(&self, scopes: &[Option<RepoPath>]) -> Result<u64, Error> {
-        let threads = rayon::ThreadPoolBuilder::new().num_threads(THREADS).build().map_err(|error| Error::Io {
-            verb: "start threads to walk",
-            path: self.folder.to_owned(),
-            source: io::Error::other(error),
-        })?;
+        let threads = rayon::ThreadPoolBuilder::new()
+            .num_threads(THREADS)
+            .build()
+            .map_err(|error| Error::Io {
+                verb: "start threads to walk",
+                path: self.folder.to_owned(),
+                source: io::Error::other(error),
+            })?;
         threads.scope(|threads| scopes.iter().try_for_each(|scope| self.start(threads, scope.as_ref())))?;
         Ok(self.unchanged.load(Ordering::Relaxed))
     }
@@ -93,7 +112,18 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
         let ignores = Ignores::default().enter(self.folder)?;
         let Some(path) = scope else {
             let disk = self.folder.to_owned();
-            self.spawn(threads, Folder { path: None, disk, rules: Rules { ignores, ignored: false }, record: None });
+            self.spawn(
+                threads,
+                Folder {
+                    path: None,
+                    disk,
+                    rules: Rules {
+                        ignores,
+                        ignored: false,
+                    },
+                    record: None,
+                },
+            );
             return Ok(());
         };
         let (mut ignores, mut ignored) = (ignores, false);
@@ -105,21 +135,33 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
             let record = reader.record(folder)?;
             let disk = self.folder.join(folder.as_str());
             match DiskEntry::at(&disk).map_err(Error::io("look at", &disk))? {
-                Some(DiskEntry { kind: DiskKind::Symlink, .. }) => {
-                    return Err(Error::BeyondSymlink { path: path.clone(), link: folder.clone() });
+                Some(DiskEntry {
+                    kind: DiskKind::Symlink,
+                    ..
+                }) => {
+                    return Err(Error::BeyondSymlink {
+                        path: path.clone(),
+                        link: folder.clone(),
+                    });
                 }
                 Some(_) => {}
                 None => break,
             }
             if let Some(record) = record {
-                self.report(Found::Missing { path: folder.clone(), record });
+                self.report(Found::Missing {
+                    path: folder.clone(),
+                    record,
+                });
             }
             ignored |= ignores.is_ignored(&disk, true);
             ignores = ignores.enter(&disk)?;
         }
         let disk_path = self.folder.join(path.as_str());
         let disk = DiskEntry::at(&disk_path).map_err(Error::io("look at", &disk_path))?;
-        let known = Known { record: reader.record(path)?, below: reader.has_below(path)? };
+        let known = Known {
+            record: reader.record(path)?,
+            below: reader.has_below(path)?,
+        };
         let is_folder = disk.is_some_and(|disk| disk.kind == DiskKind::Folder);
         ignored |= ignores.is_ignored(&disk_path, is_folder);
         if known.nothing() && disk.is_none() {
@@ -128,7 +170,12 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
         if known.nothing() && ignored {
             return Err(Error::Ignored { path: path.clone() });
         }
-        self.child(threads, Rules { ignores, ignored }, path.clone(), disk_path, disk, known);
+        let spot = Spot {
+            path: path.clone(),
+            disk_path,
+            disk,
+        };
+        self.child(threads, Rules { ignores, ignored }, spot, known);
         Ok(())
     }
 
@@ -157,7 +204,13 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
             Err(error) => return Err(Error::io("read", &folder.disk)(error)),
         };
         let ignores = folder.rules.ignores.enter(&folder.disk)?;
-        let folder = Folder { rules: Rules { ignores, ignored: folder.rules.ignored }, ..folder };
+        let folder = Folder {
+            rules: Rules {
+                ignores,
+                ignored: folder.rules.ignored,
+            },
+            ..folder
+        };
         let mut kept = false;
         for name in names {
             let entry = name.map_err(Error::io("read", &folder.disk))?;
@@ -189,7 +242,10 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
             }
             return Ok(!ignored);
         };
-        let known = Known { record: children.files.remove(name), below: children.folders.remove(name) };
+        let known = Known {
+            record: children.files.remove(name),
+            below: children.folders.remove(name),
+        };
         if ignored && known.nothing() {
             return Ok(false);
         }
@@ -200,7 +256,10 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
         let path = match path {
             Ok(path) => path,
             Err(source) => {
-                self.report(Found::Bad(Error::Name { path: disk_path, source }));
+                self.report(Found::Bad(Error::Name {
+                    path: disk_path,
+                    source,
+                }));
                 return Ok(true);
             }
         };
@@ -209,20 +268,17 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(Error::io("look at", disk_path)(error)),
         };
-        self.child(threads, Rules { ignores: rules.ignores.clone(), ignored }, path, disk_path, disk, known);
+        let rules = Rules {
+            ignores: rules.ignores.clone(),
+            ignored,
+        };
+        self.child(threads, rules, Spot { path, disk_path, disk }, known);
         Ok(disk.is_some_and(|disk| disk.kind != DiskKind::Special))
     }
 
     /// Compares what is at one path; folders are left to another thread.
-    fn child<'s>(
-        &'s self,
-        threads: &Threads<'s>,
-        rules: Rules,
-        path: RepoPath,
-        disk_path: PathBuf,
-        disk: Option<DiskEntry>,
-        known: Known,
-    ) {
+    fn child<'s>(&'s self, threads: &Threads<'s>, rules: Rules, spot: Spot, known: Known) {
+        let Spot { path, disk_path, disk } = spot;
         let Some(disk) = disk else {
             return self.missing(&path, known);
         };
@@ -231,7 +287,15 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
                 self.report(Found::New { path, disk });
                 return;
             }
-            return self.spawn(threads, Folder { path: Some(path), disk: disk_path, rules, record: known.record });
+            return self.spawn(
+                threads,
+                Folder {
+                    path: Some(path),
+                    disk: disk_path,
+                    rules,
+                    record: known.record,
+                },
+            );
         }
         if disk.kind == DiskKind::Special {
             self.missing(&path, known);
@@ -260,10 +324,12 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
                 self.unchanged.fetch_add(1, Ordering::Relaxed);
             }
             // A file gave way to a folder: one report for the path, so that no order of two decides.
-            Some(record) if is_entry => match DiskEntry::at(&folder.disk).map_err(Error::io("look at", &folder.disk))? {
-                Some(disk) => self.report(Found::Changed { path, disk, record }),
-                None => self.report(Found::Missing { path, record }),
-            },
+            Some(record) if is_entry => {
+                match DiskEntry::at(&folder.disk).map_err(Error::io("look at", &folder.disk))? {
+                    Some(disk) => self.report(Found::Changed { path, disk, record }),
+                    None => self.report(Found::Missing { path, record }),
+                }
+            }
             Some(record) => self.report(Found::Missing { path, record }),
             None if is_entry => {
                 if let Some(disk) = DiskEntry::at(&folder.disk).map_err(Error::io("look at", &folder.disk))? {
@@ -278,7 +344,10 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
     /// Everything that the index knows at and below a folder that went away while it was walked.
     fn gone(&self, folder: &Folder, children: Children) -> Result<(), Error> {
         if let (Some(path), Some(record)) = (&folder.path, &folder.record) {
-            self.report(Found::Missing { path: path.clone(), record: record.clone() });
+            self.report(Found::Missing {
+                path: path.clone(),
+                record: record.clone(),
+            });
         }
         self.gone_children(folder, children)
     }
@@ -289,19 +358,33 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
             Some(folder) => folder.join(name),
             None => RepoPath::new(name),
         };
-        let damaged = |error: drumlin_model::PathError| Error::IndexDamaged { detail: error.to_string() };
+        let damaged = |error: drumlin_model::PathError| Error::IndexDamaged {
+            detail: error.to_string(),
+        };
         for (name, record) in children.files {
-            self.report(Found::Missing { path: path(&name).map_err(damaged)?, record });
+            self.report(Found::Missing {
+                path: path(&name).map_err(damaged)?,
+                record,
+            });
         }
         for name in children.folders {
-            self.missing(&path(&name).map_err(damaged)?, Known { record: None, below: true });
+            self.missing(
+                &path(&name).map_err(damaged)?,
+                Known {
+                    record: None,
+                    below: true,
+                },
+            );
         }
         Ok(())
     }
 
     fn missing(&self, path: &RepoPath, known: Known) {
         if let Some(record) = known.record {
-            self.report(Found::Missing { path: path.clone(), record });
+            self.report(Found::Missing {
+                path: path.clone(),
+                record,
+            });
         }
         if !known.below {
             return;
@@ -318,6 +401,13 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
             self.report(Found::Bad(error));
         }
     }
+}
+
+/// A path, and what the disk has there.
+struct Spot {
+    path: RepoPath,
+    disk_path: PathBuf,
+    disk: Option<DiskEntry>,
 }
 
 /// What the index has at a path and below it.

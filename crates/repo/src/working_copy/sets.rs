@@ -18,7 +18,10 @@ pub(crate) struct Sets<'t> {
 
 impl<'t> Sets<'t> {
     pub fn new(tree: &'t Snapshot) -> Self {
-        Sets { tree, known: HashMap::new() }
+        Sets {
+            tree,
+            known: HashMap::new(),
+        }
     }
 
     /// The outermost set that `path` belongs to.
@@ -42,7 +45,9 @@ impl<'t> Sets<'t> {
     }
 
     async fn is_table(&self, folder: &RepoPath) -> Result<bool> {
-        let Ok(log) = folder.join(DELTA_LOG) else { return Ok(false) };
+        let Ok(log) = folder.join(DELTA_LOG) else {
+            return Ok(false);
+        };
         self.tree.folder_exists(&log).await
     }
 
@@ -50,7 +55,9 @@ impl<'t> Sets<'t> {
         if folder.parent().is_none_or(|parent| parent.as_str() != TRAINING_FOLDER) {
             return Ok(false);
         }
-        let Ok(manifest) = folder.join(TRAINING_MANIFEST) else { return Ok(false) };
+        let Ok(manifest) = folder.join(TRAINING_MANIFEST) else {
+            return Ok(false);
+        };
         Ok(self.tree.entry(&manifest).await?.is_some())
     }
 }

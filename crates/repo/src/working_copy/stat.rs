@@ -72,7 +72,10 @@ impl DiskEntry {
         } else {
             DiskKind::Special
         };
-        DiskEntry { kind, stat: Stat::of(metadata) }
+        DiskEntry {
+            kind,
+            stat: Stat::of(metadata),
+        }
     }
 
     /// What is at `path` itself; none if nothing is, or if something above it is not a folder.

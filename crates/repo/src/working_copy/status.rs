@@ -63,7 +63,11 @@ impl WorkingCopy {
         let (head, interrupted, staged) = {
             let reader = self.index().read()?;
             let staged = reader.staged_within(None)?;
-            (reader.head()?, reader.pending()?.map(|pending| pending.head.label()), staged)
+            (
+                reader.head()?,
+                reader.pending()?.map(|pending| pending.head.label()),
+                staged,
+            )
         };
         let tip = match &head.branch {
             Some(branch) => self.repo().refs().await?.branches.get(branch).copied(),
@@ -76,7 +80,11 @@ impl WorkingCopy {
             base: head.base,
             interrupted,
             staged: staged.into_iter().map(|(path, staged)| (path, staged.kind)).collect(),
-            unstaged: local.changed.into_iter().map(|changed| (changed.path, changed.kind)).collect(),
+            unstaged: local
+                .changed
+                .into_iter()
+                .map(|changed| (changed.path, changed.kind))
+                .collect(),
             untracked: local.untracked,
             unkeepable: local.unkeepable,
             truncated: false,
@@ -98,7 +106,12 @@ impl WorkingCopy {
             for (path, staged) in staged {
                 let before = base.entry(&path).await?.map(|placed| placed.entry.kind);
                 let after = staged.placed.map(|placed| placed.entry.kind);
-                changed.push(Changed { path, kind: staged.kind, before, after });
+                changed.push(Changed {
+                    path,
+                    kind: staged.kind,
+                    before,
+                    after,
+                });
             }
         }
         Ok(changed)
@@ -109,14 +122,12 @@ impl WorkingCopy {
         let copy = self.clone();
         let scanned = tokio::task::spawn_blocking(move || -> Result<Local, WorkingCopyError> {
             let local = Mutex::new(Local::default());
-            let mut scan = Scan::new(copy.folder(), copy.index(), |found| {
+            let note = |found| {
                 let seen = Seen::of(&copy, found);
                 local.lock().unwrap_or_else(PoisonError::into_inner).note(seen);
                 true
-            });
-            scan.collapse = true;
-            scan.run(&scopes)?;
-            drop(scan);
+            };
+            Scan::new(copy.folder(), copy.index(), note).collapsing().run(&scopes)?;
             Ok(local.into_inner().unwrap_or_else(PoisonError::into_inner).sorted())
         });
         Ok(scanned.await.expect("the scan does not panic")?)
@@ -154,10 +165,17 @@ impl Seen {
             Found::Missing { path, record } => {
                 // An empty folder that is empty no longer: what is in it says so.
                 let disk = super::stat::DiskEntry::at(&copy.disk_path(&path));
-                if record.kind == EntryKind::Folder && disk.is_ok_and(|disk| disk.is_some_and(|d| d.kind == DiskKind::Folder)) {
+                if record.kind == EntryKind::Folder
+                    && disk.is_ok_and(|disk| disk.is_some_and(|d| d.kind == DiskKind::Folder))
+                {
                     return Ok(Seen::Same);
                 }
-                Seen::Changed(Changed { path, kind: ChangeKind::Deleted, before: Some(record.kind), after: None })
+                Seen::Changed(Changed {
+                    path,
+                    kind: ChangeKind::Deleted,
+                    before: Some(record.kind),
+                    after: None,
+                })
             }
             Found::Changed { path, disk, record } => {
                 let disk_path = copy.disk_path(&path);
@@ -165,7 +183,12 @@ impl Seen {
                     return Ok(Seen::Same);
                 }
                 let after = entry_kind(&disk_path, &disk)?;
-                Seen::Changed(Changed { path, kind: ChangeKind::Modified, before: Some(record.kind), after })
+                Seen::Changed(Changed {
+                    path,
+                    kind: ChangeKind::Modified,
+                    before: Some(record.kind),
+                    after,
+                })
             }
         })
     }
