@@ -235,14 +235,7 @@ impl<'a> Side<'a> {
                 let deleted: Vec<Path> = deleted.try_collect().await?;
                 return Ok(Shown::Keys(deleted.iter().map(Path::to_string).collect()));
             }
-            Op::List { prefix, after } => {
-                let prefix = Path::parse(PREFIXES[*prefix]).unwrap();
-                let listing = match after {
-                    Some(after) => store.list_with_offset(Some(&prefix), &key(*after)),
-                    None => store.list(Some(&prefix)),
-                };
-                return Ok(listed(listing.try_collect().await?, Vec::new()));
-            }
+            Op::List { prefix, after } => return self.list(*prefix, *after).await,
             Op::Delimited { prefix } => {
                 let prefix = Path::parse(PREFIXES[*prefix]).unwrap();
                 let found = store.list_with_delimiter(Some(&prefix)).await?;
@@ -267,6 +260,15 @@ impl<'a> Side<'a> {
             Op::Rename { .. } | Op::Commit => {}
         }
         Ok(Shown::Done)
+    }
+
+    async fn list(&self, prefix: usize, after: Option<usize>) -> object_store::Result<Shown> {
+        let prefix = Path::parse(PREFIXES[prefix]).unwrap();
+        let listing = match after {
+            Some(after) => self.store.list_with_offset(Some(&prefix), &key(after)),
+            None => self.store.list(Some(&prefix)),
+        };
+        Ok(listed(listing.try_collect().await?, Vec::new()))
     }
 
     async fn mode(&self, at: usize, mode: Mode) -> PutMode {
