@@ -602,10 +602,10 @@ async fn one_process_at_a_time() {
     let kit = Kit::with(&[("a", "1")]).await;
     let held = fs::OpenOptions::new()
         .write(true)
-        .open(kit.at(".drumlin/work/lock"))
+        .open(kit.copy.layout().lock())
         .unwrap();
     held.lock().unwrap();
-    fs::write(kit.at(".drumlin/work/lock"), "drumlin add (process 4711)").unwrap();
+    fs::write(kit.copy.layout().lock(), "drumlin add (process 4711)").unwrap();
     let error = kit.add(&["."]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("drumlin add (process 4711)"), "{error}");

@@ -199,3 +199,32 @@ async fn million() {
         );
     }
 }
+
+/// By hand, as above: the memory of a large file's way in and out does not grow with it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "writes a file of 3 GB twice"]
+async fn one_large_file() {
+    let peak_mb = || {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10
+    };
+    let kit = Kit::new().await;
+    let mut noise = blake3::Hasher::new().finalize_xof();
+    let mut file = fs::File::create(kit.at("large")).unwrap();
+    let mut part = vec![0; 1 << 20];
+    for _ in 0..3_000 {
+        noise.fill(&mut part);
+        std::io::Write::write_all(&mut file, &part).unwrap();
+    }
+    println!("peak before: {} MB", peak_mb());
+    let began = Instant::now();
+    kit.add_all().await;
+    println!("add: {:?}, peak {} MB", began.elapsed(), peak_mb());
+    kit.commit("large").await;
+    kit.checkout("main~1").await.unwrap();
+    let began = Instant::now();
+    kit.checkout("main").await.unwrap();
+    println!("checkout: {:?}, peak {} MB", began.elapsed(), peak_mb());
+    assert!(peak_mb() < 1024);
+}

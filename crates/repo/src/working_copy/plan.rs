@@ -149,7 +149,7 @@ impl<'a> Planner<'a> {
         let staged = self.copy.index().read()?.staged_within(None)?;
         for (path, after) in &changes {
             if self.is_wanted(path, after.as_ref()).await? {
-                self.decide(path, after.as_ref(), staged.get(path), &changes).await?;
+                self.decide(path, after.as_ref(), staged.get(path), &changes)?;
             }
         }
         if self.policy == OnLocalChange::Overwrite {
@@ -185,7 +185,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    async fn decide(
+    fn decide(
         &mut self,
         path: &RepoPath,
         after: Option<&Placed>,
@@ -193,40 +193,12 @@ impl<'a> Planner<'a> {
         changes: &Changes,
     ) -> Result<()> {
         let record = self.copy.index().read()?.record(path)?;
-        let is_staged_elsewise = staged.is_some_and(|staged| !same(staged.placed.as_ref(), after));
-        if let Some(staged) = staged
-            && is_staged_elsewise
-            && self.policy != OnLocalChange::Overwrite
-        {
-            let kind = match (&staged.placed, after) {
-                (None, _) => ChangeKind::Deleted,
-                (Some(_), Some(_)) => ChangeKind::Modified,
-                (Some(_), None) => ChangeKind::Added,
-            };
-            self.plan
-                .staged
-                .push((path.clone(), Some(Staged { kind, ..staged.clone() })));
-            self.plan.conflicts.insert(path.clone());
+        if self.keeps_staged(path, after, staged) {
             return Ok(());
         }
-        if staged.is_some() {
-            self.plan.staged.push((path.clone(), None));
-        }
         let disk_path = self.copy.disk_path(path);
-        let disk = match place(self.copy.folder(), path)? {
-            Place::Nothing => None,
-            Place::Entry(disk) => Some(disk),
-            Place::Blocked(above) => {
-                // What stands above is removed or replaced by this same plan, or it is in the way.
-                if after.is_some() && !matches!(changes.get(&above), Some(None)) {
-                    if self.policy != OnLocalChange::Overwrite {
-                        self.in_the_way(above, path, after);
-                        return Ok(());
-                    }
-                    self.plan.removals.push(above);
-                }
-                None
-            }
+        let Some(disk) = self.look(path, after, changes)? else {
+            return Ok(());
         };
         let needs_the_place = after.is_some_and(|after| after.entry.kind != EntryKind::Folder);
         let is_folder = disk.is_some_and(|disk| disk.kind == DiskKind::Folder);
@@ -262,6 +234,47 @@ impl<'a> Planner<'a> {
         }
         self.act(path, after, disk, record, is_ours);
         Ok(())
+    }
+
+    /// Whether a staged change stands in the way of the target's own and stays; else it is settled by the target.
+    fn keeps_staged(&mut self, path: &RepoPath, after: Option<&Placed>, staged: Option<&Staged>) -> bool {
+        let Some(staged) = staged else { return false };
+        if same(staged.placed.as_ref(), after) || self.policy == OnLocalChange::Overwrite {
+            self.plan.staged.push((path.clone(), None));
+            return false;
+        }
+        let kind = match (&staged.placed, after) {
+            (None, _) => ChangeKind::Deleted,
+            (Some(_), Some(_)) => ChangeKind::Modified,
+            (Some(_), None) => ChangeKind::Added,
+        };
+        let staged = Staged { kind, ..staged.clone() };
+        self.plan.staged.push((path.clone(), Some(staged)));
+        self.plan.conflicts.insert(path.clone());
+        true
+    }
+
+    /// What the disk has at a path (perhaps nothing); none if something above it is in the way.
+    fn look(
+        &mut self,
+        path: &RepoPath,
+        after: Option<&Placed>,
+        changes: &Changes,
+    ) -> Result<Option<Option<DiskEntry>>> {
+        let above = match place(self.copy.folder(), path)? {
+            Place::Nothing => return Ok(Some(None)),
+            Place::Entry(disk) => return Ok(Some(Some(disk))),
+            Place::Blocked(above) => above,
+        };
+        // What stands above is removed or replaced by this same plan, or it is in the way.
+        if after.is_some() && !matches!(changes.get(&above), Some(None)) {
+            if self.policy != OnLocalChange::Overwrite {
+                self.in_the_way(above, path, after);
+                return Ok(None);
+            }
+            self.plan.removals.push(above);
+        }
+        Ok(Some(None))
     }
 
     fn act(
