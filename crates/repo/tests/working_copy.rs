@@ -626,7 +626,7 @@ async fn verbs_may_run_on_any_thread() {
             .await
             .unwrap();
         copy.restore(&[".".into()], None, false, &NoProgress).await.unwrap();
-        copy.checkout_new(&name("b"), None, false, &author(), &NoProgress)
+        copy.checkout_new(&author(), &name("b"), None, false, &NoProgress)
             .await
             .unwrap();
         copy.follow(&NoProgress).await.unwrap();

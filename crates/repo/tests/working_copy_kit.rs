@@ -111,7 +111,7 @@ impl Kit {
 
     pub async fn branch(&self, to: &str) -> CheckoutSummary {
         self.copy
-            .checkout_new(&name(to), None, false, &author(), &NoProgress)
+            .checkout_new(&author(), &name(to), None, false, &NoProgress)
             .await
             .unwrap()
     }

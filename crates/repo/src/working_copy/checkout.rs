@@ -47,10 +47,10 @@ impl WorkingCopy {
     /// Makes a branch at `at` (none: where the working copy stands) and checks it out; keeps what is staged.
     pub async fn checkout_new(
         &self,
+        by: &Author,
         name: &RefName,
         at: Option<&RefExpr>,
         force: bool,
-        by: &Author,
         progress: &dyn Progress,
     ) -> Result<CheckoutSummary> {
         let _lock = self.lock("checkout")?;

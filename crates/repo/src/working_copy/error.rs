@@ -100,9 +100,9 @@ impl WorkingCopyError {
             }
             E::Ignored { path } => format!("echo {} >> .drumlinignore", quoted(&format!("!/{path}"))),
             E::IgnoreFile { file, .. } => format!("$EDITOR {}", quoted(&file.display().to_string())),
-            E::WouldOverwrite { .. } => "drumlin commit, or drumlin checkout --force to lose these changes".to_owned(),
+            E::WouldOverwrite { .. } => "drumlin add . && drumlin commit -m MESSAGE    (or, to lose these changes: drumlin checkout --force REF)".to_owned(),
             E::Interrupted { target } => format!("drumlin checkout {target}"),
-            E::Detached => "drumlin checkout --new NAME".to_owned(),
+            E::Detached => "drumlin checkout -b NAME".to_owned(),
             E::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "df -h .".to_owned(),
             _ => return None,
         })
