@@ -67,9 +67,8 @@ impl<'a> Context<'a> {
         let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX));
         let options = EngineOptions {
             memory_limit_bytes: usize::try_from(self.global.memory).unwrap_or(usize::MAX),
-            spill_folder: Some(copy.layout().scratch()),
             threads,
-            ..EngineOptions::default()
+            ..EngineOptions::new(copy.layout().scratch())
         };
         Ok(Engine::new(copy.repo().clone(), options)?)
     }

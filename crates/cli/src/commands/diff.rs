@@ -92,7 +92,7 @@ impl Diff {
         let scope = self.scope()?;
         let size = |kind: &Option<EntryKind>| kind.as_ref().and_then(|kind| if let EntryKind::File(file) = kind { Some(file.size) } else { None });
         let rows: Vec<DiffRow> = copy
-            .diff(side, &[])
+            .diff(&[], side)
             .await?
             .into_iter()
             .filter(|changed| scope.as_ref().is_none_or(|scope| changed.path.is_within(scope)))

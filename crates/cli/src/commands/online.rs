@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use drumlin_features::{
     Registry,
     definition::ViewUse,
-    online::{Lookup, Materialized, OnlineStore, OwnedValue, Push as Row, Request, Value},
+    online::{Lookup, Materialized, OnlineStore, OwnedValue, Push as Row, Value, materialize::{How, Request}},
 };
 use drumlin_model::{RefExpr, Timestamp};
 use drumlin_repo::working_copy::WorkingCopy;
@@ -115,7 +115,7 @@ impl Materialize {
         cx.ui.emit(&rows, |out| {
             writeln!(out, "Online store at {}", paint(NAME, snapshot.commit().short()))?;
             for view in &done {
-                let about = format!("{}; read {}, stored {}", view.how, plural(view.rows_read, "row"), count(view.rows_stored));
+                let about = format!("{}; read {}, stored {}", how(view), plural(view.rows_read, "row"), count(view.rows_stored));
                 writeln!(out, "  {:<24} {:>10} keys  {}", view.view, count(view.keys), paint(FAINT, about))?;
             }
             Ok(())
@@ -125,9 +125,18 @@ impl Materialize {
 
 fn materialized_json(view: &Materialized) -> serde_json::Value {
     json!({
-        "view": view.view, "commit": view.commit, "how": view.how.to_string(), "rows_read": view.rows_read,
+        "view": view.view, "commit": view.commit, "how": view.how, "rows_read": view.rows_read,
         "rows_stored": view.rows_stored, "rows_skipped": view.rows_skipped, "keys": view.keys,
     })
+}
+
+fn how(view: &Materialized) -> &'static str {
+    match view.how {
+        How::Unchanged => "unchanged",
+        How::Appended => "what was added",
+        How::Full => "all",
+        How::Removed => "removed",
+    }
 }
 
 impl Get {
@@ -260,7 +269,7 @@ impl List {
         cx.ui.emit(&views, |out| {
             for view in &views {
                 let about = format!("{} features, at {}", view.features.len(), view.watermark.commit.short());
-                writeln!(out, "{:<24} {:>10} keys  {}", view.view, count(view.rows), paint(FAINT, about))?;
+                writeln!(out, "{:<24} {}", view.view, paint(FAINT, about))?;
             }
             Ok(())
         })

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use drumlin_model::RefExpr;
 use drumlin_repo::working_copy::WorkingCopy;
-use drumlin_tables::{ColumnType, FileFormat, ReadOptions, Source, WriteRequest, Written, type_name};
+use drumlin_tables::{
+    ColumnType, FileFormat, ReadOptions, RowFormat, Source, WriteRequest, Written, table_path, type_name, write_rows,
+};
 use serde_json::json;
 
 use crate::{
@@ -220,7 +222,12 @@ impl Delete {
         let engine = cx.engine(&copy)?;
         let request = request(cx, &copy, self.message)?;
         if self.dry_run {
-            let rows = engine.count_where(&request.branch, &self.table, &self.condition).await?;
+            let sql = format!("SELECT count(*) FROM \"{}\" WHERE {}", table_path(&self.table)?, self.condition);
+            let query = engine.query(&sql, &request.branch.into()).await?;
+            let mut text = Vec::new();
+            write_rows(&engine, query.stream().await?, RowFormat::Csv, &mut text).await?;
+            let text = String::from_utf8_lossy(&text);
+            let rows: u64 = text.lines().last().and_then(|line| line.parse().ok()).expect("a count is a number");
             return cx.ui.emit(&json!({ "table": self.table, "rows_deleted": rows, "dry_run": true }), |out| {
                 writeln!(out, "Would delete {} of {}", plural(rows, "row"), paint(NAME, &self.table))
             });
