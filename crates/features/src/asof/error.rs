@@ -12,17 +12,40 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{owner} has no column {column:?}")]
-    UnknownColumn { owner: String, column: String, available: Vec<String> },
+    UnknownColumn {
+        owner: String,
+        column: String,
+        available: Vec<String>,
+    },
     #[error(
         "key {spine_column:?} of the spine is {spine_type}, key {feature_column:?} of view {view:?} is {feature_type}, and neither widens to the other without loss"
     )]
-    KeyTypes { view: String, spine_column: String, spine_type: DataType, feature_column: String, feature_type: DataType },
+    KeyTypes {
+        view: String,
+        spine_column: String,
+        spine_type: DataType,
+        feature_column: String,
+        feature_type: DataType,
+    },
     #[error("{owner}: column {column:?} is {data_type}, not a time")]
-    NotATime { owner: String, column: String, data_type: DataType },
+    NotATime {
+        owner: String,
+        column: String,
+        data_type: DataType,
+    },
     #[error("view {view:?}: column {column:?} marks tombstones but is {data_type}, not a boolean")]
-    NotABoolean { view: String, column: String, data_type: DataType },
+    NotABoolean {
+        view: String,
+        column: String,
+        data_type: DataType,
+    },
     #[error("view {view:?}: window {window:?} needs a number, and column {column:?} is {data_type}")]
-    NotANumber { view: String, window: String, column: String, data_type: DataType },
+    NotANumber {
+        view: String,
+        window: String,
+        column: String,
+        data_type: DataType,
+    },
     #[error("view {view:?}: window {window:?} does not say which column it aggregates")]
     NoWindowColumn { view: String, window: String },
     #[error("view {view:?}: a window does not go with a tombstone column")]
@@ -36,11 +59,22 @@ pub enum Error {
     #[error("spine row {row} (counted from 0) has no time in column {column:?}")]
     NullTime { column: String, row: u64 },
     #[error("{owner}: the time {value} in column {column:?} ({data_type}) does not fit 64 bits of {unit}")]
-    TimeOverflow { owner: String, column: String, value: i64, data_type: DataType, unit: &'static str },
+    TimeOverflow {
+        owner: String,
+        column: String,
+        value: i64,
+        data_type: DataType,
+        unit: &'static str,
+    },
     #[error("view {view:?}: a sum of window {window:?} does not fit 64 bits")]
     SumOverflow { view: String, window: String },
     #[error("view {view:?}: column {column:?} does not fit its declared type {data_type}")]
-    Cast { view: String, column: String, data_type: DataType, source: ArrowError },
+    Cast {
+        view: String,
+        column: String,
+        data_type: DataType,
+        source: ArrowError,
+    },
     #[error("the as-of join read {read} spine rows and returned {returned}")]
     RowCount { read: u64, returned: u64 },
     #[error("cannot read {path}")]
@@ -52,7 +86,10 @@ pub enum Error {
     #[error("an as-of join's plan failed")]
     Plan { source: Box<DataFusionError> },
     #[error("a reader of view {view:?} stopped before its end")]
-    Reader { view: String, source: tokio::task::JoinError },
+    Reader {
+        view: String,
+        source: tokio::task::JoinError,
+    },
 }
 
 impl Error {
@@ -75,7 +112,9 @@ impl Error {
             Error::File { source, .. } => kind_of_parquet(source),
             Error::Spill { source, .. } => ErrorKind::of_io(source),
             Error::Plan { source } if is_exhausted(source) => ErrorKind::Unavailable,
-            Error::RowCount { .. } | Error::Arrow { .. } | Error::Plan { .. } | Error::Reader { .. } => ErrorKind::Internal,
+            Error::RowCount { .. } | Error::Arrow { .. } | Error::Plan { .. } | Error::Reader { .. } => {
+                ErrorKind::Internal
+            }
         }
     }
 
@@ -83,15 +122,19 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::UnknownColumn { available, .. } => Some(format!("columns there: {}", available.join(", "))),
-            Error::KeyTypes { spine_column, feature_type, .. } => {
-                Some(format!("cast it in the spine: select cast({spine_column} as {feature_type}) as {spine_column}, ..."))
-            }
+            Error::KeyTypes {
+                spine_column,
+                feature_type,
+                ..
+            } => Some(format!(
+                "cast it in the spine: select cast({spine_column} as {feature_type}) as {spine_column}, ..."
+            )),
             Error::NameTaken { view, .. } => Some(format!("give the view a prefix, for example `prefix: {view}`")),
             Error::SpanNotPositive { .. } => Some("leave it out for no limit".to_string()),
             Error::NoCreatedTime { .. } => Some("name its `created_time` column in the view".to_string()),
-            Error::NullTime { column, .. } => {
-                Some(format!("filter it out (where {column} is not null), or ask for `on_null_time: keep`"))
-            }
+            Error::NullTime { column, .. } => Some(format!(
+                "filter it out (where {column} is not null), or ask for `on_null_time: keep`"
+            )),
             Error::WindowOverTombstones { .. } => Some("filter the deleted rows out in the view's query".to_string()),
             _ => None,
         }
@@ -107,10 +150,14 @@ impl Error {
         match error {
             DataFusionError::External(inner) => match inner.downcast::<Error>() {
                 Ok(ours) => *ours,
-                Err(inner) => Error::Plan { source: Box::new(DataFusionError::External(inner)) },
+                Err(inner) => Error::Plan {
+                    source: Box::new(DataFusionError::External(inner)),
+                },
             },
             DataFusionError::Context(_, inner) if holds_ours(&inner) => Error::from_datafusion(*inner),
-            other => Error::Plan { source: Box::new(other) },
+            other => Error::Plan {
+                source: Box::new(other),
+            },
         }
     }
 }

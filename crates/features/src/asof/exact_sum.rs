@@ -55,10 +55,16 @@ impl ExactSum {
                 break;
             }
         }
-        let same_side = rest.last().is_some_and(|next| (low < 0.0 && *next < 0.0) || (low > 0.0 && *next > 0.0));
+        let same_side = rest
+            .last()
+            .is_some_and(|next| (low < 0.0 && *next < 0.0) || (low > 0.0 && *next > 0.0));
         let doubled = low * 2.0;
         let moved = high + doubled;
-        if same_side && moved - high == doubled { moved } else { high }
+        if same_side && moved - high == doubled {
+            moved
+        } else {
+            high
+        }
     }
 }
 

@@ -11,10 +11,14 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_expr::{
+    Distribution, EquivalenceProperties, LexOrdering, OrderingRequirements, Partitioning, PhysicalExpr,
+};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements, PlanProperties,
+};
 use futures::TryStreamExt;
 use tokio::sync::mpsc::Sender;
 
@@ -30,7 +34,7 @@ use super::spool::Spool;
 /// Result batches that wait for the consumer.
 const OUTPUT_QUEUE: usize = 2;
 /// A piece of the spine is not cut below this: then the limit is too small for the join, which says so.
-const PIECE_ROWS_MIN: usize = 256;
+const PIECE_ROWS_MIN: usize = 32;
 /// Rows of a piece are numbered in 32 bits.
 const PIECE_ROWS_MAX: usize = 1 << 30;
 /// The share of the memory limit that a piece of the spine and its answers plan to take.
@@ -47,6 +51,8 @@ pub(crate) struct AsOfJoinExec {
     files: Vec<Option<ParquetSource>>,
     /// The spine, then the query of each lookup that has one.
     inputs: Vec<Arc<dyn ExecutionPlan>>,
+    /// The order that each input was planned with. Unless it is demanded, the optimizer takes the sort out.
+    orders: Vec<Option<LexOrdering>>,
     properties: Arc<PlanProperties>,
 }
 
@@ -63,7 +69,26 @@ impl AsOfJoinExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         ));
-        AsOfJoinExec { resolved, report, files, inputs, properties }
+        let orders = inputs.iter().map(|input| input.output_ordering().cloned()).collect();
+        AsOfJoinExec {
+            resolved,
+            report,
+            files,
+            inputs,
+            orders,
+            properties,
+        }
+    }
+
+    fn with_inputs(&self, inputs: Vec<Arc<dyn ExecutionPlan>>) -> Arc<dyn ExecutionPlan> {
+        Arc::new(AsOfJoinExec {
+            resolved: Arc::clone(&self.resolved),
+            report: self.report.clone(),
+            files: self.files.clone(),
+            inputs,
+            orders: self.orders.clone(),
+            properties: Arc::clone(&self.properties),
+        })
     }
 }
 
@@ -98,6 +123,22 @@ impl ExecutionPlan for AsOfJoinExec {
         vec![false; self.inputs.len()]
     }
 
+    /// A sorted input comes as one partition; of another, the partitions are read one after the other.
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        let distribution = |order: &Option<LexOrdering>| match order {
+            Some(_) => Distribution::SinglePartition,
+            None => Distribution::UnspecifiedDistribution,
+        };
+        InputDistributionRequirements::new(self.orders.iter().map(distribution).collect())
+    }
+
+    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
+        self.orders
+            .iter()
+            .map(|order| order.clone().map(OrderingRequirements::from))
+            .collect()
+    }
+
     fn maintains_input_order(&self) -> Vec<bool> {
         (0..self.inputs.len()).map(|input| input == 0).collect()
     }
@@ -114,19 +155,25 @@ impl ExecutionPlan for AsOfJoinExec {
         children: Vec<Arc<dyn ExecutionPlan>>,
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        Ok(Arc::new(AsOfJoinExec::new(Arc::clone(&self.resolved), self.report.clone(), self.files.clone(), children)))
+        Ok(self.with_inputs(children))
     }
 
     fn with_new_children(
         self: Arc<Self>,
         children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        Ok(Arc::new(AsOfJoinExec::new(Arc::clone(&self.resolved), self.report.clone(), self.files.clone(), children)))
+        Ok(self.with_inputs(children))
     }
 
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream, DataFusionError> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream, DataFusionError> {
         if partition != 0 {
-            return Err(DataFusionError::Internal(format!("an as-of join has one partition, not {partition}")));
+            return Err(DataFusionError::Internal(format!(
+                "an as-of join has one partition, not {partition}"
+            )));
         }
         let mut builder = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.resolved.schema), OUTPUT_QUEUE);
         let join = Join {
@@ -157,8 +204,15 @@ struct Join {
 impl Join {
     async fn run(mut self) -> Result<()> {
         let sides = self.sides().await?;
-        let held = MemoryConsumer::new("AsOfJoin").with_can_spill(true).register(self.context.memory_pool());
-        let mut spine = SpineReader::new(&self.resolved, Arc::clone(&self.inputs[0]), Arc::clone(&self.context), held.new_empty());
+        let held = MemoryConsumer::new("AsOfJoin")
+            .with_can_spill(true)
+            .register(self.context.memory_pool());
+        let mut spine = SpineReader::new(
+            &self.resolved,
+            Arc::clone(&self.inputs[0]),
+            Arc::clone(&self.context),
+            held.new_empty(),
+        );
         while let Some(piece) = spine.next_piece().await? {
             let mut left = vec![piece];
             while let Some(mut piece) = left.pop() {
@@ -179,7 +233,10 @@ impl Join {
             spine.release();
         }
         if spine.read != self.returned {
-            return Err(Error::RowCount { read: spine.read, returned: self.returned });
+            return Err(Error::RowCount {
+                read: spine.read,
+                returned: self.returned,
+            });
         }
         Ok(())
     }
@@ -198,7 +255,10 @@ impl Join {
                     Source::Spool(Spool::fill(&lookup.view, query, &self.context).await?)
                 }
             };
-            sides.push(Side { lookup: Arc::clone(lookup), source: Arc::new(source) });
+            sides.push(Side {
+                lookup: Arc::clone(lookup),
+                source: Arc::new(source),
+            });
         }
         Ok(sides)
     }
@@ -206,7 +266,14 @@ impl Join {
     async fn answer(&self, sides: &[Side], piece: &SpinePiece, held: &MemoryReservation) -> Result<Vec<Answer>> {
         let mut answers = Vec::with_capacity(sides.len());
         for (position, side) in sides.iter().enumerate() {
-            let answer = run(side, piece, self.resolved.time_column, self.resolved.threads, held.new_empty()).await?;
+            let answer = run(
+                side,
+                piece,
+                self.resolved.time_column,
+                self.resolved.threads,
+                held.new_empty(),
+            )
+            .await?;
             self.report.null_event_times(position, answer.null_event_times);
             answers.push(answer);
         }
@@ -235,8 +302,14 @@ impl Join {
 
 fn halves(piece: SpinePiece) -> (SpinePiece, SpinePiece) {
     let middle = piece.rows / 2;
-    let mut front = SpinePiece { batches: Vec::new(), rows: 0 };
-    let mut back = SpinePiece { batches: Vec::new(), rows: 0 };
+    let mut front = SpinePiece {
+        batches: Vec::new(),
+        rows: 0,
+    };
+    let mut back = SpinePiece {
+        batches: Vec::new(),
+        rows: 0,
+    };
     for batch in piece.batches {
         let rows = batch.num_rows();
         let kept = rows.min(middle - front.rows);
@@ -269,7 +342,12 @@ struct SpineReader {
 }
 
 impl SpineReader {
-    fn new(resolved: &Arc<Resolved>, plan: Arc<dyn ExecutionPlan>, context: Arc<TaskContext>, held: MemoryReservation) -> Self {
+    fn new(
+        resolved: &Arc<Resolved>,
+        plan: Arc<dyn ExecutionPlan>,
+        context: Arc<TaskContext>,
+        held: MemoryReservation,
+    ) -> Self {
         let bytes_max = match context.memory_pool().memory_limit() {
             MemoryLimit::Finite(limit) => limit / SHARE_OF_LIMIT,
             _ => usize::MAX,
@@ -291,7 +369,10 @@ impl SpineReader {
 
     /// The next rows, as many as the limit allows; at least one batch's.
     async fn next_piece(&mut self) -> Result<Option<SpinePiece>> {
-        let mut piece = SpinePiece { batches: Vec::new(), rows: 0 };
+        let mut piece = SpinePiece {
+            batches: Vec::new(),
+            rows: 0,
+        };
         let mut planned = 0usize;
         while let Some(batch) = self.next_batch().await? {
             let rows = batch.num_rows();
@@ -344,12 +425,18 @@ impl SpineReader {
             return Ok(());
         }
         let row = (0..times.len()).find(|row| times.is_null(*row)).unwrap_or(0);
-        Err(Error::NullTime { column: self.resolved.time.clone(), row: self.read + row as u64 })
+        Err(Error::NullTime {
+            column: self.resolved.time.clone(),
+            row: self.read + row as u64,
+        })
     }
 }
 
 /// What a lookup's answer takes for each row of the spine.
 fn answer_bytes(lookup: &ResolvedLookup) -> usize {
-    let values = lookup.value_types.iter().map(|data_type| data_type.primitive_width().unwrap_or(VARIABLE_WIDTH_BYTES) + 1);
+    let values = lookup
+        .value_types
+        .iter()
+        .map(|data_type| data_type.primitive_width().unwrap_or(VARIABLE_WIDTH_BYTES) + 1);
     values.sum::<usize>() + (lookup.windows.len() + 2) * 9 + super::fetch::Chosen::BYTES_PER_ROW
 }

@@ -35,7 +35,9 @@ impl Chosen {
     pub(crate) const BYTES_PER_ROW: usize = 8 + 16;
 
     pub(crate) fn new(rows: usize) -> Chosen {
-        Chosen { positions: vec![NOWHERE; rows] }
+        Chosen {
+            positions: vec![NOWHERE; rows],
+        }
     }
 
     pub(crate) fn set(&mut self, row: usize, position: u64) {
@@ -64,7 +66,12 @@ pub(crate) struct Fetched {
 }
 
 /// Reads the values that were chosen; grows `held` by what they take.
-pub(crate) async fn fetch(side: &Side, chosen: Vec<Chosen>, threads: usize, held: &MemoryReservation) -> Result<Fetched> {
+pub(crate) async fn fetch(
+    side: &Side,
+    chosen: Vec<Chosen>,
+    threads: usize,
+    held: &MemoryReservation,
+) -> Result<Fetched> {
     let (wanted, places) = locate(&side.source, chosen);
     let wanted = Arc::new(wanted);
     let reads = Arc::new(plan_reads(side, &wanted));
@@ -89,9 +96,14 @@ pub(crate) async fn fetch(side: &Side, chosen: Vec<Chosen>, threads: usize, held
         }));
     }
     let fields = side.lookup.value_types.iter();
-    let mut parts: Vec<Vec<ArrayRef>> = fields.map(|data_type| vec![new_null_array(data_type, 1); wanted.len() + 1]).collect();
+    let mut parts: Vec<Vec<ArrayRef>> = fields
+        .map(|data_type| vec![new_null_array(data_type, 1); wanted.len() + 1])
+        .collect();
     for task in tasks {
-        let joined = task.join().await.map_err(|source| Error::Reader { view: side.lookup.view.clone(), source })?;
+        let joined = task.join().await.map_err(|source| Error::Reader {
+            view: side.lookup.view.clone(),
+            source,
+        })?;
         let (done, mut task_held) = joined?;
         // The bytes change hands without being given back to the pool in between.
         let bytes = task_held.size();
@@ -99,7 +111,10 @@ pub(crate) async fn fetch(side: &Side, chosen: Vec<Chosen>, threads: usize, held
         held.try_grow(bytes)?;
         for (read, arrays) in done {
             let Read { part, columns } = &reads[read];
-            columns.clone().zip(arrays).for_each(|(column, array)| parts[column][*part] = array);
+            columns
+                .clone()
+                .zip(arrays)
+                .for_each(|(column, array)| parts[column][*part] = array);
         }
     }
     Ok(Fetched { parts, places })
@@ -110,7 +125,10 @@ fn locate(source: &Source, chosen: Vec<Chosen>) -> (Vec<Wanted>, Vec<Vec<u64>>) 
     let mut order: Vec<(u64, u64)> = Vec::new();
     for (set, chosen) in chosen.iter().enumerate() {
         let rows = chosen.positions.iter().enumerate();
-        order.extend(rows.filter(|(_, position)| **position != NOWHERE).map(|(row, position)| (*position, (set as u64) << 32 | row as u64)));
+        order.extend(
+            rows.filter(|(_, position)| **position != NOWHERE)
+                .map(|(row, position)| (*position, (set as u64) << 32 | row as u64)),
+        );
     }
     order.sort_unstable();
     let mut places: Vec<Vec<u64>> = chosen.into_iter().map(|chosen| chosen.positions).collect();
@@ -121,7 +139,10 @@ fn locate(source: &Source, chosen: Vec<Chosen>) -> (Vec<Wanted>, Vec<Vec<u64>>) 
             let piece = source.piece_at(position);
             piece_first = source.first(piece);
             piece_end = source.end(piece);
-            wanted.push(Wanted { piece, rows: Vec::new() });
+            wanted.push(Wanted {
+                piece,
+                rows: Vec::new(),
+            });
         }
         let part = wanted.len() - 1;
         let rows = &mut wanted[part].rows;
@@ -144,13 +165,19 @@ fn plan_reads(side: &Side, wanted: &[Wanted]) -> Vec<Read> {
         for (column, field) in fields.iter().enumerate() {
             let more = side.source.stored_bytes(wanted.piece, field);
             if column > start && bytes + more > READ_BYTES_MAX {
-                reads.push(Read { part, columns: start..column });
+                reads.push(Read {
+                    part,
+                    columns: start..column,
+                });
                 (start, bytes) = (column, 0);
             }
             bytes += more;
         }
         if start < fields.len() {
-            reads.push(Read { part, columns: start..fields.len() });
+            reads.push(Read {
+                part,
+                columns: start..fields.len(),
+            });
         }
     }
     reads
@@ -163,11 +190,18 @@ async fn read_values(
     columns: std::ops::Range<usize>,
 ) -> Result<Vec<ArrayRef>> {
     let fields = &lookup.values[columns.clone()];
-    let batches: Vec<_> = source.read(wanted.piece, fields, Some(&wanted.rows))?.try_collect().await?;
+    let batches: Vec<_> = source
+        .read(wanted.piece, fields, Some(&wanted.rows))?
+        .try_collect()
+        .await?;
     let mut values = Vec::with_capacity(fields.len());
     for (place, column) in columns.enumerate() {
         let arrays: Vec<&dyn Array> = batches.iter().map(|batch| batch.arrays[place].as_ref()).collect();
-        let joined = if arrays.len() == 1 { Arc::clone(&batches[0].arrays[place]) } else { concat(&arrays)? };
+        let joined = if arrays.len() == 1 {
+            Arc::clone(&batches[0].arrays[place])
+        } else {
+            concat(&arrays)?
+        };
         values.push(declare(joined, lookup, column)?);
     }
     Ok(values)
@@ -179,7 +213,10 @@ fn declare(array: ArrayRef, lookup: &ResolvedLookup, column: usize) -> Result<Ar
     if array.data_type() == declared {
         return Ok(array);
     }
-    let options = CastOptions { safe: false, ..Default::default() };
+    let options = CastOptions {
+        safe: false,
+        ..Default::default()
+    };
     cast_with_options(&array, declared, &options).map_err(|source| Error::Cast {
         view: lookup.view.clone(),
         column: lookup.values[column].name().clone(),
@@ -200,7 +237,13 @@ impl Fetched {
         let null = (parts.len() - 1, 0);
         let places = self.places(column)[first..first + rows].iter();
         let indices: Vec<(usize, usize)> = places
-            .map(|place| if *place == NOWHERE { null } else { ((place >> 32) as usize, *place as u32 as usize) })
+            .map(|place| {
+                if *place == NOWHERE {
+                    null
+                } else {
+                    ((place >> 32) as usize, *place as u32 as usize)
+                }
+            })
             .collect();
         Ok(interleave(&arrays, &indices)?)
     }
@@ -211,7 +254,10 @@ impl Fetched {
             return statuses;
         }
         let filled = self.filled();
-        let present = statuses.iter_mut().enumerate().filter(|(_, status)| **status == Status::Present);
+        let present = statuses
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, status)| **status == Status::Present);
         for (row, status) in present {
             let any = match lookup.nulls {
                 Nulls::LastNonNull => self.places.iter().any(|places| places[row] != NOWHERE),

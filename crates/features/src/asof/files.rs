@@ -9,10 +9,10 @@ use arrow::datatypes::{DataType, Field};
 use arrow::error::ArrowError;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection, RowSelector};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
-use parquet::arrow::ProjectionMask;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
 
@@ -48,20 +48,31 @@ pub(crate) struct FilePiece {
 
 impl Files {
     pub(crate) async fn open(view: &str, source: ParquetSource) -> Result<Files> {
-        let footers: Vec<ArrowReaderMetadata> = stream::iter(source.files.iter().cloned().map(|file| footer(source.clone(), file)))
-            .buffered(FOOTERS_IN_FLIGHT)
-            .try_collect()
-            .await?;
+        let footers: Vec<ArrowReaderMetadata> =
+            stream::iter(source.files.iter().cloned().map(|file| footer(source.clone(), file)))
+                .buffered(FOOTERS_IN_FLIGHT)
+                .try_collect()
+                .await?;
         let mut pieces = Vec::new();
         let mut first = 0;
         for (file, footer) in footers.iter().enumerate() {
             for (row_group, group) in footer.metadata().row_groups().iter().enumerate() {
                 let rows = group.num_rows() as u64;
-                pieces.push(FilePiece { file, row_group, first, rows });
+                pieces.push(FilePiece {
+                    file,
+                    row_group,
+                    first,
+                    rows,
+                });
                 first += rows;
             }
         }
-        Ok(Files { view: view.to_string(), source, footers, pieces })
+        Ok(Files {
+            view: view.to_string(),
+            source,
+            footers,
+            pieces,
+        })
     }
 
     pub(crate) fn pieces(&self) -> &[FilePiece] {
@@ -82,16 +93,28 @@ impl Files {
         };
         let group = footer.metadata().row_group(piece.row_group);
         let descriptor = footer.parquet_schema();
-        let leaves = group.columns().iter().enumerate().filter(|(leaf, _)| descriptor.get_column_root_idx(*leaf) == root);
+        let leaves = group
+            .columns()
+            .iter()
+            .enumerate()
+            .filter(|(leaf, _)| descriptor.get_column_root_idx(*leaf) == root);
         leaves.map(|(_, column)| column.compressed_size().max(0) as u64).sum()
     }
 
     /// Streams some columns of a piece, as the view declares them; of chosen rows (ascending, counted in the piece) if given.
-    pub(crate) fn read(&self, piece: usize, fields: &[Arc<Field>], rows: Option<&[u32]>) -> Result<BoxStream<'static, Result<Columns>>> {
+    pub(crate) fn read(
+        &self,
+        piece: usize,
+        fields: &[Arc<Field>],
+        rows: Option<&[u32]>,
+    ) -> Result<BoxStream<'static, Result<Columns>>> {
         let piece = self.pieces[piece];
         let file = &self.source.files[piece.file];
         let footer = &self.footers[piece.file];
-        let roots: Vec<usize> = fields.iter().filter_map(|field| footer.schema().index_of(field.name()).ok()).collect();
+        let roots: Vec<usize> = fields
+            .iter()
+            .filter_map(|field| footer.schema().index_of(field.name()).ok())
+            .collect();
         let mask = ProjectionMask::roots(footer.parquet_schema(), roots);
         let reader = StoreReader::new(&self.source.store, &file.path, file.size_bytes);
         let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, footer.clone())
@@ -102,7 +125,10 @@ impl Files {
             builder = builder.with_row_selection(selection(rows, piece.rows as usize));
         }
         let path = file.path.to_string();
-        let failed = move |source| Error::File { path: path.clone(), source };
+        let failed = move |source| Error::File {
+            path: path.clone(),
+            source,
+        };
         let stream = builder.build().map_err(&failed)?;
         let (view, fields) = (self.view.clone(), fields.to_vec());
         Ok(stream
@@ -114,7 +140,10 @@ impl Files {
                         |column| adapt(column, field, &view),
                     )
                 });
-                Ok(Columns { arrays: columns.collect::<Result<_>>()?, rows: batch.num_rows() })
+                Ok(Columns {
+                    arrays: columns.collect::<Result<_>>()?,
+                    rows: batch.num_rows(),
+                })
             })
             .boxed())
     }
@@ -133,10 +162,13 @@ impl Files {
                 _ => None,
             };
             for row_group in 0..groups.len() {
-                let time_apart = times.as_ref().is_some_and(|times| times.outside(lookup, event, row_group, needed.times));
-                let key_apart = numbers.as_ref().zip(needed.keys).is_some_and(|((least, greatest), keys)| {
-                    apart(least, greatest, row_group, keys)
-                });
+                let time_apart = times
+                    .as_ref()
+                    .is_some_and(|times| times.outside(lookup, event, row_group, needed.times));
+                let key_apart = numbers
+                    .as_ref()
+                    .zip(needed.keys)
+                    .is_some_and(|((least, greatest), keys)| apart(least, greatest, row_group, keys));
                 if time_apart || key_apart {
                     null_times += times.as_ref().map_or(0, |times| times.nulls(row_group));
                 } else {
@@ -153,7 +185,10 @@ async fn footer(source: ParquetSource, file: ParquetFile) -> Result<ArrowReaderM
     let options = ArrowReaderOptions::new();
     let mut reader = StoreReader::new(&source.store, &file.path, file.size_bytes);
     let loaded = ArrowReaderMetadata::load_async(&mut reader, options).await;
-    loaded.map_err(|source| Error::File { path: file.path.to_string(), source })
+    loaded.map_err(|source| Error::File {
+        path: file.path.to_string(),
+        source,
+    })
 }
 
 /// Runs of chosen rows and of the rows between them.
@@ -181,13 +216,24 @@ fn adapt(column: &ArrayRef, field: &Field, view: &str) -> Result<ArrayRef> {
     if column.data_type() == field.data_type() {
         return Ok(Arc::clone(column));
     }
-    let failed = |source| Error::Cast { view: view.to_string(), column: field.name().clone(), data_type: field.data_type().clone(), source };
-    let options = CastOptions { safe: false, ..Default::default() };
+    let failed = |source| Error::Cast {
+        view: view.to_string(),
+        column: field.name().clone(),
+        data_type: field.data_type().clone(),
+        source,
+    };
+    let options = CastOptions {
+        safe: false,
+        ..Default::default()
+    };
     let cast = cast_with_options(column, field.data_type(), &options).map_err(failed)?;
     if time::is_time(field.data_type()) {
         let back = cast_with_options(&cast, column.data_type(), &options).map_err(failed)?;
         if back.to_data() != column.to_data() {
-            return Err(failed(ArrowError::CastError(format!("a time of {} would be cut short", column.data_type()))));
+            return Err(failed(ArrowError::CastError(format!(
+                "a time of {} would be cut short",
+                column.data_type()
+            ))));
         }
     }
     Ok(cast)
@@ -201,15 +247,14 @@ struct FileStatistics {
 }
 
 impl FileStatistics {
-    fn of(
-        footer: &ArrowReaderMetadata,
-        field: &Field,
-        groups: &[RowGroupMetaData],
-    ) -> Result<Option<FileStatistics>> {
+    fn of(footer: &ArrowReaderMetadata, field: &Field, groups: &[RowGroupMetaData]) -> Result<Option<FileStatistics>> {
         let Ok(converter) = StatisticsConverter::try_new(field.name(), footer.schema(), footer.parquet_schema()) else {
             return Ok(None);
         };
-        let failed = |source: ParquetError| Error::File { path: field.name().clone(), source };
+        let failed = |source: ParquetError| Error::File {
+            path: field.name().clone(),
+            source,
+        };
         Ok(Some(FileStatistics {
             least: converter.row_group_mins(groups).map_err(failed)?,
             greatest: converter.row_group_maxes(groups).map_err(failed)?,
@@ -218,7 +263,11 @@ impl FileStatistics {
     }
 
     fn nulls(&self, row_group: usize) -> u64 {
-        if self.nulls.is_null(row_group) { 0 } else { self.nulls.value(row_group) }
+        if self.nulls.is_null(row_group) {
+            0
+        } else {
+            self.nulls.value(row_group)
+        }
     }
 
     fn outside(&self, lookup: &ResolvedLookup, field: &Field, row_group: usize, needed: (i64, i64)) -> bool {
@@ -243,7 +292,9 @@ fn key_statistics(
     field: &Field,
     types: &[DataType],
 ) -> Result<Option<(Int64Array, Int64Array)>> {
-    let ordered = types[0] == DataType::Int64 || types[0].is_signed_integer() || matches!(types[0], DataType::Date32 | DataType::Timestamp(_, _));
+    let ordered = types[0] == DataType::Int64
+        || types[0].is_signed_integer()
+        || matches!(types[0], DataType::Date32 | DataType::Timestamp(_, _));
     if !ordered {
         return Ok(None);
     }
@@ -251,7 +302,10 @@ fn key_statistics(
         return Ok(None);
     };
     let encoder = KeyEncoder::new(types)?;
-    match (encoder.encode(&[statistics.least])?, encoder.encode(&[statistics.greatest])?) {
+    match (
+        encoder.encode(&[statistics.least])?,
+        encoder.encode(&[statistics.greatest])?,
+    ) {
         (EncodedKeys::Numbers(least), EncodedKeys::Numbers(greatest)) => Ok(Some((least, greatest))),
         _ => Ok(None),
     }

@@ -31,14 +31,18 @@ impl SpineIndex {
     /// Rows with a null key or a null time get no slot: nothing can match them.
     pub(crate) fn build(batches: &[SpineBatch]) -> SpineIndex {
         let rows: usize = batches.iter().map(|batch| batch.times.len()).sum();
-        let mut table = batches.first().map_or(KeyTable::Global, |batch| KeyTable::for_keys(&batch.keys, rows));
+        let mut table = batches
+            .first()
+            .map_or(KeyTable::Global, |batch| KeyTable::for_keys(&batch.keys, rows));
         let mut groups = Vec::with_capacity(rows);
         for batch in batches {
             let first = groups.len();
             table.insert(&batch.keys, batch.times.len(), &mut groups);
             if batch.times.null_count() > 0 {
                 let batch_groups = groups[first..].iter_mut().enumerate();
-                batch_groups.filter(|(row, _)| batch.times.is_null(*row)).for_each(|(_, group)| *group = NO_GROUP);
+                batch_groups
+                    .filter(|(row, _)| batch.times.is_null(*row))
+                    .for_each(|(_, group)| *group = NO_GROUP);
             }
         }
         let starts = starts_of(&groups, table.groups());
@@ -46,7 +50,14 @@ impl SpineIndex {
         let (times, rows): (Vec<i64>, Vec<u32>) = slots.into_iter().unzip();
         let least = times.iter().copied().min().unwrap_or(i64::MAX);
         let greatest = times.iter().copied().max().unwrap_or(i64::MIN);
-        SpineIndex { table, starts, times, rows, least, greatest }
+        SpineIndex {
+            table,
+            starts,
+            times,
+            rows,
+            least,
+            greatest,
+        }
     }
 
     pub(crate) fn slots(&self) -> usize {
@@ -75,7 +86,10 @@ impl SpineIndex {
     pub(crate) fn group(&self, group: u32) -> Group<'_> {
         let start = self.starts[group as usize] as usize;
         let end = self.starts[group as usize + 1] as usize;
-        Group { start, times: &self.times[start..end] }
+        Group {
+            start,
+            times: &self.times[start..end],
+        }
     }
 
     pub(crate) fn size_bytes(&self) -> usize {
@@ -106,7 +120,11 @@ impl Group<'_> {
     /// The first slot that sees an event at `time`.
     #[inline]
     pub(crate) fn seeing(&self, time: i64, inclusive: bool) -> usize {
-        if inclusive { self.at_or_after(time) } else { self.after(time) }
+        if inclusive {
+            self.at_or_after(time)
+        } else {
+            self.after(time)
+        }
     }
 }
 

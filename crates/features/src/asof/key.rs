@@ -24,7 +24,10 @@ pub(crate) fn common_type(left: &DataType, right: &DataType) -> Option<DataType>
         return Some(DataType::Binary);
     }
     if let (DataType::Timestamp(a, zone), DataType::Timestamp(b, _)) = (&left, &right) {
-        return Some(DataType::Timestamp(*a.max(b), zone.clone().or_else(|| Some("UTC".into()))));
+        return Some(DataType::Timestamp(
+            *a.max(b),
+            zone.clone().or_else(|| Some("UTC".into())),
+        ));
     }
     common_number(&left, &right)
 }
@@ -32,7 +35,10 @@ pub(crate) fn common_type(left: &DataType, right: &DataType) -> Option<DataType>
 fn common_number(left: &DataType, right: &DataType) -> Option<DataType> {
     let unsigned = |data_type: &DataType| data_type.is_unsigned_integer();
     let small_integer = |data_type: &DataType| {
-        matches!(data_type, DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 | DataType::UInt32)
+        matches!(
+            data_type,
+            DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 | DataType::UInt32
+        )
     };
     let float = |data_type: &DataType| matches!(data_type, DataType::Float16 | DataType::Float32 | DataType::Float64);
     if left.is_integer() && right.is_integer() {
@@ -41,7 +47,11 @@ fn common_number(left: &DataType, right: &DataType) -> Option<DataType> {
         }
         let wide = *left == DataType::UInt64 || *right == DataType::UInt64;
         // Twenty digits hold every 64-bit number of either sign.
-        return Some(if wide { DataType::Decimal128(20, 0) } else { DataType::Int64 });
+        return Some(if wide {
+            DataType::Decimal128(20, 0)
+        } else {
+            DataType::Int64
+        });
     }
     let exact = |data_type: &DataType| float(data_type) || small_integer(data_type);
     (exact(left) && exact(right)).then_some(DataType::Float64)
@@ -59,7 +69,11 @@ fn plain(data_type: &DataType) -> DataType {
 }
 
 fn comparable(data_type: &DataType) -> bool {
-    data_type.is_primitive() || is_string(data_type) || is_binary(data_type) || *data_type == DataType::Boolean || matches!(data_type, DataType::FixedSizeBinary(_))
+    data_type.is_primitive()
+        || is_string(data_type)
+        || is_binary(data_type)
+        || *data_type == DataType::Boolean
+        || matches!(data_type, DataType::FixedSizeBinary(_))
 }
 
 fn is_string(data_type: &DataType) -> bool {
@@ -67,7 +81,10 @@ fn is_string(data_type: &DataType) -> bool {
 }
 
 fn is_binary(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
+    matches!(
+        data_type,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+    )
 }
 
 /// Whether a key of this one type is a 64-bit number.
@@ -107,26 +124,38 @@ impl KeyEncoder {
         } else {
             Some(RowConverter::new(types.iter().cloned().map(SortField::new).collect())?)
         };
-        Ok(KeyEncoder { types: types.to_vec(), rows })
+        Ok(KeyEncoder {
+            types: types.to_vec(),
+            rows,
+        })
     }
 
     pub(crate) fn encode(&self, columns: &[ArrayRef]) -> Result<EncodedKeys> {
-        let columns: Vec<ArrayRef> =
-            columns.iter().zip(&self.types).map(|(column, data_type)| widen(column, data_type)).collect::<Result<_>>()?;
+        let columns: Vec<ArrayRef> = columns
+            .iter()
+            .zip(&self.types)
+            .map(|(column, data_type)| widen(column, data_type))
+            .collect::<Result<_>>()?;
         let Some(rows) = &self.rows else {
             return match columns.first() {
                 None => Ok(EncodedKeys::Global),
                 Some(column) => Ok(EncodedKeys::Numbers(as_number(column)?)),
             };
         };
-        let nulls = columns.iter().fold(None, |nulls, column| NullBuffer::union(nulls.as_ref(), column.logical_nulls().as_ref()));
+        let nulls = columns.iter().fold(None, |nulls, column| {
+            NullBuffer::union(nulls.as_ref(), column.logical_nulls().as_ref())
+        });
         Ok(EncodedKeys::Bytes(rows.convert_columns(&columns)?, nulls))
     }
 }
 
 /// The column in the common type, with one zero and one NaN.
 fn widen(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
-    let widened = if column.data_type() == data_type { column.clone() } else { cast_exactly(column, data_type)? };
+    let widened = if column.data_type() == data_type {
+        column.clone()
+    } else {
+        cast_exactly(column, data_type)?
+    };
     Ok(match data_type {
         DataType::Float64 => std::sync::Arc::new(one_zero(widened.as_primitive::<Float64Type>())),
         DataType::Float32 | DataType::Float16 => {
@@ -139,7 +168,10 @@ fn widen(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
 }
 
 fn cast_exactly(column: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
-    let options = arrow::compute::CastOptions { safe: false, ..Default::default() };
+    let options = arrow::compute::CastOptions {
+        safe: false,
+        ..Default::default()
+    };
     Ok(arrow::compute::cast_with_options(column, data_type, &options)?)
 }
 
@@ -157,10 +189,16 @@ fn one_zero(floats: &Float64Array) -> Float64Array {
 
 fn as_number(column: &ArrayRef) -> Result<Int64Array> {
     let number = match column.data_type() {
-        DataType::Float64 => return Ok(column.as_primitive::<Float64Type>().unary(|value| value.to_bits() as i64)),
+        DataType::Float64 => {
+            return Ok(column
+                .as_primitive::<Float64Type>()
+                .unary(|value| value.to_bits() as i64));
+        }
         DataType::Float32 | DataType::Float16 => return as_number(&cast(column, &DataType::Float64)?),
         DataType::UInt64 => {
-            return Ok(column.as_primitive::<arrow::datatypes::UInt64Type>().unary(|value| value as i64));
+            return Ok(column
+                .as_primitive::<arrow::datatypes::UInt64Type>()
+                .unary(|value| value as i64));
         }
         DataType::Boolean => return Ok(booleans(column.as_boolean())),
         DataType::Date32 => return Ok(column.as_primitive::<arrow::datatypes::Date32Type>().unary(i64::from)),
@@ -202,7 +240,11 @@ impl KeyTable {
             }
             (KeyTable::Bytes(table), EncodedKeys::Bytes(bytes, nulls)) => {
                 groups.extend((0..rows).map(|row| {
-                    if is_null(nulls, row) { NO_GROUP } else { table.insert(bytes.row(row).as_ref()) }
+                    if is_null(nulls, row) {
+                        NO_GROUP
+                    } else {
+                        table.insert(bytes.row(row).as_ref())
+                    }
                 }));
             }
             _ => groups.extend(std::iter::repeat_n(0, rows)),
@@ -221,7 +263,11 @@ impl KeyTable {
             }
             (KeyTable::Bytes(table), EncodedKeys::Bytes(bytes, nulls)) => {
                 groups.extend((0..rows).map(|row| {
-                    if is_null(nulls, row) { NO_GROUP } else { table.find(bytes.row(row).as_ref()) }
+                    if is_null(nulls, row) {
+                        NO_GROUP
+                    } else {
+                        table.find(bytes.row(row).as_ref())
+                    }
                 }));
             }
             _ => groups.extend(std::iter::repeat_n(0, rows)),

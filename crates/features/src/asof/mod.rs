@@ -29,7 +29,7 @@ pub use error::{Error, Result};
 pub use node::{AsOfJoin, with_as_of};
 pub use report::{AsOfReport, Counts, ViewCounts};
 pub use spec::{
-    AsOfSpec, Feature, FeatureSource, KeyPair, KnownAt, Lookup, Nulls, OnNullTime, ParquetFile, ParquetSource, Span, Window,
-    WindowFunction,
+    AsOfSpec, Feature, FeatureSource, KeyPair, KnownAt, Lookup, Nulls, OnNullTime, ParquetFile, ParquetSource, Span,
+    Window, WindowFunction,
 };
 pub use status::Status;

@@ -14,10 +14,8 @@ use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, DFSchemaRef, DataFusionError};
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::{
-    Expr, Extension, InvariantLevel, LogicalPlan, UserDefinedLogicalNode,
-};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::{Expr, Extension, InvariantLevel, LogicalPlan, UserDefinedLogicalNode};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
@@ -62,7 +60,9 @@ impl AsOfJoin {
 
 /// The session's state with a planner that knows `AsOfJoin`.
 pub fn with_as_of(state: SessionState) -> SessionState {
-    SessionStateBuilder::new_from_existing(state).with_query_planner(Arc::new(AsOfQueryPlanner)).build()
+    SessionStateBuilder::new_from_existing(state)
+        .with_query_planner(Arc::new(AsOfQueryPlanner))
+        .build()
 }
 
 struct AsOfNode {
@@ -88,7 +88,13 @@ impl AsOfNode {
         }
         let schema = Arc::new(output_schema(&inputs[0], &resolved.schema)?);
         report.expect_views(resolved.lookups.iter().map(|lookup| lookup.view.clone()));
-        Ok(AsOfNode { spec, resolved: Arc::new(resolved), report, inputs, schema })
+        Ok(AsOfNode {
+            spec,
+            resolved: Arc::new(resolved),
+            report,
+            inputs,
+            schema,
+        })
     }
 }
 
@@ -112,7 +118,9 @@ fn project(plan: &LogicalPlan, names: &[String]) -> Result<LogicalPlan, DataFusi
     if exprs.len() == schema.fields().len() {
         return Ok(plan.clone());
     }
-    datafusion::logical_expr::LogicalPlanBuilder::from(plan.clone()).project(exprs)?.build()
+    datafusion::logical_expr::LogicalPlanBuilder::from(plan.clone())
+        .project(exprs)?
+        .build()
 }
 
 /// The spine's fields keep their qualifiers; the lookups' have none.
@@ -180,13 +188,15 @@ impl UserDefinedLogicalNode for AsOfNode {
         inputs: Vec<LogicalPlan>,
     ) -> Result<Arc<dyn UserDefinedLogicalNode>, DataFusionError> {
         let mut inputs = inputs.into_iter();
-        let spine = inputs.next().ok_or_else(|| DataFusionError::Internal("an as-of join has a spine".to_string()))?;
+        let spine = inputs
+            .next()
+            .ok_or_else(|| DataFusionError::Internal("an as-of join has a spine".to_string()))?;
         let mut spec = self.spec.clone();
         for lookup in &mut spec.lookups {
             if let FeatureSource::Query(plan) = &mut lookup.source {
-                **plan = inputs
-                    .next()
-                    .ok_or_else(|| DataFusionError::Internal("an as-of join has one plan per query view".to_string()))?;
+                **plan = inputs.next().ok_or_else(|| {
+                    DataFusionError::Internal("an as-of join has one plan per query view".to_string())
+                })?;
             }
         }
         Ok(Arc::new(AsOfNode::new(spine, spec, self.report.clone())?))
@@ -250,7 +260,12 @@ impl ExtensionPlanner for AsOfExtensionPlanner {
                 FeatureSource::Query(_) => None,
             })
             .collect();
-        let exec = AsOfJoinExec::new(Arc::clone(&node.resolved), node.report.clone(), files, physical_inputs.to_vec());
+        let exec = AsOfJoinExec::new(
+            Arc::clone(&node.resolved),
+            node.report.clone(),
+            files,
+            physical_inputs.to_vec(),
+        );
         Ok(Some(Arc::new(exec)))
     }
 }

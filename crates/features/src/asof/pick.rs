@@ -15,11 +15,19 @@ pub(crate) struct Pick {
 }
 
 impl Pick {
-    pub(crate) const NONE: Pick = Pick { event: i64::MIN, created: i64::MIN, code: 0 };
+    pub(crate) const NONE: Pick = Pick {
+        event: i64::MIN,
+        created: i64::MIN,
+        code: 0,
+    };
 
     #[inline]
     pub(crate) fn new(event: i64, created: i64, position: u64, deleted: bool) -> Pick {
-        Pick { event, created, code: ((position + 1) << 1) | u64::from(deleted) }
+        Pick {
+            event,
+            created,
+            code: ((position + 1) << 1) | u64::from(deleted),
+        }
     }
 
     pub(crate) fn is_none(self) -> bool {
@@ -46,7 +54,10 @@ pub(crate) struct Picks {
 impl Picks {
     pub(crate) fn new(slots: usize, ranged: bool) -> Picks {
         let nodes = if ranged { ranges::nodes(slots) } else { slots };
-        Picks { nodes: vec![Pick::NONE; nodes], ranged }
+        Picks {
+            nodes: vec![Pick::NONE; nodes],
+            ranged,
+        }
     }
 
     pub(crate) fn bytes(slots: usize, ranged: bool) -> usize {
@@ -63,11 +74,16 @@ impl Picks {
             return;
         }
         let nodes = &mut self.nodes;
-        ranges::cover(group.start, group.times.len(), from, to, |node| raise(&mut nodes[node], pick));
+        ranges::cover(group.start, group.times.len(), from, to, |node| {
+            raise(&mut nodes[node], pick)
+        });
     }
 
     pub(crate) fn merge(&mut self, other: &Picks) {
-        self.nodes.iter_mut().zip(&other.nodes).for_each(|(mine, theirs)| raise(mine, *theirs));
+        self.nodes
+            .iter_mut()
+            .zip(&other.nodes)
+            .for_each(|(mine, theirs)| raise(mine, *theirs));
     }
 
     /// The pick of each slot.

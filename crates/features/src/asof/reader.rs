@@ -25,7 +25,11 @@ pub(crate) struct StoreReader {
 
 impl StoreReader {
     pub(crate) fn new(store: &Arc<dyn ObjectStore>, path: &Path, size_bytes: u64) -> StoreReader {
-        StoreReader { store: Arc::clone(store), path: path.clone(), size_bytes }
+        StoreReader {
+            store: Arc::clone(store),
+            path: path.clone(),
+            size_bytes,
+        }
     }
 }
 

@@ -34,12 +34,22 @@ impl AsOfReport {
         let counts = self.lock();
         let without_time = counts.views.iter().filter(|view| view.null_event_times > 0);
         without_time
-            .map(|view| format!("{} rows of view {:?} have no event time and never match", view.null_event_times, view.view))
+            .map(|view| {
+                format!(
+                    "{} rows of view {:?} have no event time and never match",
+                    view.null_event_times, view.view
+                )
+            })
             .collect()
     }
 
     pub(crate) fn expect_views(&self, views: impl Iterator<Item = String>) {
-        self.lock().views = views.map(|view| ViewCounts { view, null_event_times: 0 }).collect();
+        self.lock().views = views
+            .map(|view| ViewCounts {
+                view,
+                null_event_times: 0,
+            })
+            .collect();
     }
 
     pub(crate) fn spine_piece(&self, rows: u64) {

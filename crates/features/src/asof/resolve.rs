@@ -85,12 +85,18 @@ impl Resolved {
         let mut lookups = Vec::with_capacity(spec.lookups.len());
         let mut notices = Vec::new();
         if time::is_naive(time_type) {
-            notices.push(format!("times without a zone in column {:?} of the spine are read as UTC", spec.time));
+            notices.push(format!(
+                "times without a zone in column {:?} of the spine are read as UTC",
+                spec.time
+            ));
         }
         for (lookup, source) in spec.lookups.iter().zip(sources) {
             let resolved = ResolvedLookup::new(lookup, spec, spine, time_type, source)?;
             if time::is_naive(&resolved.event_type) {
-                notices.push(format!("times without a zone in view {:?} are read as UTC", lookup.view));
+                notices.push(format!(
+                    "times without a zone in view {:?} are read as UTC",
+                    lookup.view
+                ));
             }
             resolved.add_outputs(lookup, &mut fields)?;
             lookups.push(Arc::new(resolved));
@@ -111,15 +117,33 @@ impl Resolved {
 impl ResolvedLookup {
     fn new(lookup: &Lookup, spec: &AsOfSpec, spine: &Schema, time_type: &DataType, source: &SchemaRef) -> Result<Self> {
         let owner = format!("view {:?}", lookup.view);
-        let mut columns = ScanColumns { owner: &owner, source, fields: Vec::new() };
+        let mut columns = ScanColumns {
+            owner: &owner,
+            source,
+            fields: Vec::new(),
+        };
         let event_time = columns.time(&lookup.event_time)?;
-        let mut roles = Roles { event_time, ..Roles::default() };
-        roles.created_time = lookup.created_time.as_deref().map(|name| columns.time(name)).transpose()?;
+        let mut roles = Roles {
+            event_time,
+            ..Roles::default()
+        };
+        roles.created_time = lookup
+            .created_time
+            .as_deref()
+            .map(|name| columns.time(name))
+            .transpose()?;
         roles.valid_to = lookup.valid_to.as_deref().map(|name| columns.time(name)).transpose()?;
-        roles.deleted = lookup.deleted.as_deref().map(|name| columns.tombstones(&lookup.view, name)).transpose()?;
+        roles.deleted = lookup
+            .deleted
+            .as_deref()
+            .map(|name| columns.tombstones(&lookup.view, name))
+            .transpose()?;
         let (spine_keys, key_types) = resolve_keys(lookup, spine, &mut columns, &mut roles)?;
         let mut times = vec![time_type];
-        for position in [Some(event_time), roles.created_time, roles.valid_to].into_iter().flatten() {
+        for position in [Some(event_time), roles.created_time, roles.valid_to]
+            .into_iter()
+            .flatten()
+        {
             times.push(source.field_with_name(columns.fields[position].name())?.data_type());
         }
         let scale = Scale::of(times);
@@ -133,7 +157,11 @@ impl ResolvedLookup {
             scale,
             event_type: columns.fields[event_time].data_type().clone(),
             known_at: spec.known_at,
-            max_age: lookup.max_age.map(|span| positive(lookup, "max_age", span)).transpose()?.map(|span| scale.span(span)),
+            max_age: lookup
+                .max_age
+                .map(|span| positive(lookup, "max_age", span))
+                .transpose()?
+                .map(|span| scale.span(span)),
             inclusive: lookup.inclusive,
             nulls: lookup.nulls,
             scan: columns.fields,
@@ -152,12 +180,18 @@ impl ResolvedLookup {
 
     /// Whether a window's totals are those of floats.
     pub(crate) fn is_float(&self, window: &ResolvedWindow) -> bool {
-        window.column.is_some_and(|position| self.scan[position].data_type().is_floating())
+        window
+            .column
+            .is_some_and(|position| self.scan[position].data_type().is_floating())
     }
 
     /// The names of all columns that this lookup reads.
     pub(crate) fn needed(&self) -> Vec<String> {
-        self.scan.iter().chain(&self.values).map(|field| field.name().clone()).collect()
+        self.scan
+            .iter()
+            .chain(&self.values)
+            .map(|field| field.name().clone())
+            .collect()
     }
 
     /// How many columns this lookup adds.
@@ -169,7 +203,10 @@ impl ResolvedLookup {
         let mut taken: HashSet<String> = fields.iter().map(|field| field.name().clone()).collect();
         let mut add = |name: String, data_type: DataType, nullable: bool, like: Option<&Field>| {
             if !taken.insert(name.clone()) {
-                return Err(Error::NameTaken { view: lookup.view.clone(), column: name });
+                return Err(Error::NameTaken {
+                    view: lookup.view.clone(),
+                    column: name,
+                });
             }
             let metadata = like.map(|field| field.metadata().clone()).unwrap_or_default();
             fields.push(Arc::new(Field::new(name, data_type, nullable).with_metadata(metadata)));
@@ -219,9 +256,11 @@ impl ScanColumns<'_> {
         let position = self.add(name)?;
         match self.fields[position].data_type() {
             DataType::Boolean => Ok(position),
-            other => {
-                Err(Error::NotABoolean { view: view.to_string(), column: name.to_string(), data_type: other.clone() })
-            }
+            other => Err(Error::NotABoolean {
+                view: view.to_string(),
+                column: name.to_string(),
+                data_type: other.clone(),
+            }),
         }
     }
 }
@@ -238,7 +277,11 @@ fn require_time(owner: &str, column: &str, data_type: &DataType) -> Result<()> {
     if time::is_time(data_type) {
         return Ok(());
     }
-    Err(Error::NotATime { owner: owner.to_string(), column: column.to_string(), data_type: data_type.clone() })
+    Err(Error::NotATime {
+        owner: owner.to_string(),
+        column: column.to_string(),
+        data_type: data_type.clone(),
+    })
 }
 
 fn require_created(lookup: &Lookup, spec: &AsOfSpec) -> Result<()> {
@@ -249,14 +292,20 @@ fn require_created(lookup: &Lookup, spec: &AsOfSpec) -> Result<()> {
     if spec.known_at == KnownAt::Ignored || lookup.created_time.is_some() || from_files {
         return Ok(());
     }
-    Err(Error::NoCreatedTime { view: lookup.view.clone() })
+    Err(Error::NoCreatedTime {
+        view: lookup.view.clone(),
+    })
 }
 
 fn positive(lookup: &Lookup, what: &str, span: Span) -> Result<Span> {
     if span.micros > 0 {
         return Ok(span);
     }
-    Err(Error::SpanNotPositive { view: lookup.view.clone(), what: what.to_string(), micros: span.micros })
+    Err(Error::SpanNotPositive {
+        view: lookup.view.clone(),
+        what: what.to_string(),
+        micros: span.micros,
+    })
 }
 
 fn resolve_keys(
@@ -268,7 +317,11 @@ fn resolve_keys(
     let mut spine_keys = Vec::with_capacity(lookup.keys.len());
     let mut key_types = Vec::with_capacity(lookup.keys.len());
     for pair in &lookup.keys {
-        let spine_key = column_of(spine, &format!("the spine, which view {:?} is joined to,", lookup.view), &pair.spine)?;
+        let spine_key = column_of(
+            spine,
+            &format!("the spine, which view {:?} is joined to,", lookup.view),
+            &pair.spine,
+        )?;
         let feature_key = columns.add(&pair.feature)?;
         let spine_type = spine.field(spine_key).data_type();
         let feature_type = columns.fields[feature_key].data_type();
@@ -306,9 +359,15 @@ fn resolve_features(
 
 fn resolve_windows(lookup: &Lookup, columns: &mut ScanColumns<'_>, scale: Scale) -> Result<Vec<ResolvedWindow>> {
     if !lookup.windows.is_empty() && lookup.deleted.is_some() {
-        return Err(Error::WindowOverTombstones { view: lookup.view.clone() });
+        return Err(Error::WindowOverTombstones {
+            view: lookup.view.clone(),
+        });
     }
-    lookup.windows.iter().map(|window| resolve_window(lookup, window, columns, scale)).collect()
+    lookup
+        .windows
+        .iter()
+        .map(|window| resolve_window(lookup, window, columns, scale))
+        .collect()
 }
 
 fn resolve_window(
@@ -317,12 +376,19 @@ fn resolve_window(
     columns: &mut ScanColumns<'_>,
     scale: Scale,
 ) -> Result<ResolvedWindow> {
-    let length = positive(lookup, &format!("the length of window {:?}", window.name), window.length)?;
+    let length = positive(
+        lookup,
+        &format!("the length of window {:?}", window.name),
+        window.length,
+    )?;
     let column = window.column.as_deref().map(|name| columns.add(name)).transpose()?;
     let output = match (window.function, column) {
         (WindowFunction::Count, _) => DataType::Int64,
         (_, None) => {
-            return Err(Error::NoWindowColumn { view: lookup.view.clone(), window: window.name.clone() });
+            return Err(Error::NoWindowColumn {
+                view: lookup.view.clone(),
+                window: window.name.clone(),
+            });
         }
         (function, Some(position)) => {
             let field = &columns.fields[position];

@@ -52,7 +52,12 @@ impl Answer {
         for value in 0..self.lookup.values.len() {
             columns.push(self.fetched.column(value, first, rows)?);
         }
-        columns.extend(self.windows.iter().chain(&self.event_times).map(|column| column.slice(first, rows)));
+        columns.extend(
+            self.windows
+                .iter()
+                .chain(&self.event_times)
+                .map(|column| column.slice(first, rows)),
+        );
         if let Some(statuses) = &self.statuses {
             let text = statuses[first..first + rows].iter().map(|status| status.as_str());
             columns.push(Arc::new(StringArray::from_iter_values(text)));
@@ -62,7 +67,13 @@ impl Answer {
 }
 
 /// Runs one lookup. `held` is an empty reservation of the join's own.
-pub(crate) async fn run(side: &Side, piece: &SpinePiece, time: usize, threads: usize, held: MemoryReservation) -> Result<Answer> {
+pub(crate) async fn run(
+    side: &Side,
+    piece: &SpinePiece,
+    time: usize,
+    threads: usize,
+    held: MemoryReservation,
+) -> Result<Answer> {
     let lookup = &side.lookup;
     held.try_grow(piece.rows * SpineIndex::BUILD_BYTES_PER_ROW)?;
     let index = Arc::new(index(lookup, piece, time)?);
@@ -84,16 +95,29 @@ pub(crate) async fn run(side: &Side, piece: &SpinePiece, time: usize, threads: u
         Some(chosen) => outcome.choose(chosen),
         None => {
             let features = found.features.into_iter().map(|picks| picks.settle(index.starts()));
-            chosen = features.map(|picks| Outcome::new(lookup, &index, picks, piece.rows).into_chosen()).collect();
+            chosen = features
+                .map(|picks| Outcome::new(lookup, &index, picks, piece.rows).into_chosen())
+                .collect();
         }
     }
-    let times = lookup.with_event_time.then(|| outcome.event_times(lookup)).transpose()?;
+    let times = lookup
+        .with_event_time
+        .then(|| outcome.event_times(lookup))
+        .transpose()?;
     let statuses = outcome.statuses;
     drop(index);
     held.try_resize(kept_bytes(lookup, piece.rows, chosen.len()))?;
     let fetched = fetch(side, chosen, threads, &held).await?;
     let statuses = lookup.with_status.then(|| fetched.mark_nulls(lookup, statuses));
-    Ok(Answer { lookup: Arc::clone(lookup), fetched, windows, event_times: times, statuses, null_event_times, _held: held })
+    Ok(Answer {
+        lookup: Arc::clone(lookup),
+        fetched,
+        windows,
+        event_times: times,
+        statuses,
+        null_event_times,
+        _held: held,
+    })
 }
 
 /// What stays beside the fetched values until the piece has been returned.
@@ -106,10 +130,17 @@ fn index(lookup: &ResolvedLookup, piece: &SpinePiece, time: usize) -> Result<Spi
     let encoder = KeyEncoder::new(&lookup.key_types)?;
     let mut batches = Vec::with_capacity(piece.batches.len());
     for batch in &piece.batches {
-        let keys: Vec<ArrayRef> = lookup.spine_keys.iter().map(|key| Arc::clone(batch.column(*key))).collect();
+        let keys: Vec<ArrayRef> = lookup
+            .spine_keys
+            .iter()
+            .map(|key| Arc::clone(batch.column(*key)))
+            .collect();
         let name = batch.schema_ref().field(time).name().clone();
         let times = to_scale(batch.column(time), lookup.scale, "the spine", &name)?;
-        batches.push(SpineBatch { keys: encoder.encode(&keys)?, times });
+        batches.push(SpineBatch {
+            keys: encoder.encode(&keys)?,
+            times,
+        });
     }
     Ok(SpineIndex::build(&batches))
 }
@@ -135,7 +166,10 @@ fn needed(lookup: &ResolvedLookup, index: &SpineIndex) -> Needed {
         }
     }
     let (from, to) = times.unwrap_or((i128::from(i64::MAX), i128::from(i64::MIN)));
-    Needed { times: (clamp(from), clamp(to)), keys: index.table.number_range() }
+    Needed {
+        times: (clamp(from), clamp(to)),
+        keys: index.table.number_range(),
+    }
 }
 
 /// Scans the pieces with several tasks, each taking the next piece that is left.
@@ -145,7 +179,12 @@ async fn scan(side: &Side, index: &Arc<SpineIndex>, pieces: Vec<usize>, threads:
     let mut tasks = Vec::with_capacity(threads);
     for _ in 0..threads {
         let mut scan = Scan::new(&side.lookup, index)?;
-        let (source, index, pieces, next) = (Arc::clone(&side.source), Arc::clone(index), Arc::clone(&pieces), Arc::clone(&next));
+        let (source, index, pieces, next) = (
+            Arc::clone(&side.source),
+            Arc::clone(index),
+            Arc::clone(&pieces),
+            Arc::clone(&next),
+        );
         let lookup = Arc::clone(&side.lookup);
         tasks.push(SpawnedTask::spawn(async move {
             while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -156,7 +195,10 @@ async fn scan(side: &Side, index: &Arc<SpineIndex>, pieces: Vec<usize>, threads:
     }
     let mut merged: Option<Found> = None;
     for task in tasks {
-        let found = task.join().await.map_err(|source| Error::Reader { view: side.lookup.view.clone(), source })??;
+        let found = task.join().await.map_err(|source| Error::Reader {
+            view: side.lookup.view.clone(),
+            source,
+        })??;
         match &mut merged {
             Some(merged) => merged.merge(&found),
             None => merged = Some(found),
@@ -165,7 +207,13 @@ async fn scan(side: &Side, index: &Arc<SpineIndex>, pieces: Vec<usize>, threads:
     Ok(merged.expect("at least one task scans"))
 }
 
-async fn scan_piece(scan: &mut Scan, source: &Source, lookup: &ResolvedLookup, index: &SpineIndex, piece: usize) -> Result<()> {
+async fn scan_piece(
+    scan: &mut Scan,
+    source: &Source,
+    lookup: &ResolvedLookup,
+    index: &SpineIndex,
+    piece: usize,
+) -> Result<()> {
     let mut first = source.first(piece);
     let created = source.created_micros(piece);
     let mut batches = source.read(piece, &lookup.scan, None)?;
@@ -221,7 +269,11 @@ impl Outcome {
     }
 
     fn event_times(&self, lookup: &ResolvedLookup) -> Result<ArrayRef> {
-        let times: Int64Array = self.picks.iter().map(|pick| (!pick.is_none()).then_some(pick.event)).collect();
+        let times: Int64Array = self
+            .picks
+            .iter()
+            .map(|pick| (!pick.is_none()).then_some(pick.event))
+            .collect();
         from_scale(times, lookup.scale, &lookup.event_type)
     }
 }

@@ -39,23 +39,41 @@ impl Found {
         let ranged = lookup.roles.valid_to.is_some();
         Found {
             picks: Picks::new(slots, ranged),
-            features: lookup.roles.features.iter().map(|_| Picks::new(slots, ranged)).collect(),
-            totals: lookup.windows.iter().map(|window| Totals::new(window, lookup.is_float(window), slots)).collect(),
+            features: lookup
+                .roles
+                .features
+                .iter()
+                .map(|_| Picks::new(slots, ranged))
+                .collect(),
+            totals: lookup
+                .windows
+                .iter()
+                .map(|window| Totals::new(window, lookup.is_float(window), slots))
+                .collect(),
             null_event_times: 0,
         }
     }
 
     pub(crate) fn bytes(lookup: &ResolvedLookup, slots: usize) -> usize {
         let picks = Picks::bytes(slots, lookup.roles.valid_to.is_some()) * (1 + lookup.roles.features.len());
-        let totals: usize =
-            lookup.windows.iter().map(|window| Totals::bytes(window, lookup.is_float(window), slots)).sum();
+        let totals: usize = lookup
+            .windows
+            .iter()
+            .map(|window| Totals::bytes(window, lookup.is_float(window), slots))
+            .sum();
         picks + totals
     }
 
     pub(crate) fn merge(&mut self, other: &Found) {
         self.picks.merge(&other.picks);
-        self.features.iter_mut().zip(&other.features).for_each(|(mine, theirs)| mine.merge(theirs));
-        self.totals.iter_mut().zip(&other.totals).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.features
+            .iter_mut()
+            .zip(&other.features)
+            .for_each(|(mine, theirs)| mine.merge(theirs));
+        self.totals
+            .iter_mut()
+            .zip(&other.totals)
+            .for_each(|(mine, theirs)| mine.merge(theirs));
         self.null_event_times += other.null_event_times;
     }
 }
@@ -84,9 +102,20 @@ impl Scan {
     }
 
     /// Takes a batch of `ResolvedLookup::scan` columns whose first row has position `first`.
-    pub(crate) fn batch(&mut self, index: &SpineIndex, columns: &Columns, first: u64, created_micros: Option<i64>) -> Result<()> {
+    pub(crate) fn batch(
+        &mut self,
+        index: &SpineIndex,
+        columns: &Columns,
+        first: u64,
+        created_micros: Option<i64>,
+    ) -> Result<()> {
         let lookup = Arc::clone(&self.lookup);
-        let keys: Vec<ArrayRef> = lookup.roles.keys.iter().map(|key| Arc::clone(&columns.arrays[*key])).collect();
+        let keys: Vec<ArrayRef> = lookup
+            .roles
+            .keys
+            .iter()
+            .map(|key| Arc::clone(&columns.arrays[*key]))
+            .collect();
         let keys = self.encoder.encode(&keys)?;
         index.table.find(&keys, columns.rows, &mut self.groups);
         let batch = Batch::new(&lookup, columns, first, created_micros)?;
@@ -111,7 +140,9 @@ impl Scan {
         let from = group.seeing(event, lookup.inclusive).max(known_from);
         let to = batch.end(group, row);
         if from < to {
-            let deleted = batch.deleted.is_some_and(|deleted| deleted.is_valid(row) && deleted.value(row));
+            let deleted = batch
+                .deleted
+                .is_some_and(|deleted| deleted.is_valid(row) && deleted.value(row));
             let pick = Pick::new(event, created, batch.first + row as u64, deleted);
             self.found.picks.offer(group, from, to, pick);
             for (picks, nulls) in self.found.features.iter_mut().zip(&batch.features) {
@@ -126,7 +157,10 @@ impl Scan {
             let (from, to) = if window.label {
                 (group.at_or_after(clamp(time - window.length)), group.after(event))
             } else {
-                (group.seeing(event, window.inclusive).max(known_from), group.after(clamp(time + window.length)))
+                (
+                    group.seeing(event, window.inclusive).max(known_from),
+                    group.after(clamp(time + window.length)),
+                )
             };
             totals.add(group, from, to, values, row);
         }
@@ -134,13 +168,31 @@ impl Scan {
 }
 
 impl<'a> Batch<'a> {
-    fn new(lookup: &ResolvedLookup, columns: &'a Columns, first: u64, created_micros: Option<i64>) -> Result<Batch<'a>> {
+    fn new(
+        lookup: &ResolvedLookup,
+        columns: &'a Columns,
+        first: u64,
+        created_micros: Option<i64>,
+    ) -> Result<Batch<'a>> {
         let owner = lookup.owner();
-        let scaled = |position: usize| to_scale(&columns.arrays[position], lookup.scale, &owner, lookup.scan[position].name());
+        let scaled = |position: usize| {
+            to_scale(
+                &columns.arrays[position],
+                lookup.scale,
+                &owner,
+                lookup.scan[position].name(),
+            )
+        };
         let roles = &lookup.roles;
-        let valid_to = roles.valid_to.map(|position| time::to_scale_or_end(&columns.arrays[position], lookup.scale));
+        let valid_to = roles
+            .valid_to
+            .map(|position| time::to_scale_or_end(&columns.arrays[position], lookup.scale));
         let features = if lookup.nulls == Nulls::LastNonNull {
-            roles.features.iter().map(|position| columns.arrays[*position].logical_nulls()).collect()
+            roles
+                .features
+                .iter()
+                .map(|position| columns.arrays[*position].logical_nulls())
+                .collect()
         } else {
             Vec::new()
         };
@@ -152,7 +204,11 @@ impl<'a> Batch<'a> {
             valid_to,
             deleted: roles.deleted.map(|position| columns.arrays[position].as_boolean()),
             features,
-            windows: lookup.windows.iter().map(|window| WindowValues::new(window, &columns.arrays)).collect::<Result<_>>()?,
+            windows: lookup
+                .windows
+                .iter()
+                .map(|window| WindowValues::new(window, &columns.arrays))
+                .collect::<Result<_>>()?,
         })
     }
 

@@ -19,7 +19,9 @@ impl Span {
     }
 
     pub fn seconds(seconds: i64) -> Self {
-        Span { micros: seconds.saturating_mul(1_000_000) }
+        Span {
+            micros: seconds.saturating_mul(1_000_000),
+        }
     }
 }
 
@@ -91,7 +93,10 @@ pub struct KeyPair {
 impl KeyPair {
     pub fn same(name: impl Into<String>) -> Self {
         let name = name.into();
-        KeyPair { spine: name.clone(), feature: name }
+        KeyPair {
+            spine: name.clone(),
+            feature: name,
+        }
     }
 }
 
@@ -106,7 +111,10 @@ pub struct Feature {
 
 impl Feature {
     pub fn new(column: impl Into<String>) -> Self {
-        Feature { column: column.into(), data_type: None }
+        Feature {
+            column: column.into(),
+            data_type: None,
+        }
     }
 }
 

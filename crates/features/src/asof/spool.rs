@@ -60,12 +60,21 @@ impl Spool {
     /// Runs the query to its end, partition after partition, so that the order is that of the plan.
     pub(crate) async fn fill(view: &str, plan: &Arc<dyn ExecutionPlan>, context: &Arc<TaskContext>) -> Result<Spool> {
         let pool = context.memory_pool();
-        let granted = MemoryConsumer::new(format!("AsOfJoin[{view}]")).with_can_spill(true).register(pool);
+        let granted = MemoryConsumer::new(format!("AsOfJoin[{view}]"))
+            .with_can_spill(true)
+            .register(pool);
         let granted_max = match pool.memory_limit() {
             MemoryLimit::Finite(limit) => limit / SHARE_OF_LIMIT,
             _ => usize::MAX,
         };
-        let mut spool = Spool { view: view.to_string(), batches: Vec::new(), rows: 0, file: None, granted, granted_max };
+        let mut spool = Spool {
+            view: view.to_string(),
+            batches: Vec::new(),
+            rows: 0,
+            file: None,
+            granted,
+            granted_max,
+        };
         let mut writer: Option<Box<dyn SpillWriter>> = None;
         for partition in 0..plan.properties().partitioning.partition_count() {
             let mut stream = plan.execute(partition, Arc::clone(context))?;
@@ -104,14 +113,28 @@ impl Spool {
             arrays.push(Arc::clone(batch.column(batch.schema().index_of(field.name())?)));
         }
         let Some(rows) = rows else {
-            return Ok(Columns { arrays, rows: batch.num_rows() });
+            return Ok(Columns {
+                arrays,
+                rows: batch.num_rows(),
+            });
         };
         let indices = UInt32Array::from(rows.to_vec());
-        let arrays = arrays.iter().map(|array| take(array, &indices, None)).collect::<Result<_, _>>()?;
-        Ok(Columns { arrays, rows: rows.len() })
+        let arrays = arrays
+            .iter()
+            .map(|array| take(array, &indices, None))
+            .collect::<Result<_, _>>()?;
+        Ok(Columns {
+            arrays,
+            rows: rows.len(),
+        })
     }
 
-    fn push(&mut self, batch: RecordBatch, context: &Arc<TaskContext>, writer: &mut Option<Box<dyn SpillWriter>>) -> Result<()> {
+    fn push(
+        &mut self,
+        batch: RecordBatch,
+        context: &Arc<TaskContext>,
+        writer: &mut Option<Box<dyn SpillWriter>>,
+    ) -> Result<()> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
@@ -120,8 +143,15 @@ impl Spool {
         let fits = self.file.is_none()
             && self.granted.size().saturating_add(bytes) <= self.granted_max
             && self.granted.try_grow(bytes).is_ok();
-        let place = if fits { Place::Memory(batch) } else { self.store(&batch, context, writer)? };
-        self.batches.push(Spooled { first: self.rows, place });
+        let place = if fits {
+            Place::Memory(batch)
+        } else {
+            self.store(&batch, context, writer)?
+        };
+        self.batches.push(Spooled {
+            first: self.rows,
+            place,
+        });
         self.rows += rows;
         Ok(())
     }
@@ -146,19 +176,30 @@ impl Spool {
         let (Some(spill), Some(writer)) = (&mut self.file, writer) else {
             return Err(DataFusionError::Internal("a spill file has a writer".to_string()).into());
         };
-        let failed = |source| Error::Spill { view: self.view.clone(), source };
+        let failed = |source| Error::Spill {
+            view: self.view.clone(),
+            source,
+        };
         writer.write_all(&bytes).and_then(|()| writer.flush()).map_err(failed)?;
-        let place = Place::File { offset: spill.len, len: bytes.len() };
+        let place = Place::File {
+            offset: spill.len,
+            len: bytes.len(),
+        };
         spill.len += bytes.len() as u64;
         Ok(place)
     }
 
     fn load(&self, offset: u64, len: usize) -> Result<RecordBatch> {
-        let failed = |source| Error::Spill { view: self.view.clone(), source };
+        let failed = |source| Error::Spill {
+            view: self.view.clone(),
+            source,
+        };
         let path = self.file.as_ref().and_then(|spill| spill.spill.path());
         let path = path.ok_or_else(|| failed(std::io::Error::other("the spill storage is not a local folder")))?;
         let mut bytes = vec![0; len];
-        File::open(path).and_then(|file| file.read_exact_at(&mut bytes, offset)).map_err(failed)?;
+        File::open(path)
+            .and_then(|file| file.read_exact_at(&mut bytes, offset))
+            .map_err(failed)?;
         let mut reader = StreamReader::try_new(Cursor::new(bytes), None)?;
         let batch = reader.next().transpose()?;
         batch.ok_or_else(|| DataFusionError::Internal("a spooled stream holds one batch".to_string()).into())

@@ -17,8 +17,13 @@ pub enum Status {
 }
 
 impl Status {
-    pub const ALL: [Status; 5] =
-        [Status::Present, Status::NullValue, Status::NotFound, Status::OutsideMaxAge, Status::Deleted];
+    pub const ALL: [Status; 5] = [
+        Status::Present,
+        Status::NullValue,
+        Status::NotFound,
+        Status::OutsideMaxAge,
+        Status::Deleted,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {

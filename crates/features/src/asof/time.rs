@@ -19,7 +19,9 @@ pub(crate) enum Scale {
 
 impl Scale {
     pub(crate) fn of<'a>(types: impl IntoIterator<Item = &'a DataType>) -> Scale {
-        let nanos = types.into_iter().any(|data_type| matches!(data_type, DataType::Timestamp(TimeUnit::Nanosecond, _)));
+        let nanos = types
+            .into_iter()
+            .any(|data_type| matches!(data_type, DataType::Timestamp(TimeUnit::Nanosecond, _)));
         if nanos { Scale::Nanos } else { Scale::Micros }
     }
 
@@ -55,7 +57,10 @@ pub(crate) fn clamp(value: i128) -> i64 {
 
 /// Whether a column of this type says an instant.
 pub(crate) fn is_time(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64)
+    matches!(
+        data_type,
+        DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64
+    )
 }
 
 /// Whether a time of this type has no zone of its own, and is therefore read as UTC.
@@ -77,16 +82,18 @@ fn resolution(data_type: &DataType) -> (i64, i64) {
 /// The numbers of a time column as they are stored.
 fn raw(array: &ArrayRef) -> Int64Array {
     match array.data_type() {
-        DataType::Timestamp(TimeUnit::Second, _) => array.as_primitive::<TimestampSecondType>().reinterpret_cast::<Int64Type>(),
-        DataType::Timestamp(TimeUnit::Millisecond, _) => {
-            array.as_primitive::<TimestampMillisecondType>().reinterpret_cast::<Int64Type>()
-        }
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            array.as_primitive::<TimestampMicrosecondType>().reinterpret_cast::<Int64Type>()
-        }
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-            array.as_primitive::<TimestampNanosecondType>().reinterpret_cast::<Int64Type>()
-        }
+        DataType::Timestamp(TimeUnit::Second, _) => array
+            .as_primitive::<TimestampSecondType>()
+            .reinterpret_cast::<Int64Type>(),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => array
+            .as_primitive::<TimestampMillisecondType>()
+            .reinterpret_cast::<Int64Type>(),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => array
+            .as_primitive::<TimestampMicrosecondType>()
+            .reinterpret_cast::<Int64Type>(),
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => array
+            .as_primitive::<TimestampNanosecondType>()
+            .reinterpret_cast::<Int64Type>(),
         DataType::Date64 => array.as_primitive::<Date64Type>().reinterpret_cast::<Int64Type>(),
         _ => array.as_primitive::<Date32Type>().unary::<_, Int64Type>(i64::from),
     }
@@ -130,7 +137,11 @@ pub(crate) fn to_scale_or_end(array: &ArrayRef, scale: Scale) -> Int64Array {
 pub(crate) fn from_scale(times: Int64Array, scale: Scale, data_type: &DataType) -> Result<ArrayRef> {
     let (units, seconds) = resolution(data_type);
     let factor = scale.per_second() / units * seconds;
-    let raw: PrimitiveArray<Int64Type> = if factor == 1 { times } else { times.unary(|value| value / factor) };
+    let raw: PrimitiveArray<Int64Type> = if factor == 1 {
+        times
+    } else {
+        times.unary(|value| value / factor)
+    };
     let narrow = match data_type {
         DataType::Date32 => arrow::compute::cast(&raw, &DataType::Int32)?,
         _ => std::sync::Arc::new(raw),

@@ -62,7 +62,12 @@ pub(crate) struct IntTotal {
 
 impl IntTotal {
     fn of(value: i128) -> IntTotal {
-        IntTotal { count: 1, sum: value, least: value, greatest: value }
+        IntTotal {
+            count: 1,
+            sum: value,
+            least: value,
+            greatest: value,
+        }
     }
 
     fn merge(&mut self, other: &IntTotal) {
@@ -178,7 +183,13 @@ impl Totals {
     }
 
     /// The window's column for the spine's rows, in their order.
-    pub(crate) fn settle(self, index: &SpineIndex, rows: usize, window: &ResolvedWindow, view: &str) -> Result<ArrayRef> {
+    pub(crate) fn settle(
+        self,
+        index: &SpineIndex,
+        rows: usize,
+        window: &ResolvedWindow,
+        view: &str,
+    ) -> Result<ArrayRef> {
         let starts = index.starts();
         match self {
             Totals::Counts(mut nodes) => {
@@ -216,7 +227,10 @@ fn int_column(totals: &[Option<&IntTotal>], window: &ResolvedWindow, view: &str)
         let means = seen.map(|total| total.map(|total| total.sum as f64 / total.count as f64));
         return Ok(Arc::new(means.collect::<Float64Array>()));
     }
-    let overflow = || Error::SumOverflow { view: view.to_string(), window: window.name.clone() };
+    let overflow = || Error::SumOverflow {
+        view: view.to_string(),
+        window: window.name.clone(),
+    };
     let mut column = Int64Builder::with_capacity(totals.len());
     let mut unsigned = Vec::new();
     for total in seen {
@@ -228,7 +242,11 @@ fn int_column(totals: &[Option<&IntTotal>], window: &ResolvedWindow, view: &str)
         if window.output == DataType::UInt64 {
             unsigned.push(value.map(|value| value as u64));
         } else {
-            column.append_option(value.map(|value| i64::try_from(value).map_err(|_| overflow())).transpose()?);
+            column.append_option(
+                value
+                    .map(|value| i64::try_from(value).map_err(|_| overflow()))
+                    .transpose()?,
+            );
         }
     }
     if window.output == DataType::UInt64 {
@@ -241,12 +259,16 @@ fn int_column(totals: &[Option<&IntTotal>], window: &ResolvedWindow, view: &str)
 fn float_column(totals: &[Option<&FloatTotal>], window: &ResolvedWindow) -> Result<ArrayRef> {
     let mut column = Float64Builder::with_capacity(totals.len());
     for total in totals {
-        column.append_option(total.filter(|total| total.count > 0).map(|total| match window.function {
-            WindowFunction::Min => total.least,
-            WindowFunction::Max => total.greatest,
-            WindowFunction::Mean => total.sum.rounded() / total.count as f64,
-            _ => total.sum.rounded(),
-        }));
+        column.append_option(
+            total
+                .filter(|total| total.count > 0)
+                .map(|total| match window.function {
+                    WindowFunction::Min => total.least,
+                    WindowFunction::Max => total.greatest,
+                    WindowFunction::Mean => total.sum.rounded() / total.count as f64,
+                    _ => total.sum.rounded(),
+                }),
+        );
     }
     let column: ArrayRef = Arc::new(column.finish());
     Ok(cast(&column, &window.output)?)

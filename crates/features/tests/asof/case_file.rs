@@ -32,7 +32,10 @@ pub struct Request {
 pub enum Expected {
     Rows(String),
     /// A query over the result, and its rows.
-    Summary { sql: String, rows: String },
+    Summary {
+        sql: String,
+        rows: String,
+    },
     /// What the error says.
     Error(String),
 }
@@ -70,7 +73,11 @@ impl CaseFile {
     pub fn parse(text: &str) -> CaseFile {
         let documents = yaml::documents(text).unwrap_or_else(|fault| panic!("{fault:?}"));
         let mut map = Map::new(&documents[0]);
-        let tables = map.list_of_fields("tables").into_iter().map(|(name, node)| (name, table_text(&node))).collect();
+        let tables = map
+            .list_of_fields("tables")
+            .into_iter()
+            .map(|(name, node)| (name, table_text(&node)))
+            .collect();
         let requests = map.nodes("requests").iter().map(request).collect();
         let case = CaseFile {
             law: map.text("law").parse().expect("a number"),
@@ -97,7 +104,10 @@ fn table_text(node: &Node) -> TableText {
 fn request(node: &Node) -> Request {
     let mut map = Map::new(node);
     let rows = map.optional("rows").map(Expected::Rows);
-    let summary = map.optional("summary").map(|sql| Expected::Summary { sql, rows: map.text("summary_rows") });
+    let summary = map.optional("summary").map(|sql| Expected::Summary {
+        sql,
+        rows: map.text("summary_rows"),
+    });
     let error = map.optional("error").map(Expected::Error);
     let request = Request {
         name: map.text("name"),
@@ -105,9 +115,14 @@ fn request(node: &Node) -> Request {
         time: map.text("time"),
         known_at: map.optional("known_at"),
         keep_null_times: map.optional("on_null_time").is_some_and(|text| text == "keep"),
-        memory_limit_mb: map.optional("memory_limit_mb").map(|text| text.parse().expect("a number")),
+        memory_limit_mb: map
+            .optional("memory_limit_mb")
+            .map(|text| text.parse().expect("a number")),
         views: map.nodes("views").iter().map(view).collect(),
-        expected: rows.or(summary).or(error).expect("a request expects rows, a summary or an error"),
+        expected: rows
+            .or(summary)
+            .or(error)
+            .expect("a request expects rows, a summary or an error"),
         notices: map.optional("notice").into_iter().collect(),
     };
     map.nothing_left();
@@ -161,7 +176,12 @@ impl Map {
         let Value::Map(fields) = &node.value else {
             panic!("line {}: a map is wanted", node.spot.line);
         };
-        Map { fields: fields.iter().map(|field| (field.name.clone(), field.node.clone())).collect() }
+        Map {
+            fields: fields
+                .iter()
+                .map(|field| (field.name.clone(), field.node.clone()))
+                .collect(),
+        }
     }
 
     fn take(&mut self, name: &str) -> Option<Node> {
@@ -204,7 +224,11 @@ impl Map {
         };
         match &node.value {
             Value::List(nodes) => nodes.iter().map(|node| (scalar(node), scalar(node))).collect(),
-            _ => Map::new(&node).fields.iter().map(|(spine, view)| (spine.clone(), scalar(view))).collect(),
+            _ => Map::new(&node)
+                .fields
+                .iter()
+                .map(|(spine, view)| (spine.clone(), scalar(view)))
+                .collect(),
         }
     }
 

@@ -31,7 +31,10 @@ fn case_files() -> Vec<(String, CaseFile)> {
     paths.sort();
     let name = |path: &PathBuf| path.file_name().expect("a name").to_string_lossy().to_string();
     let text = |path: &PathBuf| std::fs::read_to_string(path).expect("text");
-    paths.iter().map(|path| (name(path), CaseFile::parse(&text(path)))).collect()
+    paths
+        .iter()
+        .map(|path| (name(path), CaseFile::parse(&text(path))))
+        .collect()
 }
 
 #[test]
@@ -43,8 +46,15 @@ fn every_case_of_the_law_has_one_file_that_says_its_answer() {
     for (name, case) in files {
         assert!(name.starts_with(&format!("{:02}-", case.law)), "{name}");
         assert!(!case.title.is_empty() && !case.answer.is_empty(), "{name}");
-        assert!(["join", "training", "online"].contains(&case.kind.as_str()), "{name}: kind {}", case.kind);
-        assert!(case.kind == "online" || !case.requests.is_empty(), "{name} asks nothing");
+        assert!(
+            ["join", "training", "online"].contains(&case.kind.as_str()),
+            "{name}: kind {}",
+            case.kind
+        );
+        assert!(
+            case.kind == "online" || !case.requests.is_empty(),
+            "{name} asks nothing"
+        );
     }
 }
 
@@ -75,7 +85,11 @@ async fn answer(case: &CaseFile, request: &Request, files: bool, what: &str) {
         (Expected::Rows(rows), Ok((result, notices))) => {
             compare(&result, &Table::parse(rows), what);
             for notice in &request.notices {
-                assert_eq!(notices.iter().filter(|said| *said == notice).count(), 1, "{what}: said {notices:?}");
+                assert_eq!(
+                    notices.iter().filter(|said| *said == notice).count(),
+                    1,
+                    "{what}: said {notices:?}"
+                );
             }
         }
         (Expected::Summary { sql, rows }, Ok((result, _))) => {
@@ -84,7 +98,11 @@ async fn answer(case: &CaseFile, request: &Request, files: bool, what: &str) {
             let frame = summary.sql(sql).await.expect("a query");
             let schema = Arc::new(frame.schema().as_arrow().clone());
             let batches = frame.collect().await.expect("a summary");
-            compare(&concat_batches(&schema, &batches).expect("a batch"), &Table::parse(rows), what);
+            compare(
+                &concat_batches(&schema, &batches).expect("a batch"),
+                &Table::parse(rows),
+                what,
+            );
         }
         (Expected::Error(text), Err(error)) => {
             assert!(error.to_string().contains(text), "{what}: {error}");
@@ -102,7 +120,13 @@ async fn tables(context: &SessionContext, case: &CaseFile) -> BTreeMap<String, V
     for (name, text) in &case.tables {
         let batches = match text {
             TableText::Rows(text) => vec![Table::parse(text).batch()],
-            TableText::Sql(sql) => unlimited.sql(sql).await.expect("a query").collect().await.expect("rows"),
+            TableText::Sql(sql) => unlimited
+                .sql(sql)
+                .await
+                .expect("a query")
+                .collect()
+                .await
+                .expect("rows"),
         };
         tables.insert(name.clone(), batches);
     }
@@ -116,7 +140,11 @@ async fn run(
     files: bool,
 ) -> Result<(RecordBatch, Vec<String>), Error> {
     let mut spec = AsOfSpec::new(&request.time);
-    spec.on_null_time = if request.keep_null_times { OnNullTime::Keep } else { OnNullTime::Error };
+    spec.on_null_time = if request.keep_null_times {
+        OnNullTime::Keep
+    } else {
+        OnNullTime::Error
+    };
     spec.known_at = known_at(request.known_at.as_deref());
     for view in &request.views {
         let mut batches = tables[&view.view].clone();
@@ -125,7 +153,11 @@ async fn run(
         }
         let schema = batches[0].schema();
         let source = if files {
-            let group_rows = if batches[0].num_rows() > 100 { GROUP_ROWS_OF_QUERIES } else { GROUP_ROWS };
+            let group_rows = if batches[0].num_rows() > 100 {
+                GROUP_ROWS_OF_QUERIES
+            } else {
+                GROUP_ROWS
+            };
             FeatureSource::Parquet(kit::parquet(&schema, &batches, group_rows, &[]).await)
         } else {
             FeatureSource::Query(Box::new(kit::scan(context, &schema, batches)))
@@ -139,7 +171,10 @@ async fn run(
     let frame = datafusion::prelude::DataFrame::new(context.state(), join.into_plan());
     let batches = frame.collect().await.map_err(Error::from_datafusion)?;
     notices.extend(report.notices());
-    Ok((concat_batches(&schema, &batches).expect("batches of one schema"), notices))
+    Ok((
+        concat_batches(&schema, &batches).expect("batches of one schema"),
+        notices,
+    ))
 }
 
 fn known_at(text: Option<&str>) -> KnownAt {
@@ -149,13 +184,18 @@ fn known_at(text: Option<&str>) -> KnownAt {
         Some(time) => {
             let times = Table::parse(&format!("at: timestamp\n{time}")).batch();
             let micros = cast(times.column(0), &DataType::Int64).expect("a number");
-            KnownAt::At { micros: arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(&micros).value(0) }
+            KnownAt::At {
+                micros: arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(&micros).value(0),
+            }
         }
     }
 }
 
 fn lookup(view: &View, source: FeatureSource) -> Lookup {
-    let pair = |(spine, feature): &(String, String)| KeyPair { spine: spine.clone(), feature: feature.clone() };
+    let pair = |(spine, feature): &(String, String)| KeyPair {
+        spine: spine.clone(),
+        feature: feature.clone(),
+    };
     Lookup {
         prefix: view.prefix.clone(),
         keys: view.keys.iter().map(pair).collect(),
@@ -164,7 +204,11 @@ fn lookup(view: &View, source: FeatureSource) -> Lookup {
         deleted: view.tombstone.clone(),
         max_age: view.max_age.as_deref().map(span),
         inclusive: !view.exclusive,
-        nulls: if view.last_non_null { Nulls::LastNonNull } else { Nulls::Row },
+        nulls: if view.last_non_null {
+            Nulls::LastNonNull
+        } else {
+            Nulls::Row
+        },
         features: view.features.iter().map(Feature::new).collect(),
         windows: view.windows.iter().map(window).collect(),
         with_event_time: view.with_event_time,
@@ -204,7 +248,12 @@ fn span(text: &str) -> Span {
 
 /// Names, types where they are given, and every cell.
 fn compare(result: &RecordBatch, wanted: &Table, what: &str) {
-    let names: Vec<String> = result.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let names: Vec<String> = result
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
     let wanted_names: Vec<String> = wanted.columns.iter().map(|(name, _)| name.clone()).collect();
     assert_eq!(names, wanted_names, "{what}");
     assert_eq!(result.num_rows(), wanted.rows.len(), "{what}: {result:?}");
@@ -217,7 +266,9 @@ fn compare(result: &RecordBatch, wanted: &Table, what: &str) {
         let options = FormatOptions::default().with_null("null");
         let text = |array: &arrow::array::ArrayRef| {
             let formatter = ArrayFormatter::try_new(array.as_ref(), &options).expect("text");
-            (0..array.len()).map(|row| formatter.value(row).to_string()).collect::<Vec<_>>()
+            (0..array.len())
+                .map(|row| formatter.value(row).to_string())
+                .collect::<Vec<_>>()
         };
         assert_eq!(text(column), text(&cells), "{what}: column {name}");
     }

@@ -32,7 +32,11 @@ fn python() -> PathBuf {
 }
 
 fn batch(names: [&str; 3], columns: [Int64Array; 3]) -> RecordBatch {
-    let times = cast(&columns[1], &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))).expect("times");
+    let times = cast(
+        &columns[1],
+        &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+    )
+    .expect("times");
     let [first, _, last] = columns;
     let columns: [arrow::array::ArrayRef; 3] = [Arc::new(first), times, Arc::new(last)];
     RecordBatch::try_from_iter(names.into_iter().zip(columns)).expect("a batch")
@@ -54,7 +58,9 @@ fn tables(seed: i64) -> (RecordBatch, RecordBatch) {
         ["user", "t", "row"],
         [
             (0..spine_rows).map(|row| mixed(row, 7_919, users)).collect(),
-            (0..spine_rows).map(|row| mixed(row, 104_729, 1_000_003) - 500_000).collect(),
+            (0..spine_rows)
+                .map(|row| mixed(row, 104_729, 1_000_003) - 500_000)
+                .collect(),
             (0..spine_rows).collect(),
         ],
     );
@@ -62,7 +68,9 @@ fn tables(seed: i64) -> (RecordBatch, RecordBatch) {
         ["user", "at", "amount"],
         [
             (0..view_rows).map(|row| mixed(row, 15_485_863, users + 20)).collect(),
-            (0..view_rows).map(|row| mixed(row, 32_452_843, 1_000_003) - 500_000).collect(),
+            (0..view_rows)
+                .map(|row| mixed(row, 32_452_843, 1_000_003) - 500_000)
+                .collect(),
             (0..view_rows).collect(),
         ],
     );
@@ -77,8 +85,16 @@ async fn duckdb_gives_the_same_rows() {
         write(&folder.path().join("spine.parquet"), &spine);
         let size_bytes = write(&folder.path().join("view.parquet"), &view);
         let store = LocalFileSystem::new_with_prefix(folder.path()).expect("a store");
-        let files = vec![ParquetFile { path: "view.parquet".into(), size_bytes, created_micros: None }];
-        let source = ParquetSource { store: Arc::new(store), schema: view.schema(), files };
+        let files = vec![ParquetFile {
+            path: "view.parquet".into(),
+            size_bytes,
+            created_micros: None,
+        }];
+        let source = ParquetSource {
+            store: Arc::new(store),
+            schema: view.schema(),
+            files,
+        };
         let mut lookup = Lookup::new("view", "at", FeatureSource::Parquet(source));
         lookup.keys = vec![KeyPair::same("user")];
         lookup.features = vec![Feature::new("amount")];
@@ -87,14 +103,31 @@ async fn duckdb_gives_the_same_rows() {
         let context = kit::context(None);
         let plan = kit::scan(&context, &spine.schema(), vec![spine]);
         let (rows, _) = kit::run(&context, plan, spec).await.expect("rows");
-        let ours: Vec<String> = rows.column(2).as_primitive::<Int64Type>().iter().zip(rows.column(3).as_primitive::<Int64Type>())
-            .map(|(row, amount)| format!("{},{}", row.expect("a number"), amount.map_or("None".to_string(), |amount| amount.to_string())))
+        let ours: Vec<String> = rows
+            .column(2)
+            .as_primitive::<Int64Type>()
+            .iter()
+            .zip(rows.column(3).as_primitive::<Int64Type>())
+            .map(|(row, amount)| {
+                format!(
+                    "{},{}",
+                    row.expect("a number"),
+                    amount.map_or("None".to_string(), |amount| amount.to_string())
+                )
+            })
             .collect();
-        let judge = Command::new(python()).args(["-c", QUERY]).arg(folder.path()).output().expect("python runs");
+        let judge = Command::new(python())
+            .args(["-c", QUERY])
+            .arg(folder.path())
+            .output()
+            .expect("python runs");
         assert!(judge.status.success(), "{}", String::from_utf8_lossy(&judge.stderr));
         let theirs = String::from_utf8(judge.stdout).expect("text");
         let found = ours.iter().filter(|row| !row.ends_with("None")).count();
-        assert!(found > 10_000, "only {found} rows have an answer: this would test nothing");
+        assert!(
+            found > 10_000,
+            "only {found} rows have an answer: this would test nothing"
+        );
         assert!(theirs.lines().eq(ours.iter()), "seed {seed}: DuckDB and Drumlin differ");
     }
 }

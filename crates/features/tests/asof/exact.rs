@@ -12,7 +12,9 @@ use super::kit;
 /// The sum of all values, whatever their order, as one window over all of them.
 async fn sum(values: Vec<f64>) -> f64 {
     let rows = values.len() as i64;
-    let times = |times: Int64Array| cast(&times, &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))).expect("times");
+    let times = |times: Int64Array| {
+        cast(&times, &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))).expect("times")
+    };
     let view = RecordBatch::try_from_iter([
         ("at", times((0..rows).collect())),
         ("x", Arc::new(Float64Array::from(values)) as _),

@@ -24,14 +24,22 @@ pub fn context(limit_bytes: Option<usize>) -> SessionContext {
     }
     let runtime = Arc::new(runtime.build().expect("a runtime"));
     let config = SessionConfig::new().with_target_partitions(1);
-    let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .build();
     SessionContext::new_with_state(with_as_of(state))
 }
 
 /// The batches as a plan that returns them one by one.
 pub fn scan(context: &SessionContext, schema: &SchemaRef, batches: Vec<RecordBatch>) -> LogicalPlan {
     let table = MemTable::try_new(Arc::clone(schema), vec![batches]).expect("a table");
-    context.read_table(Arc::new(table)).expect("a scan").logical_plan().clone()
+    context
+        .read_table(Arc::new(table))
+        .expect("a scan")
+        .logical_plan()
+        .clone()
 }
 
 /// Runs the join and returns its rows, and what it counted.
@@ -40,15 +48,25 @@ pub async fn run(context: &SessionContext, spine: LogicalPlan, spec: AsOfSpec) -
     let (schema, report) = (join.schema(), join.report());
     let frame = DataFrame::new(context.state(), join.into_plan());
     let batches = frame.collect().await.map_err(Error::from_datafusion)?;
-    Ok((concat_batches(&schema, &batches).expect("batches of one schema"), report.counts()))
+    Ok((
+        concat_batches(&schema, &batches).expect("batches of one schema"),
+        report.counts(),
+    ))
 }
 
 /// Writes each batch as a Parquet file with row groups of `group_rows`, in the order given.
-pub async fn parquet(schema: &SchemaRef, batches: &[RecordBatch], group_rows: usize, created: &[Option<i64>]) -> ParquetSource {
+pub async fn parquet(
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+    group_rows: usize,
+    created: &[Option<i64>],
+) -> ParquetSource {
     let store = InMemory::new();
     let mut files = Vec::new();
     for (number, batch) in batches.iter().enumerate() {
-        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(group_rows)).build();
+        let properties = WriterProperties::builder()
+            .set_max_row_group_row_count(Some(group_rows))
+            .build();
         let mut bytes = Vec::new();
         let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).expect("a writer");
         writer.write(batch).expect("rows written");
@@ -57,7 +75,15 @@ pub async fn parquet(schema: &SchemaRef, batches: &[RecordBatch], group_rows: us
         let path = object_store::path::Path::from(format!("{}-{number}.parquet", (7 * number + 3) % 10));
         let size_bytes = bytes.len() as u64;
         store.put(&path, bytes.into()).await.expect("stored");
-        files.push(ParquetFile { path, size_bytes, created_micros: created.get(number).copied().flatten() });
+        files.push(ParquetFile {
+            path,
+            size_bytes,
+            created_micros: created.get(number).copied().flatten(),
+        });
     }
-    ParquetSource { store: Arc::new(store) as Arc<dyn ObjectStore>, schema: Arc::clone(schema), files }
+    ParquetSource {
+        store: Arc::new(store) as Arc<dyn ObjectStore>,
+        schema: Arc::clone(schema),
+        files,
+    }
 }

@@ -22,13 +22,19 @@ fn times(values: impl Iterator<Item = i64>) -> ArrayRef {
 }
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
-    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true))).expect("a batch")
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true)))
+        .expect("a batch")
 }
 
 fn spine() -> RecordBatch {
-    let texts: StringArray = (0..SPINE_ROWS).map(|row| Some(format!("payload of row {row}"))).collect();
+    let texts: StringArray = (0..SPINE_ROWS)
+        .map(|row| Some(format!("payload of row {row}")))
+        .collect();
     batch(vec![
-        ("user", Arc::new((0..SPINE_ROWS).map(|row| row * 31 % 499).collect::<Int64Array>())),
+        (
+            "user",
+            Arc::new((0..SPINE_ROWS).map(|row| row * 31 % 499).collect::<Int64Array>()),
+        ),
         ("t", times((0..SPINE_ROWS).map(|row| row * 7_919 % SPINE_ROWS))),
         ("text", Arc::new(texts)),
     ])
@@ -37,15 +43,28 @@ fn spine() -> RecordBatch {
 fn view() -> RecordBatch {
     let texts: StringArray = (0..VIEW_ROWS).map(|row| Some(format!("value {row}"))).collect();
     batch(vec![
-        ("user", Arc::new((0..VIEW_ROWS).map(|row| row * 17 % 503).collect::<Int64Array>())),
+        (
+            "user",
+            Arc::new((0..VIEW_ROWS).map(|row| row * 17 % 503).collect::<Int64Array>()),
+        ),
         ("at", times((0..VIEW_ROWS).map(|row| row * 104_729 % SPINE_ROWS))),
         ("text", Arc::new(texts)),
-        ("x", Arc::new((0..VIEW_ROWS).map(|row| 0.1 * row as f64 - 1e9 * (row % 3) as f64).collect::<Float64Array>())),
+        (
+            "x",
+            Arc::new(
+                (0..VIEW_ROWS)
+                    .map(|row| 0.1 * row as f64 - 1e9 * (row % 3) as f64)
+                    .collect::<Float64Array>(),
+            ),
+        ),
     ])
 }
 
 fn slices(batch: &RecordBatch, rows: usize) -> Vec<RecordBatch> {
-    (0..batch.num_rows()).step_by(rows).map(|first| batch.slice(first, rows.min(batch.num_rows() - first))).collect()
+    (0..batch.num_rows())
+        .step_by(rows)
+        .map(|first| batch.slice(first, rows.min(batch.num_rows() - first)))
+        .collect()
 }
 
 fn lookup(source: FeatureSource) -> Lookup {
@@ -88,10 +107,14 @@ async fn joined(source: FeatureSource, threads: usize, limit: Option<usize>) -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_small_limit_changes_the_pieces_and_not_one_bit_of_the_answer() {
-    let (whole, pieces) = joined(FeatureSource::Parquet(files(6_000).await), 2, None).await.expect("no limit");
+    let (whole, pieces) = joined(FeatureSource::Parquet(files(6_000).await), 2, None)
+        .await
+        .expect("no limit");
     assert_eq!(pieces, 1);
     for limit in [4_000_000, 2_000_000] {
-        let (rows, pieces) = joined(FeatureSource::Parquet(files(6_000).await), 2, Some(limit)).await.expect("a small limit");
+        let (rows, pieces) = joined(FeatureSource::Parquet(files(6_000).await), 2, Some(limit))
+            .await
+            .expect("a small limit");
         assert!(pieces > 3, "{pieces} pieces within {limit} bytes");
         assert_eq!(rows, whole);
     }
@@ -99,67 +122,113 @@ async fn a_small_limit_changes_the_pieces_and_not_one_bit_of_the_answer() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_that_does_not_fit_is_spilled_and_not_one_bit_changes() {
-    let (whole, _) = joined(FeatureSource::Parquet(files(6_000).await), 1, None).await.expect("no limit");
+    let (whole, _) = joined(FeatureSource::Parquet(files(6_000).await), 1, None)
+        .await
+        .expect("no limit");
     let limit = 4_000_000;
     let context = kit::context(Some(limit));
     let query = kit::scan(&context, &view().schema(), slices(&view(), 500));
     let plan = kit::scan(&context, &spine().schema(), slices(&spine(), 1_000));
     let spilled = context.runtime_env().disk_manager.used_disk_space();
-    let (rows, _) =
-        kit::run(&context, plan, spec(lookup(FeatureSource::Query(Box::new(query))), 2)).await.expect("a spooled query");
+    let (rows, _) = kit::run(&context, plan, spec(lookup(FeatureSource::Query(Box::new(query))), 2))
+        .await
+        .expect("a spooled query");
     assert_eq!(rows, whole);
-    assert_eq!(context.runtime_env().disk_manager.used_disk_space(), spilled, "spill files are gone");
-    assert_eq!(context.runtime_env().memory_pool.reserved(), 0, "all memory was given back");
+    assert_eq!(
+        context.runtime_env().disk_manager.used_disk_space(),
+        spilled,
+        "spill files are gone"
+    );
+    assert_eq!(
+        context.runtime_env().memory_pool.reserved(),
+        0,
+        "all memory was given back"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn threads_and_the_size_of_files_do_not_change_one_bit() {
-    let (one, _) = joined(FeatureSource::Parquet(files(20_000).await), 1, None).await.expect("one thread");
+    let (one, _) = joined(FeatureSource::Parquet(files(20_000).await), 1, None)
+        .await
+        .expect("one thread");
     for (threads, rows) in [(2, 20_000), (4, 3_000), (8, 100)] {
-        let (many, _) = joined(FeatureSource::Parquet(files(rows).await), threads, None).await.expect("threads");
+        let (many, _) = joined(FeatureSource::Parquet(files(rows).await), threads, None)
+            .await
+            .expect("threads");
         assert_eq!(many, one, "{threads} threads, files of {rows} rows");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_limit_that_no_join_fits_is_said_and_nothing_is_returned() {
-    let error = joined(FeatureSource::Parquet(files(6_000).await), 2, Some(20_000)).await.expect_err("20 kB are too few");
+    let error = joined(FeatureSource::Parquet(files(6_000).await), 2, Some(20_000))
+        .await
+        .expect_err("20 kB are too few");
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
 }
 
 #[tokio::test]
 async fn a_sorted_spine_and_a_sorted_query_stay_sorted_with_several_partitions() {
     let context = kit::context(None);
-    context.state_ref().write().config_mut().options_mut().execution.target_partitions = 4;
+    context
+        .state_ref()
+        .write()
+        .config_mut()
+        .options_mut()
+        .execution
+        .target_partitions = 4;
     let sorted = |plan, column: &str| {
-        LogicalPlanBuilder::from(plan).sort(vec![col(column).sort(true, true)]).and_then(LogicalPlanBuilder::build).expect("a sort")
+        LogicalPlanBuilder::from(plan)
+            .sort(vec![col(column).sort(true, true)])
+            .and_then(LogicalPlanBuilder::build)
+            .expect("a sort")
     };
     let spine = spine();
     let plan = sorted(kit::scan(&context, &spine.schema(), slices(&spine, 1_000)), "text");
     // Rows that tie in event time are ranked by the query's order.
     let view = batch(vec![
-        ("user", Arc::new((0..9_000).map(|row| row % 499).collect::<Int64Array>())),
+        (
+            "user",
+            Arc::new((0..9_000).map(|row| row % 499).collect::<Int64Array>()),
+        ),
         ("at", times((0..9_000).map(|_| 0))),
-        ("rank", Arc::new((0..9_000).map(|row| row * 7_919 % 9_001).collect::<Int64Array>())),
+        (
+            "rank",
+            Arc::new((0..9_000).map(|row| row * 7_919 % 9_001).collect::<Int64Array>()),
+        ),
     ]);
     let query = sorted(kit::scan(&context, &view.schema(), slices(&view, 100)), "rank");
     let mut lookup = Lookup::new("view", "at", FeatureSource::Query(Box::new(query)));
     lookup.keys = vec![KeyPair::same("user")];
     lookup.features = vec![Feature::new("rank")];
     let (rows, _) = kit::run(&context, plan, spec(lookup, 2)).await.expect("rows");
-    let texts: Vec<&str> = arrow::array::AsArray::as_string::<i32>(rows.column(2)).iter().flatten().collect();
+    let texts: Vec<&str> = arrow::array::AsArray::as_string::<i32>(rows.column(2))
+        .iter()
+        .flatten()
+        .collect();
     assert!(texts.is_sorted(), "the spine's order is kept");
-    let users = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(rows.column(0)).values().to_vec();
-    let ranks = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(rows.column(3)).values().to_vec();
+    let users = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(rows.column(0))
+        .values()
+        .to_vec();
+    let ranks = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(rows.column(3))
+        .values()
+        .to_vec();
     for (user, rank) in users.into_iter().zip(ranks).take(1_000) {
-        let last = (0..9_000).filter(|row| row % 499 == user).map(|row| row * 7_919 % 9_001).max().expect("rows");
+        let last = (0..9_000)
+            .filter(|row| row % 499 == user)
+            .map(|row| row * 7_919 % 9_001)
+            .max()
+            .expect("rows");
         assert_eq!(rank, last, "user {user}: the last in the query's order");
     }
 }
 
 #[tokio::test]
 async fn a_column_that_an_old_file_lacks_is_null_there_and_narrow_numbers_widen() {
-    let old = batch(vec![("user", Arc::new(arrow::array::Int32Array::from(vec![1]))), ("at", times([5].into_iter()))]);
+    let old = batch(vec![
+        ("user", Arc::new(arrow::array::Int32Array::from(vec![1]))),
+        ("at", times([5].into_iter())),
+    ]);
     let new = batch(vec![
         ("user", Arc::new(Int64Array::from(vec![2]))),
         ("at", times([6].into_iter())),
@@ -167,14 +236,23 @@ async fn a_column_that_an_old_file_lacks_is_null_there_and_narrow_numbers_widen(
     ]);
     let source = kit::parquet(&new.schema(), &[old, new], 10, &[]).await;
     let context = kit::context(None);
-    let spine = batch(vec![("user", Arc::new(Int64Array::from(vec![1, 2]))), ("t", times([9, 9].into_iter()))]);
+    let spine = batch(vec![
+        ("user", Arc::new(Int64Array::from(vec![1, 2]))),
+        ("t", times([9, 9].into_iter())),
+    ]);
     let plan = kit::scan(&context, &spine.schema(), vec![spine.clone()]);
     let mut lookup = Lookup::new("view", "at", FeatureSource::Parquet(source));
     lookup.keys = vec![KeyPair::same("user")];
-    lookup.features = vec![Feature { column: "amount".to_string(), data_type: Some(DataType::Float64) }];
+    lookup.features = vec![Feature {
+        column: "amount".to_string(),
+        data_type: Some(DataType::Float64),
+    }];
     lookup.with_status = true;
     let (rows, _) = kit::run(&context, plan, spec(lookup, 2)).await.expect("rows");
-    assert_eq!(rows.column(2).as_ref(), &Float64Array::from(vec![None, Some(7.0)]) as &dyn arrow::array::Array);
+    assert_eq!(
+        rows.column(2).as_ref(),
+        &Float64Array::from(vec![None, Some(7.0)]) as &dyn arrow::array::Array
+    );
     let statuses = StringArray::from(vec!["NULL_VALUE", "PRESENT"]);
     assert_eq!(rows.column(3).as_ref(), &statuses as &dyn arrow::array::Array);
 }
@@ -190,7 +268,10 @@ async fn a_files_commit_time_is_its_rows_created_time() {
     };
     let files = [file(1), file(2)];
     let context = kit::context(None);
-    let spine = batch(vec![("user", Arc::new(Int64Array::from(vec![1, 1, 1]))), ("t", times([9, 15, 25].into_iter()))]);
+    let spine = batch(vec![
+        ("user", Arc::new(Int64Array::from(vec![1, 1, 1]))),
+        ("t", times([9, 15, 25].into_iter())),
+    ]);
     for (known_at, wanted) in [
         (KnownAt::Row, [None, Some(1), Some(2)]),
         (KnownAt::At { micros: 19 }, [Some(1); 3]),
@@ -204,7 +285,11 @@ async fn a_files_commit_time_is_its_rows_created_time() {
         spec.known_at = known_at;
         let plan = kit::scan(&context, &spine.schema(), vec![spine.clone()]);
         let (rows, _) = kit::run(&context, plan, spec).await.expect("rows");
-        assert_eq!(rows.column(2).as_ref(), &Int64Array::from(wanted.to_vec()) as &dyn arrow::array::Array, "{known_at:?}");
+        assert_eq!(
+            rows.column(2).as_ref(),
+            &Int64Array::from(wanted.to_vec()) as &dyn arrow::array::Array,
+            "{known_at:?}"
+        );
     }
 }
 
@@ -216,7 +301,10 @@ async fn known_at_without_a_created_time_is_refused() {
     let mut spec = spec(lookup(FeatureSource::Parquet(files(20_000).await)), 2);
     spec.known_at = KnownAt::Row;
     let error = kit::run(&context, plan, spec).await.expect_err("no created time");
-    assert!(matches!(&error, Error::NoCreatedTime { view } if view == "view"), "{error:?}");
+    assert!(
+        matches!(&error, Error::NoCreatedTime { view } if view == "view"),
+        "{error:?}"
+    );
     assert!(error.hint().is_some());
 }
 
@@ -224,13 +312,19 @@ async fn known_at_without_a_created_time_is_refused() {
 async fn a_missing_file_is_not_found_and_a_broken_one_is_corrupt() {
     let mut source = files(20_000).await;
     source.files[0].path = "nowhere.parquet".into();
-    let error = joined(FeatureSource::Parquet(source.clone()), 2, None).await.expect_err("no file");
+    let error = joined(FeatureSource::Parquet(source.clone()), 2, None)
+        .await
+        .expect_err("no file");
     assert_eq!(error.kind(), ErrorKind::NotFound, "{error:?}");
     let path: object_store::path::Path = "broken.parquet".into();
-    object_store::ObjectStoreExt::put(&source.store, &path, vec![7u8; 100].into()).await.expect("stored");
+    object_store::ObjectStoreExt::put(&source.store, &path, vec![7u8; 100].into())
+        .await
+        .expect("stored");
     source.files[0].path = path;
     source.files[0].size_bytes = 100;
-    let error = joined(FeatureSource::Parquet(source), 2, None).await.expect_err("not a Parquet file");
+    let error = joined(FeatureSource::Parquet(source), 2, None)
+        .await
+        .expect_err("not a Parquet file");
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
 }
 
@@ -244,13 +338,23 @@ async fn unsigned_and_signed_keys_of_64_bits_are_compared_exactly() {
     ]);
     let context = kit::context(None);
     // As 64-bit patterns, -2 and the large number are the same.
-    let spine = batch(vec![("id", Arc::new(Int64Array::from(vec![-2, 5]))), ("t", times([9, 9].into_iter()))]);
-    let mut lookup = Lookup::new("view", "at", FeatureSource::Query(Box::new(kit::scan(&context, &view.schema(), vec![view]))));
+    let spine = batch(vec![
+        ("id", Arc::new(Int64Array::from(vec![-2, 5]))),
+        ("t", times([9, 9].into_iter())),
+    ]);
+    let mut lookup = Lookup::new(
+        "view",
+        "at",
+        FeatureSource::Query(Box::new(kit::scan(&context, &view.schema(), vec![view]))),
+    );
     lookup.keys = vec![KeyPair::same("id")];
     lookup.features = vec![Feature::new("amount")];
     let plan = kit::scan(&context, &spine.schema(), vec![spine]);
     let (rows, _) = kit::run(&context, plan, spec(lookup, 1)).await.expect("rows");
-    assert_eq!(rows.column(2).as_ref(), &Int64Array::from(vec![None, Some(2)]) as &dyn arrow::array::Array);
+    assert_eq!(
+        rows.column(2).as_ref(),
+        &Int64Array::from(vec![None, Some(2)]) as &dyn arrow::array::Array
+    );
 }
 
 #[test]

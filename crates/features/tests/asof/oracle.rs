@@ -67,7 +67,9 @@ pub fn answer(spine: &SpineRow, view: &[ViewRow], question: &Question) -> Answer
             true => greatest(candidates.iter().filter(young).filter(answers)),
             false => picked,
         };
-        *value = row.filter(|row| !row.1.deleted).and_then(|row| row.1.values[feature].clone());
+        *value = row
+            .filter(|row| !row.1.deleted)
+            .and_then(|row| row.1.values[feature].clone());
     }
     let status = match picked {
         None if candidates.is_empty() => "NOT_FOUND",
@@ -76,12 +78,25 @@ pub fn answer(spine: &SpineRow, view: &[ViewRow], question: &Question) -> Answer
         Some(_) if values.iter().all(Option::is_none) => "NULL_VALUE",
         Some(_) => "PRESENT",
     };
-    let windows = question.windows.iter().map(|window| aggregate(spine, view, question, *window)).collect();
-    Answer { values, event: picked.and_then(|row| row.1.event), status, windows }
+    let windows = question
+        .windows
+        .iter()
+        .map(|window| aggregate(spine, view, question, *window))
+        .collect();
+    Answer {
+        values,
+        event: picked.and_then(|row| row.1.event),
+        status,
+        windows,
+    }
 }
 
 fn same_keys(spine: &SpineRow, row: &ViewRow) -> bool {
-    spine.keys.iter().zip(&row.keys).all(|(left, right)| left.is_some() && left == right)
+    spine
+        .keys
+        .iter()
+        .zip(&row.keys)
+        .all(|(left, right)| left.is_some() && left == right)
 }
 
 /// The candidates but for `max_age`, with their order of writing.
@@ -93,7 +108,11 @@ fn candidates<'a>(spine: &SpineRow, view: &'a [ViewRow], question: &Question) ->
         let Some(event) = row.event else {
             return false;
         };
-        let past = if question.inclusive { event <= time } else { event < time };
+        let past = if question.inclusive {
+            event <= time
+        } else {
+            event < time
+        };
         let valid = row.valid_to.is_none_or(|end| time < end);
         same_keys(spine, row) && past && valid && known(row, time, question.known)
     };
@@ -130,7 +149,11 @@ fn aggregate(
         } else {
             time - window.length <= event && (event < time || (window.inclusive && event == time))
         };
-        let known_at = if window.label && matches!(question.known, Known::Row) { Known::Ignored } else { question.known };
+        let known_at = if window.label && matches!(question.known, Known::Row) {
+            Known::Ignored
+        } else {
+            question.known
+        };
         in_window && same_keys(spine, row) && known(row, time, known_at)
     };
     let numbers: Vec<f64> = view.iter().filter(inside).filter_map(|row| row.number).collect();
@@ -140,5 +163,11 @@ fn aggregate(
     let sum: f64 = numbers.iter().sum();
     let least = numbers.iter().copied().fold(f64::INFINITY, f64::min);
     let greatest = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    (numbers.len() as i64, Some(sum), Some(sum / numbers.len() as f64), Some(least), Some(greatest))
+    (
+        numbers.len() as i64,
+        Some(sum),
+        Some(sum / numbers.len() as f64),
+        Some(least),
+        Some(greatest),
+    )
 }

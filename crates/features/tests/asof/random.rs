@@ -16,7 +16,7 @@ use super::oracle::{self, Answer, Known, Question, SpineRow, ViewRow};
 const CASES: u64 = 10_000;
 /// One case in so many has a spine of a few thousand rows and a limit that cuts it into pieces.
 const LARGE_EVERY: u64 = 100;
-const LIMIT_BYTES: usize = 200_000;
+const LIMIT_BYTES: usize = 400_000;
 /// Cases that found a fault, with what it was.
 const REGRESSIONS: &[u64] = &[];
 
@@ -85,7 +85,10 @@ impl Case {
         let spine_rows = if large { 1_500 + dice.roll(2_000) } else { dice.roll(25) };
         let view_rows = dice.roll(if large { 120 } else { 40 });
         let spine = (0..spine_rows)
-            .map(|_| SpineRow { keys: keys.iter().map(|_| key(dice)).collect(), time: dice.maybe(15, time) })
+            .map(|_| SpineRow {
+                keys: keys.iter().map(|_| key(dice)).collect(),
+                time: dice.maybe(15, time),
+            })
             .collect();
         let view = (0..view_rows)
             .map(|_| ViewRow {
@@ -113,10 +116,24 @@ impl Case {
             },
             last_non_null: dice.one_in(3),
             windows: (0..if windowed { 1 + dice.roll(2) } else { 0 })
-                .map(|_| oracle::Window { length: length(dice), inclusive: dice.one_in(2), label: dice.one_in(3) })
+                .map(|_| oracle::Window {
+                    length: length(dice),
+                    inclusive: dice.one_in(2),
+                    label: dice.one_in(3),
+                })
                 .collect(),
         };
-        Case { spine, view, question, keys, unit, has_created, has_valid_to, has_deleted, large }
+        Case {
+            spine,
+            view,
+            question,
+            keys,
+            unit,
+            has_created,
+            has_valid_to,
+            has_deleted,
+            large,
+        }
     }
 
     fn times(&self, times: impl Iterator<Item = Option<i64>>) -> ArrayRef {
@@ -169,8 +186,14 @@ impl Case {
             columns.push((format!("id{position}"), self.key(position, texts, false)));
         }
         columns.push(("e".to_string(), self.times(rows.iter().map(|row| row.event))));
-        let integers: Int64Array =
-            rows.iter().map(|row| row.values[0].as_ref().map(|value| value.parse::<i64>().expect("a number"))).collect();
+        let integers: Int64Array = rows
+            .iter()
+            .map(|row| {
+                row.values[0]
+                    .as_ref()
+                    .map(|value| value.parse::<i64>().expect("a number"))
+            })
+            .collect();
         columns.push(("a".to_string(), Arc::new(integers)));
         let texts: StringArray = rows.iter().map(|row| row.values[1].as_ref()).collect();
         columns.push(("b".to_string(), Arc::new(texts)));
@@ -185,14 +208,21 @@ impl Case {
 
     fn lookup(&self, source: FeatureSource) -> Lookup {
         let mut lookup = Lookup::new("view", "e", source);
-        let pair = |position: usize| KeyPair { spine: format!("k{position}"), feature: format!("id{position}") };
+        let pair = |position: usize| KeyPair {
+            spine: format!("k{position}"),
+            feature: format!("id{position}"),
+        };
         lookup.keys = (0..self.keys.len()).map(pair).collect();
         lookup.created_time = self.has_created.then(|| "c".to_string());
         lookup.valid_to = self.has_valid_to.then(|| "v".to_string());
         lookup.deleted = self.has_deleted.then(|| "d".to_string());
         lookup.max_age = self.question.max_age.map(|age| Span::micros(age / 1_000));
         lookup.inclusive = self.question.inclusive;
-        lookup.nulls = if self.question.last_non_null { Nulls::LastNonNull } else { Nulls::Row };
+        lookup.nulls = if self.question.last_non_null {
+            Nulls::LastNonNull
+        } else {
+            Nulls::Row
+        };
         lookup.features = vec![Feature::new("a"), Feature::new("b")];
         lookup.with_event_time = true;
         lookup.with_status = true;
@@ -221,8 +251,15 @@ const FUNCTIONS: [(&str, WindowFunction); 5] = [
 ];
 
 fn batch(columns: Vec<(String, ArrayRef)>) -> RecordBatch {
-    let fields: Vec<Field> = columns.iter().map(|(name, column)| Field::new(name, column.data_type().clone(), true)).collect();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, column)| column).collect()).expect("a batch")
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, column)| Field::new(name, column.data_type().clone(), true))
+        .collect();
+    RecordBatch::try_new(
+        Arc::new(Schema::new(fields)),
+        columns.into_iter().map(|(_, column)| column).collect(),
+    )
+    .expect("a batch")
 }
 
 /// Cuts a batch at random places.
@@ -254,13 +291,21 @@ fn answers(result: &RecordBatch, windows: usize, unit: i64) -> Vec<Answer> {
     };
     let one = |row: usize| Answer {
         values: vec![string(&a, row), string(&b, row)],
-        event: events.is_valid(row).then(|| events.as_primitive::<Int64Type>().value(row) * unit),
+        event: events
+            .is_valid(row)
+            .then(|| events.as_primitive::<Int64Type>().value(row) * unit),
         status: oracle_status(&string(&status, row).expect("a status")),
         windows: (0..windows)
             .map(|window| {
                 let count = column(&format!("count{window}"));
                 let number = |name: &str| float(format!("{name}{window}"), row);
-                (count.as_primitive::<Int64Type>().value(row), number("sum"), number("mean"), number("least"), number("greatest"))
+                (
+                    count.as_primitive::<Int64Type>().value(row),
+                    number("sum"),
+                    number("mean"),
+                    number("least"),
+                    number("greatest"),
+                )
             })
             .collect(),
     };
@@ -268,7 +313,10 @@ fn answers(result: &RecordBatch, windows: usize, unit: i64) -> Vec<Answer> {
 }
 
 fn oracle_status(text: &str) -> &'static str {
-    ["PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE", "DELETED"].into_iter().find(|known| *known == text).expect("a known status")
+    ["PRESENT", "NULL_VALUE", "NOT_FOUND", "OUTSIDE_MAX_AGE", "DELETED"]
+        .into_iter()
+        .find(|known| *known == text)
+        .expect("a known status")
 }
 
 /// Runs a case and returns in how many pieces its spine was joined.
@@ -297,23 +345,39 @@ async fn one_case(number: u64) -> u64 {
     };
     spec.lookups = vec![case.lookup(source)];
     let plan = kit::scan(&context, &schema, spine_batches);
-    let what = format!("case {number}: {:?}, keys {:?}, unit {}, files {files}", case.question, case.keys, case.unit);
-    let (result, counts) = kit::run(&context, plan, spec).await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+    let what = format!(
+        "case {number}: {:?}, keys {:?}, unit {}, files {files}",
+        case.question, case.keys, case.unit
+    );
+    let (result, counts) = kit::run(&context, plan, spec)
+        .await
+        .unwrap_or_else(|error| panic!("{what}: {error:?}"));
     assert_eq!(result.num_rows(), spine.num_rows(), "{what}");
     for (position, column) in spine.columns().iter().enumerate() {
-        assert_eq!(result.column(position).to_data(), column.to_data(), "{what}: the spine is untouched");
+        assert_eq!(
+            result.column(position).to_data(),
+            column.to_data(),
+            "{what}: the spine is untouched"
+        );
     }
     let found = answers(&result, case.question.windows.len(), case.unit);
     for (row, (found, spine)) in found.iter().zip(&case.spine).enumerate() {
         let mut wanted = oracle::answer(spine, &case.view, &case.question);
         wanted.values.resize(2, None);
-        assert_eq!(*found, wanted, "{what}: spine row {row}, {:?} at {:?}", spine.keys, spine.time);
+        assert_eq!(
+            *found, wanted,
+            "{what}: spine row {row}, {:?} at {:?}",
+            spine.keys, spine.time
+        );
     }
     let nulls = case.view.iter().filter(|row| row.event.is_none()).count() as u64;
     if case.spine.is_empty() {
         return 0;
     }
-    assert_eq!(counts.views[0].null_event_times, nulls, "{what}: rows without an event time are counted");
+    assert_eq!(
+        counts.views[0].null_event_times, nulls,
+        "{what}: rows without an event time are counted"
+    );
     counts.spine_pieces
 }
 
@@ -326,5 +390,8 @@ async fn ten_thousand_random_joins_agree_with_the_oracle() {
     for number in 0..CASES {
         in_pieces += u64::from(one_case(number).await > 1);
     }
-    assert!(in_pieces > CASES / LARGE_EVERY / 2, "only {in_pieces} spines did not fit their limit");
+    assert!(
+        in_pieces > CASES / LARGE_EVERY / 2,
+        "only {in_pieces} spines did not fit their limit"
+    );
 }

@@ -15,7 +15,9 @@ pub struct Table {
 
 impl Table {
     pub fn parse(text: &str) -> Table {
-        let mut lines = text.lines().map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+        let mut lines = text
+            .lines()
+            .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
         let head = lines.next().expect("a table has a head");
         let columns: Vec<_> = head
             .iter()
@@ -35,15 +37,25 @@ impl Table {
     /// The cells of a column in a type.
     pub fn column(&self, position: usize, data_type: &DataType) -> ArrayRef {
         let texts: StringArray = self.rows.iter().map(|row| row[position].as_deref()).collect();
-        let options = CastOptions { safe: false, ..Default::default() };
+        let options = CastOptions {
+            safe: false,
+            ..Default::default()
+        };
         let name = &self.columns[position].0;
         cast_with_options(&texts, data_type, &options).unwrap_or_else(|error| panic!("column {name}: {error}"))
     }
 
     pub fn batch(&self) -> RecordBatch {
-        let types = self.columns.iter().map(|(name, kind)| (name, kind.clone().unwrap_or_else(|| panic!("{name} needs a type"))));
+        let types = self
+            .columns
+            .iter()
+            .map(|(name, kind)| (name, kind.clone().unwrap_or_else(|| panic!("{name} needs a type"))));
         let fields: Vec<Field> = types.map(|(name, kind)| Field::new(name, kind, true)).collect();
-        let columns = fields.iter().enumerate().map(|(position, field)| self.column(position, field.data_type())).collect();
+        let columns = fields
+            .iter()
+            .enumerate()
+            .map(|(position, field)| self.column(position, field.data_type()))
+            .collect();
         RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("a table")
     }
 }
@@ -63,7 +75,9 @@ fn data_type(text: &str) -> DataType {
 /// `timestamp(unit)` or `timestamp(unit, zone)`; the zone `none` is a time without one.
 fn timestamp(text: &str) -> Option<DataType> {
     let inside = text.strip_prefix("timestamp(")?.strip_suffix(')')?;
-    let (unit, zone) = inside.split_once(',').map_or((inside, "UTC"), |(unit, zone)| (unit, zone.trim()));
+    let (unit, zone) = inside
+        .split_once(',')
+        .map_or((inside, "UTC"), |(unit, zone)| (unit, zone.trim()));
     let unit = match unit.trim() {
         "s" => TimeUnit::Second,
         "ms" => TimeUnit::Millisecond,
