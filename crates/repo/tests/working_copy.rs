@@ -1,6 +1,14 @@
 //! The verbs of the working copy: what each does to files, to what is staged and to the branch.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use drumlin_chunks::NoProgress;
 use drumlin_model::{CommitId, ErrorKind, FileId};
@@ -610,7 +618,7 @@ async fn one_process_at_a_time() {
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(error.to_string().contains("drumlin add (process 4711)"), "{error}");
     assert!(kit.is_clean().await, "a status needs no lock");
-    drop(held);
+    held.unlock().unwrap();
     kit.add_all().await;
 }
 
@@ -633,4 +641,21 @@ async fn verbs_may_run_on_any_thread() {
         copy.status().await.unwrap()
     });
     assert!(done.await.unwrap().is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn children_of_the_process_do_not_keep_the_lock() {
+    let kit = Kit::with(&[("a", "1")]).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopping = stop.clone();
+    let forks = std::thread::spawn(move || {
+        while !stopping.load(Ordering::Relaxed) {
+            std::process::Command::new("true").status().unwrap();
+        }
+    });
+    for _ in 0..200 {
+        kit.add_all().await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    forks.join().unwrap();
 }

@@ -15,7 +15,7 @@ const NOTE_LEN_MAX: u64 = 200;
 /// Held for as long as this value lives.
 #[derive(Debug)]
 pub(crate) struct WorkLock {
-    _file: File,
+    file: File,
 }
 
 impl WorkLock {
@@ -43,7 +43,15 @@ impl WorkLock {
         file.set_len(0)
             .and_then(|()| file.write_all(note.as_bytes()))
             .map_err(io("write"))?;
-        Ok(WorkLock { _file: file })
+        Ok(WorkLock { file })
+    }
+}
+
+impl Drop for WorkLock {
+    fn drop(&mut self) {
+        // Closing the file would not do: a child that this process just forked holds it too, until it runs its program.
+        // If unlocking fails, closing is what is left, and it happens in any case.
+        let _ = self.file.unlock();
     }
 }
 
