@@ -1,9 +1,11 @@
 //! The tests of `drumlin-features`: one binary, one module a subject.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it should be")]
 
+mod asof;
 mod definitions;
 mod identity;
 mod kills;
 mod online;
+mod online_cases;
 mod support;
 mod trains;

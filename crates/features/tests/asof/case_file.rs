@@ -10,6 +10,23 @@ pub struct CaseFile {
     pub kind: String,
     pub tables: Vec<(String, TableText)>,
     pub requests: Vec<Request>,
+    /// What a case of kind `online` asks instead.
+    pub online: Option<Online>,
+}
+
+/// Rows of the view's table are written one after the other; then the online store is read.
+pub struct Online {
+    pub view: View,
+    pub reads: Vec<Read>,
+    /// How many rows the offline table keeps.
+    pub offline_rows: u64,
+}
+
+pub struct Read {
+    pub now: String,
+    pub key: Vec<String>,
+    pub features: Vec<(String, String)>,
+    pub status: String,
 }
 
 pub enum TableText {
@@ -86,10 +103,14 @@ impl CaseFile {
             kind: map.text("kind"),
             tables,
             requests,
+            online: map.take("reads").map(|reads| online(&mut map, &reads)),
         };
-        if case.kind != "online" {
-            map.nothing_left();
-        }
+        assert_eq!(
+            case.kind == "online",
+            case.online.is_some(),
+            "reads are of the online store"
+        );
+        map.nothing_left();
         case
     }
 }
@@ -99,6 +120,35 @@ fn table_text(node: &Node) -> TableText {
         Value::Scalar { text, .. } => TableText::Rows(text.clone()),
         _ => TableText::Sql(Map::new(node).text("sql")),
     }
+}
+
+fn online(map: &mut Map, reads: &Node) -> Online {
+    let Value::List(reads) = &reads.value else {
+        panic!("reads is a list");
+    };
+    let views = map.nodes("views");
+    assert_eq!(views.len(), 1, "an online case has one view");
+    Online {
+        view: view(&views[0]),
+        reads: reads.iter().map(read).collect(),
+        offline_rows: map.text("offline_rows").parse().expect("a number"),
+    }
+}
+
+fn read(node: &Node) -> Read {
+    let mut map = Map::new(node);
+    let features = map.list_of_fields("features");
+    let read = Read {
+        now: map.text("now"),
+        key: map.texts("key"),
+        features: features
+            .iter()
+            .map(|(name, value)| (name.clone(), scalar(value)))
+            .collect(),
+        status: map.text("status"),
+    };
+    map.nothing_left();
+    read
 }
 
 fn request(node: &Node) -> Request {

@@ -1,5 +1,5 @@
 //! Every case of the law, from its file, through the library: views as queries, and as Parquet files.
-//! Cases of kind `online` are about writes to the online store; the online store's own tests run those.
+//! Cases of kind `online` are about writes to the online store: `online_cases` runs those.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ use super::table::Table;
 const GROUP_ROWS: usize = 2;
 const GROUP_ROWS_OF_QUERIES: usize = 100_000;
 
-fn case_files() -> Vec<(String, CaseFile)> {
+pub fn case_files() -> Vec<(String, CaseFile)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let entries = std::fs::read_dir(folder).expect("the folder of cases");
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();

@@ -1,11 +1,11 @@
 //! The as-of join against its law: readable cases, an oracle that is obviously right, a second judge, and limits.
 
-mod case_file;
-mod cases;
+pub mod case_file;
+pub mod cases;
 mod duckdb;
 mod exact;
 mod kit;
 mod limits;
 mod oracle;
 mod random;
-mod table;
+pub mod table;
