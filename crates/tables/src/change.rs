@@ -23,7 +23,6 @@ use deltalake::{
     kernel::Action,
     protocol::{DeltaOperation, MergePredicate},
 };
-use drumlin_objects::SessionStore;
 use drumlin_repo::Session;
 use futures::{StreamExt, TryStreamExt};
 use parquet::{
@@ -110,10 +109,20 @@ impl Engine {
         if !removed.is_empty() {
             let target = self.target(&context, table, None, Some(&touched.files)).await?;
             let kept = same_key(JoinType::RightAnti, target).map_err(explain::query)?;
+            // A join that sorts gives the rows of its parts in any order.
+            let order = key
+                .iter()
+                .map(|column| on("target", column).sort(true, false))
+                .collect();
+            let kept = if spills {
+                kept.sort(order).map_err(explain::query)?
+            } else {
+                kept
+            };
             let kept_fit = Fit::existing(&table.path, &fit.schema, kept.schema().as_arrow(), name, false)?;
             self.copy(&mut files, kept, &kept_fit, table, &touched).await?;
         }
-        let rows_in = self.write_staged(&mut files, input, &fit, table, name).await?;
+        let rows_in = self.write_staged(&mut files, &staged, &fit, table, name).await?;
 
         let mut actions = removed;
         actions.extend(files.finish().await?.adds);
@@ -134,11 +143,13 @@ impl Engine {
     async fn write_staged(
         &self,
         files: &mut DataFileWriter,
-        input: DataFrame,
+        staged: &Staged,
         fit: &Fit,
         table: &Delta,
         name: &str,
     ) -> Result<u64> {
+        let context = SessionContext::new_with_state(self.session_state(Plan::Write { spills: false }));
+        let input = self.staged_frame(&context, staged).await?;
         let column = |field: &Arc<Field>| Expr::Column(Column::new(Some("input"), field.name()));
         let rows = input.select(fit.schema.fields().iter().map(column).collect::<Vec<_>>());
         let rows = rows.map_err(explain::query)?.execute_stream().await;
@@ -188,8 +199,7 @@ impl Engine {
 
     /// The table in the session, to rewrite it.
     pub(crate) async fn open_in(&self, session: &Session, path: &drumlin_model::RepoPath) -> Result<Delta> {
-        let store = Arc::new(SessionStore::new(session.clone()));
-        match Delta::open(store, path, SESSION_SCOPE).await? {
+        match Delta::open(self.session_store(session, path).await?, path, SESSION_SCOPE).await? {
             Some(table) => Ok(table),
             None => Err(crate::table::no_table(&session.base(), table_name(path)).await?),
         }

@@ -19,6 +19,7 @@ use tempfile::NamedTempFile;
 
 use crate::{
     error::{Error, Result},
+    log_cache::LogCache,
     options::EngineOptions,
 };
 
@@ -26,6 +27,10 @@ use crate::{
 const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(3).expect("not zero");
 /// Rows per batch inside plans: DataFusion's own default, said here because spilled batches have this size.
 const BATCH_ROWS: usize = 8192;
+
+/// What a sort keeps back to merge what it spilled: DataFusion's default, or this part of its share when that is less.
+const SORT_RESERVED_BYTES_MAX: usize = 10 << 20;
+const SORT_RESERVED_PART: usize = 16;
 
 /// Delta tables and SQL over one repository. Cheap to clone; clones share the limits.
 #[derive(Clone)]
@@ -37,6 +42,7 @@ struct Inner {
     repo: Repo,
     options: EngineOptions,
     runtime: Arc<RuntimeEnv>,
+    logs: Arc<LogCache>,
 }
 
 impl fmt::Debug for Engine {
@@ -64,7 +70,12 @@ impl Engine {
                 source: Box::new(source),
             })?;
         Ok(Self {
-            inner: Arc::new(Inner { repo, options, runtime }),
+            inner: Arc::new(Inner {
+                repo,
+                options,
+                runtime,
+                logs: Arc::default(),
+            }),
         })
     }
 
@@ -88,7 +99,9 @@ impl Engine {
         };
         let threads = match plan {
             Plan::Query => self.inner.options.threads.max(1),
-            Plan::Write { .. } => 1,
+            Plan::Write { spills: false } => 1,
+            // Only a join of several parts is planned as one that sorts.
+            Plan::Write { spills: true } => self.inner.options.threads.max(2),
         };
         let mut config = SessionConfig::new()
             .with_target_partitions(threads)
@@ -98,6 +111,8 @@ impl Engine {
         let options = config.options_mut();
         options.execution.parquet.schema_force_view_types = false;
         options.execution.parquet.pushdown_filters = true;
+        options.execution.sort_spill_reservation_bytes =
+            (self.inner.options.memory_limit_bytes / threads / SORT_RESERVED_PART).min(SORT_RESERVED_BYTES_MAX);
         options.execution.time_zone = Some("+00:00".into());
         options.sql_parser.map_string_types_to_utf8view = false;
         options.optimizer.prefer_hash_join = !matches!(plan, Plan::Write { spills: true });
@@ -106,6 +121,10 @@ impl Engine {
             .with_runtime_env(Arc::new(runtime))
             .with_default_features()
             .build()
+    }
+
+    pub(crate) fn logs(&self) -> &Arc<LogCache> {
+        &self.inner.logs
     }
 
     pub(crate) fn scratch_file(&self) -> Result<NamedTempFile> {
@@ -126,7 +145,7 @@ impl Engine {
 pub(crate) enum Plan {
     Query,
     /// One part, so that what is written is in the input's order and the same on every machine. A hash join cannot
-    /// spill; a write whose input may not fit joins by sorting.
+    /// spill; a write whose keys may not fit joins by sorting, in several parts, and has to order the rows itself.
     Write {
         spills: bool,
     },

@@ -142,7 +142,11 @@ impl Error {
             Error::Io { source, .. } => ErrorKind::of_io(source),
             Error::Arrow { source, .. } => kind_beneath(source),
             Error::Parquet { source, .. } => kind_beneath(source),
-            Error::Execution { source, .. } => kind_beneath(source.as_ref()),
+            Error::Execution { source, .. } => match source.find_root() {
+                DataFusionError::ResourcesExhausted(_) => ErrorKind::Unavailable,
+                DataFusionError::External(source) => kind_beneath(source.as_ref()),
+                _ => kind_beneath(source.as_ref()),
+            },
             Error::Delta { source, .. } => kind_beneath(source.as_ref()),
             Error::Repo(source) => source.kind(),
             Error::Damaged { .. } => ErrorKind::Corrupt,

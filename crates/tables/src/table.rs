@@ -15,6 +15,7 @@ use crate::{
     engine::Engine,
     error::{Error, Result},
     explain::closest,
+    log_cache::CachedLog,
     write::SESSION_SCOPE,
 };
 
@@ -114,16 +115,28 @@ impl Engine {
     /// A table's files as a session sees them.
     pub async fn session_table(&self, session: &Session, name: &str) -> Result<TableAt> {
         let path = table_path(name)?;
-        let store = Arc::new(SessionStore::new(session.clone()));
-        match Delta::open(store, &path, SESSION_SCOPE).await? {
+        match Delta::open(self.session_store(session, &path).await?, &path, SESSION_SCOPE).await? {
             Some(delta) => table_at(delta, session.base().commit()),
             None => Err(no_table(&session.base(), name).await?),
         }
     }
 
+    /// The session as a store for this table, whose log is at hand.
+    pub(crate) async fn session_store(&self, session: &Session, path: &RepoPath) -> Result<Arc<dyn ObjectStore>> {
+        self.logs().fetch_ahead(&session.base(), path).await?;
+        Ok(Arc::new(CachedLog::new(
+            SessionStore::new(session.clone()),
+            self.logs().clone(),
+        )))
+    }
+
     pub(crate) async fn delta_at(&self, snapshot: &Snapshot, name: &str) -> Result<Delta> {
         let path = table_path(name)?;
-        let store = Arc::new(SnapshotStore::new(snapshot.clone()));
+        self.logs().fetch_ahead(snapshot, &path).await?;
+        let store = Arc::new(CachedLog::new(
+            SnapshotStore::new(snapshot.clone()),
+            self.logs().clone(),
+        ));
         match Delta::open(store, &path, &snapshot.commit().to_string()).await? {
             Some(delta) => Ok(delta),
             None => Err(no_table(snapshot, name).await?),

@@ -13,7 +13,7 @@ use deltalake::{
     protocol::{DeltaOperation, SaveMode},
 };
 use drumlin_model::RepoPath;
-use drumlin_objects::{SessionStore, object_path};
+use drumlin_objects::object_path;
 use drumlin_repo::Session;
 use futures::StreamExt;
 use object_store::{ObjectStore, prefix::PrefixStore};
@@ -84,7 +84,7 @@ impl Engine {
         mode: WriteMode,
         name: &str,
     ) -> Result<TableWrite> {
-        let store: Arc<dyn ObjectStore> = Arc::new(SessionStore::new(session.clone()));
+        let store = self.session_store(session, path).await?;
         let existing = Delta::open(store.clone(), path, SESSION_SCOPE).await?;
         match (existing, mode) {
             (Some(_), WriteMode::Create { .. }) => Err(Error::TableExists { table: path.clone() }),

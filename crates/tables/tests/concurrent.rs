@@ -14,11 +14,14 @@ async fn eight_appenders_all_succeed() {
     let tables = TestTables::over(Storage::directory(folder.path()).unwrap()).await;
     tables.create("t", "writer,number\n-1,-1\n", &[]).await;
     let writers = (0..WRITERS).map(|writer| {
-        let tables = tables.again();
+        let test = tables.test.clone();
         async move {
-            let tables = tables.await;
+            let tables = TestTables::of(test.reopen().await, |_| ());
             for number in 0..APPENDS {
-                tables.append("main", "t", &format!("writer,number\n{writer},{number}\n")).await.unwrap();
+                tables
+                    .append("main", "t", &format!("writer,number\n{writer},{number}\n"))
+                    .await
+                    .unwrap();
             }
         }
     });
@@ -27,7 +30,10 @@ async fn eight_appenders_all_succeed() {
         writer.await.unwrap();
     }
     let tables = tables.again().await;
-    let rows = tables.sql("SELECT count(*), count(DISTINCT writer * 100 + number) FROM t").await.unwrap();
+    let rows = tables
+        .sql("SELECT count(*), count(DISTINCT writer * 100 + number) FROM t")
+        .await
+        .unwrap();
     assert_eq!(rows, format!("{0},{0}", WRITERS * APPENDS + 1));
     let info = tables.engine.show(&tables.snapshot("main").await, "t").await.unwrap();
     assert_eq!(info.version, (WRITERS * APPENDS) as u64);
@@ -40,7 +46,12 @@ async fn only_one_of_many_creates() {
     let source = tables.file("in.csv", "id\n1\n");
     let creating = (0..4).map(|_| {
         let (engine, source) = (tables.engine.clone(), source.clone());
-        tokio::spawn(async move { engine.create(&on("main"), "t", &source, &ReadOptions::default(), &[]).await.is_ok() })
+        tokio::spawn(async move {
+            engine
+                .create(&on("main"), "t", &source, &ReadOptions::default(), &[])
+                .await
+                .is_ok()
+        })
     });
     let mut created = 0;
     for done in creating.collect::<Vec<_>>() {
@@ -57,11 +68,20 @@ async fn upserts_and_deletes_meet_without_loss() {
     let options = ReadOptions::default();
     let work = (1..=WRITERS).map(|writer| {
         let engine = tables.engine.clone();
-        let source = tables.file(&format!("{writer}.csv"), format!("id,v\n0,{writer}\n{writer},{writer}\n"));
+        let source = tables.file(
+            &format!("{writer}.csv"),
+            format!("id,v\n0,{writer}\n{writer},{writer}\n"),
+        );
         let options = options.clone();
         tokio::spawn(async move {
-            engine.upsert(&on("main"), "t", &source, &options, (&[], false)).await.unwrap();
-            engine.delete(&on("main"), "t", &format!("id = {writer} AND id % 2 = 0")).await.unwrap();
+            engine
+                .upsert(&on("main"), "t", &source, &options, (&[], false))
+                .await
+                .unwrap();
+            engine
+                .delete(&on("main"), "t", &format!("id = {writer} AND id % 2 = 0"))
+                .await
+                .unwrap();
         })
     });
     for done in work.collect::<Vec<_>>() {

@@ -11,17 +11,38 @@ async fn new_columns_come_when_asked_for() {
     tables.create("t", "id,name\n1,one\n", &["id"]).await;
     let wider = tables.file("wider.csv", "id,name,score\n2,two,0.5\n");
     let options = ReadOptions::default();
-    let error = tables.engine.append(&on("main"), "t", &wider, &options, false).await.unwrap_err();
-    assert_eq!(error.to_string(), "wider.csv does not fit table tables/t: the table has no column score");
-    assert_eq!(error.hint().unwrap(), "add --evolve to add its new columns to the table");
+    let error = tables
+        .engine
+        .append(&on("main"), "t", &wider, &options, false)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "wider.csv does not fit table tables/t: the table has no column score"
+    );
+    assert_eq!(
+        error.hint().unwrap(),
+        "add --evolve to add its new columns to the table"
+    );
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     let before = tables.snapshot("main").await;
 
-    tables.engine.append(&on("main"), "t", &wider, &options, true).await.unwrap();
+    tables
+        .engine
+        .append(&on("main"), "t", &wider, &options, true)
+        .await
+        .unwrap();
     tables.append("main", "t", "name,id\nthree,3\n").await.unwrap();
-    assert_eq!(tables.sql("SELECT * FROM t ORDER BY id").await.unwrap(), "1,one, ; 2,two,0.5 ; 3,three,");
+    assert_eq!(
+        tables.sql("SELECT * FROM t ORDER BY id").await.unwrap(),
+        "1,one, ; 2,two,0.5 ; 3,three,"
+    );
     let upsert = tables.file("upsert.csv", "id,flag\n1,true\n9,false\n");
-    tables.engine.upsert(&on("main"), "t", &upsert, &options, (&[], true)).await.unwrap();
+    tables
+        .engine
+        .upsert(&on("main"), "t", &upsert, &options, (&[], true))
+        .await
+        .unwrap();
     let rows = tables.sql("SELECT * FROM t ORDER BY id").await.unwrap();
     assert_eq!(rows, "1,,,true ; 2,two,0.5, ; 3,three,, ; 9,,,false");
     let old = tables.engine.show(&before, "t").await.unwrap().schema;
@@ -38,15 +59,37 @@ async fn narrower_types_widen_and_others_do_not() {
     let parquet = tables.write(narrow, "main", RowFormat::Parquet).await.unwrap();
     let options = ReadOptions::default();
     let source = tables.file("narrow.parquet", parquet);
-    tables.engine.append(&on("main"), "t", &source, &options, false).await.unwrap();
-    assert_eq!(tables.sql("SELECT * FROM t ORDER BY id").await.unwrap(), "1,1.5 ; 7,2.0");
-    let schema = tables.engine.show(&tables.snapshot("main").await, "t").await.unwrap().schema;
+    tables
+        .engine
+        .append(&on("main"), "t", &source, &options, false)
+        .await
+        .unwrap();
+    assert_eq!(
+        tables.sql("SELECT * FROM t ORDER BY id").await.unwrap(),
+        "1,1.5 ; 7,2.0"
+    );
+    let schema = tables
+        .engine
+        .show(&tables.snapshot("main").await, "t")
+        .await
+        .unwrap()
+        .schema;
     assert_eq!(type_name(schema.field(0).data_type()), "int64");
 
-    let options = ReadOptions { types: vec![("id".into(), ColumnType::String)], ..options };
+    let options = ReadOptions {
+        types: vec![("id".into(), ColumnType::String)],
+        ..options
+    };
     let source = tables.file("text.csv", "id,v\n8,1\n");
-    let error = tables.engine.append(&on("main"), "t", &source, &options, true).await.unwrap_err();
-    assert_eq!(error.to_string(), "text.csv does not fit table tables/t: its column id is string, not int64");
+    let error = tables
+        .engine
+        .append(&on("main"), "t", &source, &options, true)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "text.csv does not fit table tables/t: its column id is string, not int64"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,5 +97,9 @@ async fn a_misspelled_column_is_pointed_out() {
     let tables = TestTables::memory().await;
     tables.create("t", "id,dep_delay\n1,2\n", &[]).await;
     let error = tables.append("main", "t", "id,dep_dealy\n1,2\n").await.unwrap_err();
-    assert!(error.hint().unwrap().starts_with("did you mean \"dep_delay\"?"), "{:?}", error.hint());
+    assert!(
+        error.hint().unwrap().starts_with("did you mean \"dep_delay\"?"),
+        "{:?}",
+        error.hint()
+    );
 }

@@ -15,22 +15,42 @@ fn wide_csv() -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sort_spills_under_a_small_limit() {
-    let tables = TestTables::of(TestRepo::memory().await, |options| options.memory_limit_bytes = 16 << 20);
+    let tables = TestTables::of(TestRepo::memory().await, |options| {
+        options.memory_limit_bytes = 16 << 20
+    });
     tables.create("t", &wide_csv(), &[]).await;
-    let sorted = tables.write("SELECT id, words FROM t ORDER BY words DESC, id", "main", RowFormat::Csv).await.unwrap();
+    let sorted = tables
+        .write(
+            "SELECT id, words FROM t ORDER BY words DESC, id",
+            "main",
+            RowFormat::Csv,
+        )
+        .await
+        .unwrap();
     assert_eq!(sorted.iter().filter(|&&byte| byte == b'\n').count() as u64, ROWS + 1);
-    let left: Vec<_> = std::fs::read_dir(tables.engine.options().spill_folder.clone()).unwrap().collect();
-    let files = left.iter().filter(|entry| entry.as_ref().unwrap().file_type().unwrap().is_file()).count();
+    let left: Vec<_> = std::fs::read_dir(tables.engine.options().spill_folder.clone())
+        .unwrap()
+        .collect();
+    let files = left
+        .iter()
+        .filter(|entry| entry.as_ref().unwrap().file_type().unwrap().is_file())
+        .count();
     assert_eq!(files, 0, "nothing stays in the spill folder: {left:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upsert_of_many_keys_spills() {
-    let tables = TestTables::of(TestRepo::memory().await, |options| options.memory_limit_bytes = 16 << 20);
+    let tables = TestTables::of(TestRepo::memory().await, |options| {
+        options.memory_limit_bytes = 16 << 20
+    });
     tables.create("t", &wide_csv(), &["id", "words"]).await;
     let source = tables.file("again.csv", wide_csv());
     let options = drumlin_tables::ReadOptions::default();
-    let written = tables.engine.upsert(&on("main"), "t", &source, &options, (&columns(&["id", "words"]), false)).await.unwrap();
+    let written = tables
+        .engine
+        .upsert(&on("main"), "t", &source, &options, (&columns(&["id", "words"]), false))
+        .await
+        .unwrap();
     assert_eq!((written.rows_updated, written.rows_added), (ROWS, 0));
     assert_eq!(tables.sql("SELECT count(*) FROM t").await.unwrap(), ROWS.to_string());
 }
@@ -42,6 +62,9 @@ async fn what_cannot_spill_says_what_is_short() {
         options.spill_limit_bytes = 1;
     });
     tables.create("t", &wide_csv(), &[]).await;
-    let error = tables.sql("SELECT a.words FROM t a JOIN t b ON a.words = b.words ORDER BY 1").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    let error = tables
+        .sql("SELECT a.words FROM t a JOIN t b ON a.words = b.words ORDER BY 1")
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", crate::support::line(&error));
 }

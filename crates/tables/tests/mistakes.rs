@@ -10,26 +10,64 @@ async fn refused(csv: &[u8], options: ReadOptions, key: &[&str]) -> Error {
     let tables = TestTables::memory().await;
     let head = tables.test.head("main").await.unwrap();
     let source = tables.file("bad.csv", csv);
-    let error = tables.engine.create(&on("main"), "t", &source, &options, &columns(key)).await.unwrap_err();
+    let error = tables
+        .engine
+        .create(&on("main"), "t", &source, &options, &columns(key))
+        .await
+        .unwrap_err();
     assert_eq!(tables.test.head("main").await.unwrap(), head);
-    assert!(tables.engine.tables(&tables.snapshot("main").await).await.unwrap().is_empty());
+    assert!(
+        tables
+            .engine
+            .tables(&tables.snapshot("main").await)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     error
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn csv_errors_name_line_and_column() {
     let plain = ReadOptions::default;
-    let typed = |column: &str| ReadOptions { types: vec![(column.into(), ColumnType::Int64)], ..plain() };
+    let typed = |column: &str| ReadOptions {
+        types: vec![(column.into(), ColumnType::Int64)],
+        ..plain()
+    };
     for (csv, options, message) in [
-        (&b"a,b\n1,2\n3\n"[..], plain(), "bad.csv, line 3: 1 fields where the header has 2"),
-        (b"a,b\n1,2\n\n\"x\ny\",2\n3,4,5\n", plain(), "bad.csv, line 6: more than 3 fields where the header has 2"),
-        (b"a,b\n1,x1\n", typed("b"), "bad.csv, line 2, column b: \"x1\" is not an int64"),
-        (b"a,b\n\"1\n\",2\n\n3,9x\n", typed("b"), "bad.csv, line 5, column b: \"9x\" is not an int64"),
-        (b"a,b\n1,\"2\n", plain(), "bad.csv ends inside a row: is a quote left open?"),
+        (
+            &b"a,b\n1,2\n3\n"[..],
+            plain(),
+            "bad.csv, line 3: 1 fields where the header has 2",
+        ),
+        (
+            b"a,b\n1,2\n\n\"x\ny\",2\n3,4,5\n",
+            plain(),
+            "bad.csv, line 6: 3 fields where the header has 2",
+        ),
+        (
+            b"a,b\n1,x1\n",
+            typed("b"),
+            "bad.csv, line 2, column b: \"x1\" is not an int64",
+        ),
+        (
+            b"a,b\n\"1\n\",2\n\n3,9x\n",
+            typed("b"),
+            "bad.csv, line 5, column b: \"9x\" is not an int64",
+        ),
+        (
+            b"a,b\n1,\"2\n",
+            plain(),
+            "bad.csv ends inside a row: is a quote left open?",
+        ),
         (b"a,A\n1,2\n", plain(), "bad.csv has two columns called \"A\""),
         (b"a,\n1,2\n", plain(), "bad.csv has no name for column 2"),
         (b"", plain(), "bad.csv is empty: it has no columns"),
-        (b"a\n\xff\xfe\n", plain(), "bad.csv is not UTF-8 text; convert it first, as in: iconv -f latin1 -t utf8"),
+        (
+            b"a\n\xff\xfe\n",
+            plain(),
+            "bad.csv is not UTF-8 text; convert it first, as in: iconv -f latin1 -t utf8",
+        ),
         (b"a,b\n1,2\n", typed("c"), "bad.csv has no column \"c\""),
     ] {
         let error = refused(csv, options, &[]).await;
@@ -37,9 +75,15 @@ async fn csv_errors_name_line_and_column() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
     let error = refused(b"a,b\n1,2\n", plain(), &["id"]).await;
-    assert_eq!((line(&error).as_str(), error.hint().unwrap().as_str()), ("bad.csv has no column \"id\"", "the columns are: a, b"));
+    assert_eq!(
+        (line(&error).as_str(), error.hint().unwrap().as_str()),
+        ("bad.csv has no column \"id\"", "the columns are: a, b")
+    );
     let error = refused(b"a\nx1\n", typed("a"), &[]).await;
-    assert_eq!(error.hint().unwrap(), "add --null x1 if it means no value, or --type a=string");
+    assert_eq!(
+        error.hint().unwrap(),
+        "add --null x1 if it means no value, or --type a=string"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +95,10 @@ async fn a_bad_number_far_down_changes_nothing() {
     (0..30_000).for_each(|row| csv.push_str(&format!("{row},1\n")));
     csv.push_str("30000,one\n");
     let error = tables.append("main", "t", &csv).await.unwrap_err();
-    assert_eq!(error.to_string(), "main-append.csv, line 30002, column v: \"one\" is not an int64");
+    assert_eq!(
+        error.to_string(),
+        "main-append.csv, line 30002, column v: \"one\" is not an int64"
+    );
     assert_eq!(tables.test.head("main").await.unwrap(), head);
     assert_eq!(tables.sql("SELECT count(*) FROM t").await.unwrap(), "1");
 }
@@ -60,17 +107,33 @@ async fn a_bad_number_far_down_changes_nothing() {
 async fn json_errors_name_the_line() {
     let tables = TestTables::memory().await;
     for (json, message) in [
-        ("{\"a\": 1}\n{\"a\": \n", "bad.jsonl, line 2: not JSON: EOF while parsing a value at line 1 column 6"),
-        ("{\"a\": 1}\n\n[1]\n", "bad.jsonl, line 3: not an object; each line must be one JSON object"),
+        (
+            "{\"a\": 1}\n{\"a\": \n",
+            "bad.jsonl, line 2: not JSON: EOF while parsing a value at line 1 column 6",
+        ),
+        (
+            "{\"a\": 1}\n\n[1]\n",
+            "bad.jsonl, line 3: not an object; each line must be one JSON object",
+        ),
         ("\n", "bad.jsonl is empty: it has no columns"),
     ] {
         let source = tables.file("bad.jsonl", json);
-        let created = tables.engine.create(&on("main"), "t", &source, &ReadOptions::default(), &[]).await;
+        let created = tables
+            .engine
+            .create(&on("main"), "t", &source, &ReadOptions::default(), &[])
+            .await;
         assert_eq!(line(&created.unwrap_err()), message);
     }
     let source = tables.file("bad.jsonl", "{\"a\": 1}\n{\"a\": \"x\"}\n");
-    let options = ReadOptions { types: vec![("a".into(), ColumnType::Int64)], ..ReadOptions::default() };
-    let error = tables.engine.create(&on("main"), "t", &source, &options, &[]).await.unwrap_err();
+    let options = ReadOptions {
+        types: vec![("a".into(), ColumnType::Int64)],
+        ..ReadOptions::default()
+    };
+    let error = tables
+        .engine
+        .create(&on("main"), "t", &source, &options, &[])
+        .await
+        .unwrap_err();
     assert!(line(&error).starts_with("bad.jsonl, line 2: "), "{}", line(&error));
 }
 
@@ -78,19 +141,52 @@ async fn json_errors_name_the_line() {
 async fn files_that_cannot_be_read_have_a_cure() {
     let tables = TestTables::memory().await;
     let options = ReadOptions::default();
-    let refuse = async |source: &Source| tables.engine.create(&on("main"), "t", source, &options, &[]).await.unwrap_err();
+    let refuse = async |source: &Source| {
+        tables
+            .engine
+            .create(&on("main"), "t", source, &options, &[])
+            .await
+            .unwrap_err()
+    };
     let error = refuse(&tables.file("flights.csv.zip", "PK")).await;
-    assert_eq!(error.hint().unwrap(), "unzip flights.csv.zip  # then name the unpacked file");
+    assert_eq!(
+        error.hint().unwrap(),
+        "unzip flights.csv.zip  # then name the unpacked file"
+    );
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     let error = refuse(&tables.file("flights.xlsx", "")).await;
-    assert_eq!(error.hint().unwrap(), "add --format csv, --format jsonl or --format parquet");
+    assert_eq!(
+        error.hint().unwrap(),
+        "add --format csv, --format jsonl or --format parquet"
+    );
     let error = refuse(&tables.file("x.parquet", "no")).await;
-    assert!(error.to_string().starts_with("x.parquet is not a Parquet file"), "{error}");
-    let missing = Source::File { file: "/nowhere/x.csv".into(), name: "x.csv".into(), path: None };
+    assert!(
+        error.to_string().starts_with("x.parquet is not a Parquet file"),
+        "{error}"
+    );
+    let missing = Source::File {
+        file: "/nowhere/x.csv".into(),
+        name: "x.csv".into(),
+        path: None,
+    };
     assert_eq!(refuse(&missing).await.kind(), ErrorKind::NotFound);
-    let folder = Source::File { file: tables.folder.path().into(), name: "x.csv".into(), path: None };
-    assert!(matches!(refuse(&folder).await.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput));
-    assert!("float99".parse::<ColumnType>().unwrap_err().hint().unwrap().contains("float64"));
+    let folder = Source::File {
+        file: tables.folder.path().into(),
+        name: "x.csv".into(),
+        path: None,
+    };
+    assert!(matches!(
+        refuse(&folder).await.kind(),
+        ErrorKind::Unsupported | ErrorKind::InvalidInput
+    ));
+    assert!(
+        "float99"
+            .parse::<ColumnType>()
+            .unwrap_err()
+            .hint()
+            .unwrap()
+            .contains("float64")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,19 +195,38 @@ async fn tables_that_are_or_are_not_there() {
     tables.create("flights", "id\n1\n", &[]).await;
     let source = tables.file("in.csv", "id\n1\n");
     let options = ReadOptions::default();
-    let error = tables.engine.create(&on("main"), "flights", &source, &options, &[]).await.unwrap_err();
-    assert_eq!((error.kind(), error.hint().unwrap()), (ErrorKind::AlreadyExists, "drumlin table append flights FILE".into()));
+    let error = tables
+        .engine
+        .create(&on("main"), "flights", &source, &options, &[])
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind(), error.hint().unwrap()),
+        (ErrorKind::AlreadyExists, "drumlin table append flights FILE".into())
+    );
     for name in ["fligths", "tables/fligths"] {
-        let error = tables.engine.append(&on("main"), name, &source, &options, false).await.unwrap_err();
+        let error = tables
+            .engine
+            .append(&on("main"), name, &source, &options, false)
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{name}");
     }
     let error = tables.engine.delete(&on("main"), "fligths", "true").await.unwrap_err();
     assert_eq!(error.hint().unwrap(), "did you mean \"flights\"?");
     for name in ["", "a b", "a'b", "../x", "/x", "x/"] {
-        let error = tables.engine.create(&on("main"), name, &source, &options, &[]).await.unwrap_err();
+        let error = tables
+            .engine
+            .create(&on("main"), name, &source, &options, &[])
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name}");
     }
-    let error = tables.engine.append(&on("nowhere"), "flights", &source, &options, false).await.unwrap_err();
+    let error = tables
+        .engine
+        .append(&on("nowhere"), "flights", &source, &options, false)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
@@ -122,17 +237,32 @@ async fn keys_must_be_there_and_differ() {
     tables.create("free", "a\nx\n", &[]).await;
     let head = tables.test.head("main").await.unwrap();
     for (table, csv, message) in [
-        ("t", "a,b,v\nx,1,1\ny,,2\n", "upsert.csv, row 2: the key column b is null"),
-        ("t", "a,b,v\nz,1,1\nx,2,1\nx,1,1\nx,2,9\n", "upsert.csv: rows 2 and 4 have the same key (a = x, b = 2)"),
+        (
+            "t",
+            "a,b,v\nx,1,1\ny,,2\n",
+            "upsert.csv, row 2: the key column b is null",
+        ),
+        (
+            "t",
+            "a,b,v\nz,1,1\nx,2,1\nx,1,1\nx,2,9\n",
+            "upsert.csv: rows 2 and 4 have the same key (a = x, b = 2)",
+        ),
         ("t", "a,v\nx,1\n", "upsert.csv has no column \"b\""),
         ("free", "a\nx\n", "table tables/free has no key"),
     ] {
         let error = tables.upsert(table, csv).await.unwrap_err();
-        assert_eq!((line(&error).as_str(), error.kind()), (message, ErrorKind::InvalidInput));
+        assert_eq!(
+            (line(&error).as_str(), error.kind()),
+            (message, ErrorKind::InvalidInput)
+        );
     }
     let source = tables.file("in.csv", "a,b,v\nx,1,1\n");
     let key = columns(&["a"]);
-    let error = tables.engine.upsert(&on("main"), "t", &source, &ReadOptions::default(), (&key, false)).await.unwrap_err();
+    let error = tables
+        .engine
+        .upsert(&on("main"), "t", &source, &ReadOptions::default(), (&key, false))
+        .await
+        .unwrap_err();
     assert_eq!(error.to_string(), "table tables/t has the key (a,b), not (a)");
     assert_eq!(tables.test.head("main").await.unwrap(), head);
 }
@@ -151,19 +281,51 @@ async fn queries_only_read() {
         "DELETE FROM t",
     ] {
         let error = tables.sql(sql).await.unwrap_err();
-        assert!(matches!(error, Error::NotAQuery | Error::Query { .. }), "{sql}: {error}");
+        assert!(
+            matches!(error, Error::NotAQuery | Error::Query { .. }),
+            "{sql}: {error}"
+        );
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{sql}");
     }
-    for sql in ["SELEC 1", "SELECT 1; SELECT 2", "SELECT 'open", "SELECT * FROM '/etc/passwd'", "SELECT nofunction(1)", ""] {
+    for sql in [
+        "SELEC 1",
+        "SELECT 1; SELECT 2",
+        "SELECT 'open",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT nofunction(1)",
+        "",
+    ] {
         let error = tables.sql(sql).await.unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound), "{sql}: {error}");
+        assert!(
+            matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound),
+            "{sql}: {error}"
+        );
         assert!(!line(&error).contains('\n'), "{sql}: {error}");
     }
     let error = tables.engine.delete(&on("main"), "t", "idd = 1").await.unwrap_err();
-    assert_eq!((error.to_string().as_str(), error.hint().unwrap().as_str()),
-        ("cannot understand the query: there is no column \"idd\"", "did you mean \"id\"?"));
-    assert_eq!(tables.engine.delete(&on("main"), "t", "random() < 0.5").await.unwrap_err().kind(), ErrorKind::InvalidInput);
-    assert_eq!(tables.engine.delete(&on("main"), "t", "id +").await.unwrap_err().kind(), ErrorKind::InvalidInput);
-    assert_eq!(tables.engine.delete(&on("main"), "t", "id").await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(
+        (error.to_string().as_str(), error.hint().unwrap().as_str()),
+        (
+            "cannot understand the query: there is no column \"idd\"",
+            "did you mean \"id\"?"
+        )
+    );
+    assert_eq!(
+        tables
+            .engine
+            .delete(&on("main"), "t", "random() < 0.5")
+            .await
+            .unwrap_err()
+            .kind(),
+        ErrorKind::InvalidInput
+    );
+    assert_eq!(
+        tables.engine.delete(&on("main"), "t", "id +").await.unwrap_err().kind(),
+        ErrorKind::InvalidInput
+    );
+    assert_eq!(
+        tables.engine.delete(&on("main"), "t", "id").await.unwrap_err().kind(),
+        ErrorKind::InvalidInput
+    );
     assert_eq!(tables.sql("SELECT count(*) FROM t").await.unwrap(), "1");
 }

@@ -26,7 +26,9 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn csv(rows: impl IntoIterator<Item = (i64, Option<i64>)>) -> String {
-    let rows = rows.into_iter().map(|(id, value)| format!("{id},{}\n", value.map_or("NA".into(), |v| v.to_string())));
+    let rows = rows
+        .into_iter()
+        .map(|(id, value)| format!("{id},{}\n", value.map_or("NA".into(), |v| v.to_string())));
     format!("id,v\n{}", rows.collect::<String>())
 }
 
@@ -47,7 +49,10 @@ async fn check(steps: Vec<Step>) {
             Step::Upsert(rows) => {
                 let known = rows.keys().filter(|id| model.contains_key(id)).count() as u64;
                 let written = tables.upsert("t", &csv(rows.clone())).await.unwrap();
-                assert_eq!((written.rows_updated, written.rows_added), (known, rows.len() as u64 - known));
+                assert_eq!(
+                    (written.rows_updated, written.rows_added),
+                    (known, rows.len() as u64 - known)
+                );
                 model.extend(rows);
                 written
             }
@@ -68,7 +73,10 @@ async fn check(steps: Vec<Step>) {
     }
     past.push((tables.test.head("main").await.unwrap(), model));
     for (commit, model) in past {
-        let rows = tables.sql(&format!("SELECT * FROM t@{commit} ORDER BY id")).await.unwrap();
+        let rows = tables
+            .sql(&format!("SELECT * FROM t@{commit} ORDER BY id"))
+            .await
+            .unwrap();
         let expected = csv(model).replace("NA", "").replace("id,v\n", "");
         assert_eq!(rows, expected.trim_end().replace('\n', " ; "), "at {commit}");
     }

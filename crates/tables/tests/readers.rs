@@ -54,19 +54,44 @@ fn read_with_python(folder: &Path) -> serde_json::Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn python_reads_what_we_wrote() {
     let tables = TestTables::memory().await;
-    let source = drumlin_tables::Source::File { file: data("flights.csv"), name: "flights.csv".into(), path: None };
+    let source = drumlin_tables::Source::File {
+        file: data("flights.csv"),
+        name: "flights.csv".into(),
+        path: None,
+    };
     let options = ReadOptions::default();
     let key = columns(&["time_hour", "carrier", "flight", "origin"]);
-    tables.engine.create(&on("main"), "flights", &source, &options, &key).await.unwrap();
+    tables
+        .engine
+        .create(&on("main"), "flights", &source, &options, &key)
+        .await
+        .unwrap();
     // Enough versions that a checkpoint is among them, with rewritten and removed files.
     for carrier in ["B6", "AA", "DL", "EV"] {
-        tables.engine.delete(&on("main"), "flights", &format!("carrier = '{carrier}'")).await.unwrap();
-        tables.engine.upsert(&on("main"), "flights", &source, &options, (&[], false)).await.unwrap();
+        tables
+            .engine
+            .delete(&on("main"), "flights", &format!("carrier = '{carrier}'"))
+            .await
+            .unwrap();
+        tables
+            .engine
+            .upsert(&on("main"), "flights", &source, &options, (&[], false))
+            .await
+            .unwrap();
     }
-    tables.engine.delete(&on("main"), "flights", "carrier = 'UA'").await.unwrap();
+    tables
+        .engine
+        .delete(&on("main"), "flights", "carrier = 'UA'")
+        .await
+        .unwrap();
     let folder = tempfile::TempDir::new().unwrap();
     check_out(&tables, "main", folder.path()).await;
-    assert!(folder.path().join("tables/flights/_delta_log/_last_checkpoint").exists());
+    assert!(
+        folder
+            .path()
+            .join("tables/flights/_delta_log/_last_checkpoint")
+            .exists()
+    );
     let seen = read_with_python(folder.path());
     let ours = "SELECT count(*), sum(distance), count(*) - count(dep_time) FROM flights";
     let numbers = format!("{},{},{}", seen["rows"], seen["distance"], seen["nulls"]);
@@ -80,20 +105,31 @@ async fn python_reads_what_we_wrote() {
 #[tokio::test(flavor = "multi_thread")]
 async fn duckdb_and_polars_read_the_files() {
     let tables = TestTables::memory().await;
-    let source = drumlin_tables::Source::File { file: data("flights.csv"), name: "flights.csv".into(), path: None };
-    tables.engine.create(&on("main"), "flights", &source, &ReadOptions::default(), &[]).await.unwrap();
+    let source = drumlin_tables::Source::File {
+        file: data("flights.csv"),
+        name: "flights.csv".into(),
+        path: None,
+    };
+    tables
+        .engine
+        .create(&on("main"), "flights", &source, &ReadOptions::default(), &[])
+        .await
+        .unwrap();
     let folder = tempfile::TempDir::new().unwrap();
     check_out(&tables, "main", folder.path()).await;
     let script = "import sys, duckdb, polars\n\
                   files = sys.argv[1] + '/*.parquet'\n\
-                  print(duckdb.sql(f\"SELECT count(*), sum(distance) FROM '{files}'\").fetchone())\n\
+                  print(duckdb.sql(f\"SELECT count(*), sum(distance) FROM '{files}'\").fetchall()[0])\n\
                   frame = polars.read_delta(sys.argv[1])\n\
                   print((frame.height, frame['distance'].sum()))";
     let table = folder.path().join("tables/flights");
     let output = Command::new(python()).args(["-c", script]).arg(table).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let ours = tables.sql("SELECT sum(distance) FROM flights").await.unwrap();
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("(30, {ours})\n(30, {ours})\n"));
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        format!("(30, {ours})\n(30, {ours})\n")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,7 +140,11 @@ async fn we_read_and_refuse_what_python_wrote() {
                   rows = pa.table({'id': pa.array([1, 2], pa.int64()), 'day': ['a', 'b']})\n\
                   deltalake.write_deltalake(sys.argv[1] + '/plain', rows)\n\
                   deltalake.write_deltalake(sys.argv[1] + '/parted', rows, partition_by=['day'])";
-    let output = Command::new(python()).args(["-c", script]).arg(folder.path()).output().unwrap();
+    let output = Command::new(python())
+        .args(["-c", script])
+        .arg(folder.path())
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let session = tables.test.session("main").await;
     let mut folders = vec![folder.path().to_owned()];
@@ -114,15 +154,24 @@ async fn we_read_and_refuse_what_python_wrote() {
                 folders.push(entry);
             } else {
                 let below = entry.strip_prefix(folder.path()).unwrap();
-                session.write_file(&path(&format!("tables/{}", below.display())), &entry).await.unwrap();
+                session
+                    .write_file(&path(&format!("tables/{}", below.display())), &entry)
+                    .await
+                    .unwrap();
             }
         }
     }
     session.commit(drumlin_testkit::info("import")).await.unwrap();
     assert_eq!(tables.sql("SELECT sum(id) FROM plain").await.unwrap(), "3");
-    assert_eq!(tables.sql("SELECT sum(id) FROM parted WHERE day = 'b'").await.unwrap(), "2");
+    assert_eq!(
+        tables.sql("SELECT sum(id) FROM parted WHERE day = 'b'").await.unwrap(),
+        "2"
+    );
     tables.append("main", "plain", "id,day\n3,c\n").await.unwrap();
     assert_eq!(tables.sql("SELECT sum(id) FROM plain").await.unwrap(), "6");
     let error = tables.append("main", "parted", "id,day\n3,c\n").await.unwrap_err();
-    assert_eq!(error.to_string(), "table tables/parted is partitioned, which is not supported");
+    assert_eq!(
+        error.to_string(),
+        "table tables/parted is partitioned, which is not supported"
+    );
 }

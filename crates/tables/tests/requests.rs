@@ -25,7 +25,8 @@ async fn an_append_takes_few_requests() {
         fresh.append("main", "t", &csv).await.unwrap();
         let seen = requests.take();
         if seen.len() > APPEND_REQUESTS_MAX {
-            println!("{seen:#?}");
+            seen.iter()
+                .for_each(|request| println!("{round} {:?} {}", request.verb, request.key));
         }
         cold.push(seen.len());
     }

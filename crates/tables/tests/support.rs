@@ -65,22 +65,33 @@ impl TestTables {
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> Source {
         let file = self.folder.path().join(name);
         std::fs::write(&file, content).unwrap();
-        Source::File { file, name: name.into(), path: None }
+        Source::File {
+            file,
+            name: name.into(),
+            path: None,
+        }
     }
 
     pub async fn create(&self, table: &str, csv: &str, key: &[&str]) -> Written {
         let source = self.file("in.csv", csv);
-        self.engine.create(&on("main"), table, &source, &ReadOptions::default(), &columns(key)).await.unwrap()
+        self.engine
+            .create(&on("main"), table, &source, &ReadOptions::default(), &columns(key))
+            .await
+            .unwrap()
     }
 
     pub async fn append(&self, branch: &str, table: &str, csv: &str) -> Result<Written, Error> {
         let source = self.file(&format!("{branch}-append.csv"), csv);
-        self.engine.append(&on(branch), table, &source, &ReadOptions::default(), false).await
+        self.engine
+            .append(&on(branch), table, &source, &ReadOptions::default(), false)
+            .await
     }
 
     pub async fn upsert(&self, table: &str, csv: &str) -> Result<Written, Error> {
         let source = self.file("upsert.csv", csv);
-        self.engine.upsert(&on("main"), table, &source, &ReadOptions::default(), (&[], false)).await
+        self.engine
+            .upsert(&on("main"), table, &source, &ReadOptions::default(), (&[], false))
+            .await
     }
 
     pub async fn snapshot(&self, at: &str) -> Snapshot {

@@ -11,16 +11,26 @@ async fn create_append_overwrite() {
     let tables = TestTables::memory().await;
     let created = tables.create("t", START, &["id"]).await;
     assert_eq!((created.version, created.rows_added), (0, 3));
-    let appended = tables.append("main", "tables/t", "id,name,score\n4,four,4.5\n").await.unwrap();
+    let appended = tables
+        .append("main", "tables/t", "id,name,score\n4,four,4.5\n")
+        .await
+        .unwrap();
     assert_eq!((appended.version, appended.rows_added), (1, 1));
     assert_eq!(tables.sql("SELECT count(*), sum(score) FROM t").await.unwrap(), "4,9.5");
 
     let source = tables.file("other.csv", "id,other\n9,x\n");
-    let written = tables.engine.overwrite(&on("main"), "t", &source, &ReadOptions::default()).await.unwrap();
+    let written = tables
+        .engine
+        .overwrite(&on("main"), "t", &source, &ReadOptions::default())
+        .await
+        .unwrap();
     assert_eq!((written.version, written.rows_added, written.rows_deleted), (2, 1, 4));
     assert_eq!(tables.sql("SELECT * FROM t").await.unwrap(), "9,x");
     let info = tables.engine.show(&tables.snapshot("main").await, "t").await.unwrap();
-    assert_eq!((info.rows, info.files, info.version, info.key), (1, 1, 2, columns(&["id"])));
+    assert_eq!(
+        (info.rows, info.files, info.version, info.key),
+        (1, 1, 2, columns(&["id"]))
+    );
     assert_eq!(info.commit, written.commit.unwrap());
     tables.assert_sound().await;
 }
@@ -36,12 +46,23 @@ async fn upsert_replaces_and_adds() {
     // A second table without a key takes the first that is given, and keeps it.
     let source = tables.file("k.csv", "a,b,v\nx,1,10\nx,2,20\n");
     let options = ReadOptions::default();
-    tables.engine.create(&on("main"), "k", &source, &options, &[]).await.unwrap();
+    tables
+        .engine
+        .create(&on("main"), "k", &source, &options, &[])
+        .await
+        .unwrap();
     let more = tables.file("more.csv", "a,b,v\nx,2,21\ny,2,30\n");
     let key = columns(&["a", "b"]);
-    let written = tables.engine.upsert(&on("main"), "k", &more, &options, (&key, false)).await.unwrap();
+    let written = tables
+        .engine
+        .upsert(&on("main"), "k", &more, &options, (&key, false))
+        .await
+        .unwrap();
     assert_eq!((written.rows_added, written.rows_updated), (1, 1));
-    assert_eq!(tables.sql("SELECT * FROM k ORDER BY a, b").await.unwrap(), "x,1,10 ; x,2,21 ; y,2,30");
+    assert_eq!(
+        tables.sql("SELECT * FROM k ORDER BY a, b").await.unwrap(),
+        "x,1,10 ; x,2,21 ; y,2,30"
+    );
     let info = tables.engine.show(&tables.snapshot("main").await, "k").await.unwrap();
     assert_eq!(info.key, key);
     let empty = tables.upsert("k", "a,b,v\n").await.unwrap();
@@ -53,9 +74,16 @@ async fn upsert_replaces_and_adds() {
 async fn delete_by_predicate() {
     let tables = TestTables::memory().await;
     tables.create("t", START, &[]).await;
-    tables.append("main", "t", "id,name,score\n10,ten,10\n11,eleven,11\n").await.unwrap();
+    tables
+        .append("main", "t", "id,name,score\n10,ten,10\n11,eleven,11\n")
+        .await
+        .unwrap();
     // Null is not true: the row without a score stays, both ways round.
-    let written = tables.engine.delete(&on("main"), "t", "score > 3 AND name <> 'ten'").await.unwrap();
+    let written = tables
+        .engine
+        .delete(&on("main"), "t", "score > 3 AND name <> 'ten'")
+        .await
+        .unwrap();
     assert_eq!((written.rows_deleted, written.version), (2, 2));
     assert_eq!(tables.sql("SELECT id FROM t ORDER BY id").await.unwrap(), "1 ; 2 ; 10");
     let written = tables.engine.delete(&on("main"), "t", "NOT score > 3").await.unwrap();
@@ -80,10 +108,21 @@ async fn history_names_commits() {
     let mut request = on("main");
     request.message = Some("more of them".into());
     let source = tables.file("more.csv", START);
-    let appended = tables.engine.append(&request, "t", &source, &ReadOptions::default(), false).await.unwrap();
+    let appended = tables
+        .engine
+        .append(&request, "t", &source, &ReadOptions::default(), false)
+        .await
+        .unwrap();
     let deleted = tables.engine.delete(&on("main"), "t", "id = 1").await.unwrap();
-    let history = tables.engine.history(&tables.snapshot("main").await, "t", 100).await.unwrap();
-    let seen: Vec<_> = history.iter().map(|change| (change.commit, change.version, change.operation.as_str())).collect();
+    let history = tables
+        .engine
+        .history(&tables.snapshot("main").await, "t", 100)
+        .await
+        .unwrap();
+    let seen: Vec<_> = history
+        .iter()
+        .map(|change| (change.commit, change.version, change.operation.as_str()))
+        .collect();
     assert_eq!(
         seen,
         [
@@ -95,7 +134,11 @@ async fn history_names_commits() {
     assert_eq!(history[0].message, "table delete t: 2 rows where id = 1");
     assert_eq!(history[1].message, "more of them");
     assert_eq!(history[2].message, "table create t: 3 rows from in.csv");
-    let one = tables.engine.history(&tables.snapshot("main").await, "t", 1).await.unwrap();
+    let one = tables
+        .engine
+        .history(&tables.snapshot("main").await, "t", 1)
+        .await
+        .unwrap();
     assert_eq!(one.len(), 1);
 }
 
@@ -105,7 +148,9 @@ async fn the_same_input_gives_the_same_bytes() {
     for threads in [1, 4] {
         let test = drumlin_testkit::TestRepo::memory().await;
         let tables = TestTables::of(test, |options| options.threads = threads);
-        let rows: String = (0..50_000).map(|row| format!("{row},{}\n", (row * 7919) % 1000)).collect();
+        let rows: String = (0..50_000)
+            .map(|row| format!("{row},{}\n", (row * 7919) % 1000))
+            .collect();
         tables.create("t", &format!("id,v\n{rows}"), &["id"]).await;
         let snapshot = tables.snapshot("main").await;
         let table = tables.engine.table_at(&snapshot, "t").await.unwrap();

@@ -21,6 +21,8 @@ use datafusion::{
 pub(crate) use columnar::table_type;
 pub(crate) use source::InputFile;
 
+use tempfile::TempPath;
+
 use crate::{
     error::{Error, Result},
     options::{FileFormat, ReadOptions},
@@ -38,6 +40,8 @@ pub(crate) struct Reader {
     pub(crate) name: String,
     pub(crate) format: FileFormat,
     pub(crate) options: ReadOptions,
+    /// The copy of a file of the repository; gone when the last reader is.
+    pub(crate) _copy: Option<Arc<TempPath>>,
 }
 
 impl Reader {

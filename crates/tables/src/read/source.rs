@@ -25,8 +25,6 @@ use crate::{
 pub(crate) struct InputFile {
     pub(crate) reader: Reader,
     pub(crate) input: Input,
-    /// The copy of a file of the repository; gone with this value.
-    _copy: Option<TempPath>,
 }
 
 impl InputFile {
@@ -59,12 +57,9 @@ impl InputFile {
             name: source.name(),
             format,
             options: options.clone(),
+            _copy: copy.map(Arc::new),
         };
-        Ok(Self {
-            reader,
-            input,
-            _copy: copy,
-        })
+        Ok(Self { reader, input })
     }
 
     /// The file's columns, with the types of `table` where it has them.
@@ -83,12 +78,9 @@ impl InputFile {
             name: name.to_owned(),
             format,
             options: ReadOptions::default(),
+            _copy: Some(Arc::new(copy)),
         };
-        Ok(Self {
-            reader,
-            input,
-            _copy: Some(copy),
-        })
+        Ok(Self { reader, input })
     }
 }
 

@@ -130,10 +130,12 @@ fn parse_date(value: &str) -> Option<i32> {
 /// Microseconds since 1970 of an RFC 3339 time, or one without a zone, which is UTC, or a date, which is its midnight.
 pub(crate) fn parse_timestamp(value: &str) -> Option<i64> {
     let starts_as_date = value.len() >= 10 && value.as_bytes()[4] == b'-' && value.as_bytes()[7] == b'-';
-    starts_as_date
-        .then(|| string_to_datetime(&Utc, value).ok())
-        .flatten()
-        .map(|time| time.timestamp_micros())
+    let time = if value.len() == "2013-01-01 10:00".len() && value.as_bytes()[13] == b':' {
+        starts_as_date.then(|| string_to_datetime(&Utc, &format!("{value}:00")))?
+    } else {
+        starts_as_date.then(|| string_to_datetime(&Utc, value))?
+    };
+    Some(time.ok()?.timestamp_micros())
 }
 
 /// A value that is not of its column's type.
