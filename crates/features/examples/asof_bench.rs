@@ -75,8 +75,10 @@ async fn join(spine: &Path, view: &Path, out: &Path) -> Outcome<usize> {
     let mut batches = DataFrame::new(context.state(), join.into_plan())
         .execute_stream()
         .await?;
+    // Readings hardly ever repeat: a dictionary of them would be made and thrown away.
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
+        .set_dictionary_enabled(false)
         .set_max_row_group_row_count(Some(ROWS_PER_GROUP));
     let mut writer = ArrowWriter::try_new(File::create(out)?, schema, Some(properties.build()))?;
     let mut rows = 0;

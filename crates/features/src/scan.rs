@@ -15,7 +15,7 @@ use datafusion::{
     execution::TaskContext,
     physical_plan::{SendableRecordBatchStream, stream::RecordBatchStreamAdapter, streaming::PartitionStream},
 };
-use drumlin_model::{Input, RepoPath};
+use drumlin_model::Input;
 use futures::{StreamExt, TryFutureExt, TryStreamExt, stream, stream::BoxStream};
 use object_store::{ObjectStore, path::Path};
 use parquet::arrow::{
@@ -35,7 +35,6 @@ pub(crate) const BATCH_ROWS: usize = 8192;
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     pub name: String,
-    pub path: RepoPath,
     pub input: Input,
     pub schema: SchemaRef,
     pub store: Arc<dyn ObjectStore>,

@@ -150,7 +150,7 @@ pub(crate) async fn table(engine: &Engine, snapshot: &Snapshot, name: &str) -> R
         .collect();
     files.sort_by(|a, b| (a.written, &a.path).cmp(&(b.written, &b.path)));
     let input = input_of(&found);
-    Ok(Table { name: found.name, path: found.path, input, schema: found.schema, store: found.store, files })
+    Ok(Table { name: found.name, input, schema: found.schema, store: found.store, files })
 }
 
 /// When each file below a folder was written, in microseconds.

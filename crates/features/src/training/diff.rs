@@ -175,7 +175,7 @@ pub(super) async fn parts(snapshot: &Snapshot, set: &TrainingSet) -> Result<Tabl
     let first = files.first().ok_or_else(|| damaged(set, "it has no part".into()))?;
     let schema = scan::schema_of(&store, first).await?;
     let input = drumlin_model::Input { name: folder.to_string(), commit: Some(snapshot.commit()), version: Some(set.content.clone()) };
-    Ok(Table { name: set.name.clone(), path: folder, input, schema, store, files })
+    Ok(Table { name: set.name.clone(), input, schema, store, files })
 }
 
 fn damaged(set: &TrainingSet, detail: String) -> Error {

@@ -1,0 +1,114 @@
+//! Killed at any moment: a commit of definitions or of a training set is there whole or not at all, and the online store
+//! always holds what some commit said.
+
+use std::sync::Arc;
+
+use drumlin_chunks::NoProgress;
+use drumlin_features::{
+    apply::{self, Scope},
+    training,
+};
+use drumlin_testkit::{Faults, Side, TestRepo, name};
+use object_store::memory::InMemory;
+
+use crate::support::{DEFINITIONS, FLIGHTS, Fixture, WEATHER, at, files, request};
+
+/// More requests than an apply or a set makes.
+const REQUESTS_MAX: u64 = 60;
+
+#[tokio::test]
+async fn apply_is_whole_or_nothing_wherever_the_store_dies() {
+    let changed = DEFINITIONS.replace("max_age: 3h", "max_age: 6h");
+    let (mut died, mut done) = (0, 0);
+    for after in 0..REQUESTS_MAX {
+        let inner: Arc<InMemory> = Arc::default();
+        let whole = prepared(inner.clone()).await;
+        let before = whole.snapshot("main").await.commit();
+        let (storage, faults) = Faults::storage(inner.clone());
+        let fixture = Fixture::over(TestRepo::open(storage, whole.test.clock.clone()).await);
+        faults.die_after(after, if after % 2 == 0 { Side::Before } else { Side::After });
+        let planned = apply::plan(&fixture.engine, &name("main"), &files(&changed), Scope::Whole).await;
+        let committed = match planned {
+            Ok(plan) => plan.commit(request()).await.ok(),
+            Err(_) => None,
+        };
+        let again = Fixture::over(whole.test.reopen().await);
+        let head = again.snapshot("main").await;
+        let text = again.test.files(head.commit()).await.unwrap()["features/all.yaml"].clone();
+        match committed {
+            Some(commit) => assert_eq!(head.commit(), commit, "what was acknowledged is there (after {after})"),
+            None => assert!(head.commit() == before || text == changed.as_bytes(), "after {after}"),
+        }
+        assert!(text == DEFINITIONS.as_bytes() || text == changed.as_bytes(), "after {after}");
+        assert_eq!(again.test.problems().await.unwrap(), Vec::<String>::new(), "after {after}");
+        if faults.is_dead() { died += 1 } else { done += 1 }
+    }
+    assert!(died >= 10 && done >= 1, "{died} died, {done} did not");
+}
+
+#[tokio::test]
+async fn a_training_set_is_whole_or_nothing_wherever_the_store_dies() {
+    let (mut died, mut done) = (0, 0);
+    for after in (0..REQUESTS_MAX * 2).step_by(3) {
+        let inner: Arc<InMemory> = Arc::default();
+        let whole = prepared(inner.clone()).await;
+        let (storage, faults) = Faults::storage(inner.clone());
+        let fixture = Fixture::over(TestRepo::open(storage, whole.test.clock.clone()).await);
+        let create = fixture.request_set("main", "set").await;
+        faults.die_after(after, if after % 2 == 0 { Side::Before } else { Side::After });
+        let created = fixture.train("main", create).await;
+        let again = Fixture::over(whole.test.reopen().await);
+        let head = again.snapshot("main").await;
+        let sets = training::list(&head).await.unwrap();
+        if let Ok(created) = &created {
+            assert_eq!(sets, [created.set.clone()], "after {after}");
+        }
+        for set in sets {
+            assert!(training::rebuild(&again.engine, &head, &set.name).await.unwrap().equal, "after {after}");
+        }
+        assert_eq!(again.test.problems().await.unwrap(), Vec::<String>::new(), "after {after}");
+        if faults.is_dead() { died += 1 } else { done += 1 }
+    }
+    assert!(died >= 10 && done >= 1, "{died} died, {done} did not");
+}
+
+async fn prepared(inner: Arc<InMemory>) -> Fixture {
+    let (storage, _) = Faults::storage(inner);
+    let fixture = Fixture::over(TestRepo::create(storage).await);
+    fixture.table("weather", WEATHER).await;
+    fixture.table("flights", FLIGHTS).await;
+    fixture.apply("main", DEFINITIONS).await;
+    fixture
+}
+
+/// The source dies under a materialize; the store goes on from what it had, and the next run completes it.
+#[tokio::test]
+async fn a_killed_materialize_leaves_a_store_that_some_commit_said() {
+    let now = at("2030-01-01T00:00:00Z");
+    let text = DEFINITIONS.replace("max_age: 3h\n", "");
+    let (mut died, mut done) = (0, 0);
+    for after in 0..40 {
+        let inner: Arc<InMemory> = Arc::default();
+        let whole = prepared(inner.clone()).await;
+        whole.apply("main", &text).await;
+        let store = whole.store();
+        whole.materialize(&store, "main", "2030-01-01T00:00:00Z").await;
+        whole.append("main", "weather", "origin,temp,wind,time_hour\nEWR,1.0,1.0,2020-01-01T06:30:00Z\n").await;
+        if after % 2 == 0 {
+            whole.overwrite("main", "weather", "origin,temp,wind,time_hour\nEWR,1.0,1.0,2020-01-01T06:30:00Z\n").await;
+        }
+        let (storage, faults) = Faults::storage(inner.clone());
+        let fixture = Fixture::over(TestRepo::open(storage, whole.test.clock.clone()).await);
+        let head = fixture.snapshot("main").await;
+        faults.die_after(after / 2, Side::Before);
+        let killed = store.materialize(&fixture.engine, &head, &Default::default(), now, &NoProgress).await;
+        let commit = store.view("weather_hourly").unwrap().watermark.commit;
+        assert_eq!(killed.is_ok(), commit == head.commit(), "after {after}");
+        let report = store.verify(&whole.engine, &[], now, &NoProgress).await.unwrap();
+        assert!(report[0].is_identical(), "after {after}: {report:?}");
+        whole.materialize(&store, "main", "2030-01-01T00:00:00Z").await;
+        assert_eq!(whole.get(&store, "weather_hourly", &["EWR"], "2030-01-01T00:00:00Z")["temp"], 1.0);
+        if killed.is_err() { died += 1 } else { done += 1 }
+    }
+    assert!(died >= 10 && done >= 1, "{died} died, {done} did not");
+}

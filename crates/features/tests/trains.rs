@@ -1,0 +1,229 @@
+//! Training sets from end to end: rows, pins, rebuilds, differences.
+
+use drumlin_features::{
+    definition::ViewUse,
+    training::{self, Features, KnownAt, SpineSource},
+};
+use drumlin_model::ErrorKind;
+
+use crate::support::{DEFINITIONS, Fixture};
+
+const READ: &str = r#"SELECT * FROM "training/set/part-00000.parquet""#;
+
+#[tokio::test]
+async fn a_set_has_the_spine_and_the_features_as_of_each_row() {
+    let fixture = Fixture::flights().await;
+    let mut create = fixture.request_set("main", "set").await;
+    create.options.with_status = true;
+    let created = fixture.train("main", create).await.unwrap();
+    let rows = fixture.sql(READ, "main").await;
+    assert_eq!(
+        rows,
+        "\
+1,EWR,JFK,2013-01-01T06:30:00Z,39.0,10.4,PRESENT
+2,JFK,EWR,2013-01-01T08:00:00Z,41.0,12.7,PRESENT
+3,LGA,JFK,2013-01-01T06:30:00Z,,,NOT_FOUND
+4,EWR,JFK,2013-01-01T07:00:00Z,38.5,,PRESENT
+5,JFK,EWR,2013-01-01T05:00:00Z,,,NOT_FOUND
+6,JFK,LGA,2013-01-01T23:00:00Z,,,OUTSIDE_MAX_AGE"
+    );
+    let set = created.set;
+    assert_eq!((set.rows, set.parts.len(), set.spine_columns), (6, 1, 4));
+    let statuses = &set.counts.views["weather_hourly"].statuses;
+    assert_eq!((statuses["PRESENT"], statuses["NOT_FOUND"], statuses["OUTSIDE_MAX_AGE"]), (3, 2, 1));
+    let temp = set.schema.iter().find(|column| column.name == "temp").unwrap();
+    assert_eq!((temp.data_type.as_str(), temp.nulls), ("Float64", 3));
+    let info = fixture.test.repo.commit_info(created.commit.unwrap()).await.unwrap();
+    assert_eq!(info.provenance.operation, "train create");
+    let inputs: Vec<&str> = info.provenance.inputs.iter().map(|input| input.name.as_str()).collect();
+    assert_eq!(inputs, ["features/all.yaml", "tables/flights", "tables/weather"]);
+    assert!(info.provenance.inputs.iter().all(|input| input.commit == Some(set.commit)));
+}
+
+#[tokio::test]
+async fn the_same_request_is_the_same_set() {
+    let fixture = Fixture::flights().await;
+    let first = fixture.request_set("main", "set").await;
+    let created = fixture.train("main", first.clone()).await.unwrap();
+    let again = fixture.train("main", first.clone()).await.unwrap();
+    assert_eq!((again.commit, &again.set), (None, &created.set));
+    let mut other = first.clone();
+    other.options.known_at = KnownAt::Row;
+    let error = fixture.train("main", other.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    other.replace = true;
+    assert_ne!(fixture.train("main", other).await.unwrap().set.id, created.set.id);
+    let mut elsewhere = first;
+    elsewhere.name = "copy".into();
+    assert_eq!(fixture.train("main", elsewhere).await.unwrap().set.content, created.set.content);
+}
+
+#[tokio::test]
+async fn late_rows_leave_a_pinned_set_as_it_was() {
+    let fixture = Fixture::flights().await;
+    let old = fixture.train_as_is("main", "set").await;
+    fixture.append("main", "weather", "origin,temp,wind,time_hour\nEWR,99.0,1.0,2013-01-01T06:15:00Z\n").await;
+    let head = fixture.snapshot("main").await;
+    let rebuilt = training::rebuild(&fixture.engine, &head, "set").await.unwrap();
+    assert!(rebuilt.equal, "{rebuilt:?}");
+    let new = fixture.train_as_is("main", "later").await;
+    assert_ne!(new.content, old.content);
+    let head = fixture.snapshot("main").await;
+    let diff = training::diff(&fixture.engine, (&head, "set"), (&head, "later")).await.unwrap();
+    assert_eq!((diff.rows_common, diff.rows_changed, diff.rows_added, diff.rows_removed), (6, 1, 0, 0));
+    let columns: Vec<(&str, u64)> = diff.columns.iter().map(|column| (column.column.as_str(), column.rows_changed)).collect();
+    assert_eq!(columns, [("temp", 1), ("wind", 1)]);
+    assert!(diff.definitions.is_empty());
+}
+
+#[tokio::test]
+async fn known_at_row_looks_past_a_backfill() {
+    let fixture = Fixture::memory().await;
+    fixture.table("flights", "flight,origin,sched\n1,EWR,2013-01-02T00:00:00Z\n").await;
+    fixture
+        .table(
+            "weather",
+            "origin,temp,seen,time_hour\n\
+             EWR,1.0,2013-01-01T00:00:00Z,2013-01-01T00:00:00Z\n\
+             EWR,2.0,2013-01-03T00:00:00Z,2013-01-01T12:00:00Z\n",
+        )
+        .await;
+    let text = DEFINITIONS.replace("max_age: 3h", "created_time: seen").replace("  - wind\n", "");
+    fixture.apply("main", &text).await;
+    let create = fixture.request_set("main", "set").await;
+    let mut row = create.clone();
+    (row.name, row.options.known_at) = ("row".into(), KnownAt::Row);
+    fixture.train("main", create).await.unwrap();
+    fixture.train("main", row).await.unwrap();
+    assert_eq!(fixture.sql(r#"SELECT temp FROM "training/set/part-00000.parquet""#, "main").await, "2.0");
+    assert_eq!(fixture.sql(r#"SELECT temp FROM "training/row/part-00000.parquet""#, "main").await, "1.0");
+}
+
+#[tokio::test]
+async fn a_tombstone_deletes_from_its_time_on() {
+    let fixture = Fixture::memory().await;
+    fixture
+        .table("flights", "flight,origin,sched\n1,EWR,2013-01-01T06:30:00Z\n2,EWR,2013-01-01T07:30:00Z\n")
+        .await;
+    fixture
+        .table(
+            "weather",
+            "origin,temp,gone,time_hour\n\
+             EWR,1.0,false,2013-01-01T06:00:00Z\n\
+             EWR,,true,2013-01-01T07:00:00Z\n",
+        )
+        .await;
+    let text = DEFINITIONS.replace("max_age: 3h", "tombstone: gone").replace("  - wind\n", "");
+    fixture.apply("main", &text).await;
+    let mut create = fixture.request_set("main", "set").await;
+    create.options.with_status = true;
+    fixture.train("main", create).await.unwrap();
+    let rows = fixture.sql(r#"SELECT temp, weather_hourly__status FROM "training/set/part-00000.parquet""#, "main").await;
+    assert_eq!(rows, "1.0,PRESENT\n,DELETED");
+    let store = fixture.store();
+    fixture.materialize(&store, "main", "2013-02-01T00:00:00Z").await;
+    let got = fixture.get(&store, "weather_hourly", &["EWR"], "2013-02-01T00:00:00Z");
+    assert_eq!(got["weather_hourly__status"], "DELETED");
+}
+
+#[tokio::test]
+async fn a_branch_changes_its_own_sets_alone() {
+    let fixture = Fixture::flights().await;
+    let main = fixture.train_as_is("main", "set").await;
+    fixture.branch("exp").await;
+    fixture.append("exp", "weather", "origin,temp,wind,time_hour\nEWR,0.5,0.1,2013-01-01T06:20:00Z\n").await;
+    fixture.apply("exp", &DEFINITIONS.replace("max_age: 3h", "max_age: 30d")).await;
+    let mut create = fixture.request_set("exp", "set").await;
+    create.replace = true;
+    let exp = fixture.train("exp", create).await.unwrap().set;
+    assert_ne!(exp.content, main.content);
+    let (at_main, at_exp) = (fixture.snapshot("main").await, fixture.snapshot("exp").await);
+    assert!(training::rebuild(&fixture.engine, &at_main, "set").await.unwrap().equal);
+    assert!(training::rebuild(&fixture.engine, &at_exp, "set").await.unwrap().equal);
+    let diff = training::diff(&fixture.engine, (&at_main, "set"), (&at_exp, "set")).await.unwrap();
+    let fields = diff.definitions[0].fields.as_ref().unwrap();
+    assert_eq!((fields[0].field.as_str(), fields[0].after.as_ref().unwrap().as_str()), ("max_age", Some("30d")));
+    // Flight 1 has the correction, flight 6 a value that was too old on main.
+    assert_eq!((diff.rows_changed, diff.rows_common), (2, 6));
+}
+
+#[tokio::test]
+async fn other_spines_are_compared_by_their_rows() {
+    let fixture = Fixture::flights().await;
+    fixture.train_as_is("main", "set").await;
+    let mut create = fixture.request_set("main", "part").await;
+    create.spine = SpineSource::Sql("SELECT * FROM flights WHERE flight <> 2 ORDER BY flight DESC".into());
+    create.features = Features::Views(vec![ViewUse::of("weather_hourly")]);
+    fixture.train("main", create).await.unwrap();
+    let head = fixture.snapshot("main").await;
+    let diff = training::diff(&fixture.engine, (&head, "set"), (&head, "part")).await.unwrap();
+    assert_eq!((diff.rows_common, diff.rows_changed, diff.rows_removed, diff.rows_added), (5, 0, 1, 0));
+    let order = fixture.sql(r#"SELECT flight FROM "training/part/part-00000.parquet""#, "main").await;
+    assert_eq!(order, "6\n5\n4\n3\n1");
+}
+
+#[tokio::test]
+async fn one_view_twice_under_aliases_and_a_query_as_source() {
+    let fixture = Fixture::memory().await;
+    fixture.table("weather", crate::support::WEATHER).await;
+    fixture.table("flights", crate::support::FLIGHTS).await;
+    let text = DEFINITIONS
+        .replace("{table: weather}", "{sql: \"SELECT origin, temp * 2 AS temp, wind, time_hour FROM weather\"}")
+        .replace(
+            "  - weather_hourly",
+            "  - {view: weather_hourly, as: from, features: [temp]}\n  - {view: weather_hourly, as: to, features: [temp], keys: {origin: dest}}",
+        );
+    fixture.apply("main", &text).await;
+    fixture.train_as_is("main", "set").await;
+    let sql = r#"SELECT flight, from__temp, to__temp FROM "training/set/part-00000.parquet" WHERE flight < 3"#;
+    assert_eq!(fixture.sql(sql, "main").await, "1,78.0,82.0\n2,82.0,77.0");
+    let head = fixture.snapshot("main").await;
+    assert!(training::rebuild(&fixture.engine, &head, "set").await.unwrap().equal);
+}
+
+#[tokio::test]
+async fn what_cannot_be_joined_is_said() {
+    let fixture = Fixture::flights().await;
+    let create = fixture.request_set("main", "set").await;
+    let failed = |create| async { fixture.train("main", create).await.unwrap_err() };
+    let mut no_key = create.clone();
+    no_key.spine = SpineSource::Sql("SELECT flight, sched FROM flights".into());
+    let error = failed(no_key).await;
+    assert_eq!(error.to_string(), r#"the spine has no column "origin""#);
+    let mut no_time = create.clone();
+    no_time.options.time = "scheduled".into();
+    assert_eq!(failed(no_time).await.to_string(), r#"the spine has no column "scheduled""#);
+    let mut null_time = create.clone();
+    null_time.spine = SpineSource::Sql("SELECT origin, nullif(sched, sched) AS sched FROM flights".into());
+    let error = failed(null_time).await;
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("has no time in column \"sched\""), "{error}");
+    let mut no_service = create.clone();
+    no_service.features = Features::Service("dely".into());
+    assert_eq!(failed(no_service).await.hint().unwrap(), "did you mean \"delay\"?");
+    let mut bad_name = create;
+    bad_name.name = "../x".into();
+    assert_eq!(failed(bad_name).await.kind(), ErrorKind::InvalidInput);
+    let head = fixture.snapshot("main").await;
+    assert!(training::list(&head).await.unwrap().is_empty());
+    assert_eq!(training::show(&head, "set").await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn an_empty_spine_gives_an_empty_set_with_its_schema() {
+    let fixture = Fixture::flights().await;
+    let mut create = fixture.request_set("main", "set").await;
+    create.spine = SpineSource::Sql("SELECT * FROM flights WHERE false".into());
+    let set = fixture.train("main", create).await.unwrap().set;
+    let names: Vec<&str> = set.schema.iter().map(|column| column.name.as_str()).collect();
+    assert_eq!((set.rows, names), (0, vec!["flight", "origin", "dest", "sched", "temp", "wind"]));
+}
+
+#[tokio::test]
+async fn a_damaged_record_is_found() {
+    let fixture = Fixture::flights().await;
+    fixture.train_as_is("main", "set").await;
+    fixture.test.write("main", "training/set/set.json", "{}").await.unwrap();
+    let head = fixture.snapshot("main").await;
+    assert_eq!(training::show(&head, "set").await.unwrap_err().kind(), ErrorKind::Corrupt);
+}
