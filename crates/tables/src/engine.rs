@@ -25,8 +25,11 @@ use crate::{
 
 /// How many of the largest consumers an out-of-memory error names.
 const CONSUMERS_NAMED: NonZeroUsize = NonZeroUsize::new(3).expect("not zero");
-/// Rows per batch inside plans: DataFusion's own default, said here because spilled batches have this size.
-const BATCH_ROWS: usize = 8192;
+/// Rows per batch inside plans: DataFusion's own default, or fewer when a part's share of the memory is small, since a sort
+/// must hold some batches of each run to merge them.
+const BATCH_ROWS_MAX: usize = 8192;
+const BATCH_ROWS_MIN: usize = 256;
+const SHARE_PER_BATCH_ROW: usize = 16 << 10;
 
 /// What a sort keeps back to merge what it spilled: DataFusion's default, or this part of its share when that is less.
 const SORT_RESERVED_BYTES_MAX: usize = 10 << 20;
@@ -103,16 +106,17 @@ impl Engine {
             // Only a join of several parts is planned as one that sorts.
             Plan::Write { spills: true } => self.inner.options.threads.max(2),
         };
+        let share = self.inner.options.memory_limit_bytes / threads;
+        let batch_rows = (share / SHARE_PER_BATCH_ROW).clamp(BATCH_ROWS_MIN, BATCH_ROWS_MAX);
         let mut config = SessionConfig::new()
             .with_target_partitions(threads)
-            .with_batch_size(BATCH_ROWS)
+            .with_batch_size(batch_rows)
             .with_information_schema(true)
             .with_default_catalog_and_schema("drumlin", "tables");
         let options = config.options_mut();
         options.execution.parquet.schema_force_view_types = false;
         options.execution.parquet.pushdown_filters = true;
-        options.execution.sort_spill_reservation_bytes =
-            (self.inner.options.memory_limit_bytes / threads / SORT_RESERVED_PART).min(SORT_RESERVED_BYTES_MAX);
+        options.execution.sort_spill_reservation_bytes = (share / SORT_RESERVED_PART).min(SORT_RESERVED_BYTES_MAX);
         options.execution.time_zone = Some("+00:00".into());
         options.sql_parser.map_string_types_to_utf8view = false;
         options.optimizer.prefer_hash_join = !matches!(plan, Plan::Write { spills: true });

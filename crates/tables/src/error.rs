@@ -85,6 +85,8 @@ pub enum Error {
         limit_bytes: usize,
         source: Box<DataFusionError>,
     },
+    #[error("the query needs more space to spill to than its limit")]
+    SpillSpace { source: Box<DataFusionError> },
     #[error("{table} was changed by others {attempts} times while this write was tried")]
     Contended {
         table: RepoPath,
@@ -137,7 +139,7 @@ impl Error {
             Error::NoTable { .. } | Error::NoFile { .. } => ErrorKind::NotFound,
             Error::TableExists { .. } => ErrorKind::AlreadyExists,
             Error::TableFeature { .. } | Error::Packed { .. } => ErrorKind::Unsupported,
-            Error::Memory { .. } => ErrorKind::Unavailable,
+            Error::Memory { .. } | Error::SpillSpace { .. } => ErrorKind::Unavailable,
             Error::Contended { .. } => ErrorKind::Conflict,
             Error::Io { source, .. } => ErrorKind::of_io(source),
             Error::Arrow { source, .. } => kind_beneath(source),

@@ -8,12 +8,20 @@ use datafusion::{
 
 use crate::error::Error;
 
+/// What DataFusion's error says when the spill folder is at its limit; it has no type of its own.
+const DISK_SETTING: &str = "max_temp_directory_size";
+
 /// An error met while a plan ran.
 pub(crate) fn execution(doing: &str, error: DataFusionError, memory_limit_bytes: usize) -> Error {
     let error = match own(error) {
         Ok(own) => return own,
         Err(error) => error,
     };
+    if error.to_string().contains(DISK_SETTING) {
+        return Error::SpillSpace {
+            source: Box::new(error),
+        };
+    }
     match error.find_root() {
         DataFusionError::ResourcesExhausted(text) if !text.contains("disk") => Error::Memory {
             limit_bytes: memory_limit_bytes,

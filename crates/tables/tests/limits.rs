@@ -6,7 +6,9 @@ use drumlin_testkit::TestRepo;
 
 use crate::support::{TestTables, columns, on};
 
-const ROWS: u64 = 300_000;
+const ROWS: u64 = 800_000;
+/// Less than the rows take, sorted or hashed.
+const LIMIT_BYTES: usize = 48 << 20;
 
 fn wide_csv() -> String {
     let rows = (0..ROWS).map(|row| format!("{},text that takes some room {row}\n", (row * 7919) % ROWS));
@@ -16,7 +18,7 @@ fn wide_csv() -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sort_spills_under_a_small_limit() {
     let tables = TestTables::of(TestRepo::memory().await, |options| {
-        options.memory_limit_bytes = 16 << 20
+        options.memory_limit_bytes = LIMIT_BYTES
     });
     tables.create("t", &wide_csv(), &[]).await;
     let sorted = tables
@@ -41,7 +43,7 @@ async fn a_sort_spills_under_a_small_limit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upsert_of_many_keys_spills() {
     let tables = TestTables::of(TestRepo::memory().await, |options| {
-        options.memory_limit_bytes = 16 << 20
+        options.memory_limit_bytes = LIMIT_BYTES
     });
     tables.create("t", &wide_csv(), &["id", "words"]).await;
     let source = tables.file("again.csv", wide_csv());

@@ -152,7 +152,7 @@ async fn options_win_over_what_is_found() {
         "column_1: string, column_2: decimal(8,2), column_3: timestamp, column_4: int32, column_5: string"
     );
     let rows = tables
-        .sql("SELECT column_1 = '8;\"\n', column_2, column_3, column_5 FROM odd")
+        .sql("SELECT column_1 = '8;\"\n' AS same, column_2, column_3, column_5 FROM odd")
         .await
         .unwrap();
     assert_eq!(

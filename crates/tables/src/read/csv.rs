@@ -129,7 +129,26 @@ impl CsvFile<'_> {
             .build_buffered(self.open()?)
             .map_err(Error::arrow(format!("read {}", self.name)))?;
         let (file, name) = (self.file.to_owned(), self.name.to_owned());
-        Ok(reader.map(move |batch| batch.map_err(|error| explain(&file, &name, error))))
+        let (mut reader, mut ended, mut spans_lines) = (reader, false, false);
+        Ok(std::iter::from_fn(move || {
+            if ended {
+                return None;
+            }
+            match reader.next() {
+                Some(Ok(batch)) => {
+                    spans_lines = last_field_spans_lines(&batch);
+                    Some(Ok(batch))
+                }
+                Some(Err(error)) => {
+                    ended = true;
+                    Some(Err(explain(&file, &name, error)))
+                }
+                None => {
+                    ended = true;
+                    (spans_lines && !ends_with_quote(&file)).then(|| Err(open_quote(&name)))
+                }
+            }
+        }))
     }
 
     fn open(&self) -> Result<BufReader<File>> {
@@ -173,6 +192,36 @@ pub(super) fn expected(to: &DataType) -> String {
     format!("{article} {name}")
 }
 
+fn open_quote(name: &str) -> Error {
+    let detail = "ends inside a row: is a quote left open?".into();
+    Error::Content {
+        file: name.to_owned(),
+        detail,
+    }
+}
+
+/// Whether the last field of the file, as read, holds a line break: then it was quoted, and a quote must end the file.
+fn last_field_spans_lines(batch: &RecordBatch) -> bool {
+    let last = batch.columns().last().map(|column| column.as_string::<i32>());
+    last.is_some_and(|last| {
+        !last.is_empty() && last.is_valid(last.len() - 1) && last.value(last.len() - 1).contains('\n')
+    })
+}
+
+/// A file that cannot be read any more passes: reading it has said so already.
+fn ends_with_quote(file: &Path) -> bool {
+    const TAIL: u64 = 4096;
+    let tail = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(file)?;
+        let len = file.metadata()?.len();
+        file.seek(SeekFrom::Start(len.saturating_sub(TAIL)))?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail)?;
+        Ok(tail)
+    };
+    tail().map_or(true, |tail| tail.trim_ascii_end().ends_with(&[QUOTE]))
+}
+
 /// Makes one line of the CSV reader's error: which line, and what is wrong with it.
 fn explain(file: &Path, name: &str, error: ArrowError) -> Error {
     let ArrowError::CsvError(message) = &error else {
@@ -191,11 +240,7 @@ fn explain(file: &Path, name: &str, error: ArrowError) -> Error {
         };
     }
     if message.contains("part way through record") {
-        let detail = "ends inside a row: is a quote left open?".into();
-        return Error::Content {
-            file: name.to_owned(),
-            detail,
-        };
+        return open_quote(name);
     }
     if message.contains("UTF-8") {
         let detail = "is not UTF-8 text; convert it first, as in: iconv -f latin1 -t utf8".into();
