@@ -5,6 +5,7 @@ The data are made from a seed; before a figure counts, all three have to give th
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -91,10 +92,13 @@ def measure(command):
     best = None
     for _ in range(RUNS):
         settle()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(command, capture_output=True, text=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
         if done.returncode != 0:
             sys.exit(f"{command[0]} failed:\n{done.stderr}")
         figures = json.loads(done.stdout.strip().splitlines()[-1])
+        figures["cpu"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         if best is None or figures["seconds"] < best["seconds"]:
             best = figures
     return best
@@ -106,7 +110,7 @@ def same_rows(ours, theirs, values):
 
     names = ", ".join(["row", '"user"', "t", *(f"v{value}" for value in range(values))])
     left, right = (f"select {names} from '{path}'" for path in (ours, theirs))
-    differ = duckdb.sql(f"select count(*) from (({left} except all {right}) union all ({right} except all {left}))").fetchone()[0]
+    differ = duckdb.sql(f"select count(*) from (({left} except all {right}) union all ({right} except all {left}))").fetchall()[0][0]
     return differ == 0
 
 
@@ -141,6 +145,7 @@ def main():
         results = run_case(name, program, scratch(f"asof_{name}"), given.scale)
         for subject, figures in results.items():
             record("asof", f"{name} time", subject, figures["seconds"], "s")
+            record("asof", f"{name} processor time", subject, figures["cpu"], "s")
             record("asof", f"{name} peak memory", subject, figures["peak_mb"], "MB")
         best = min((results[peer] for peer in ("duckdb", "polars")), key=lambda figures: figures["seconds"])
         faster = best["seconds"] / results["drumlin"]["seconds"]

@@ -11,14 +11,12 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{
-    Distribution, EquivalenceProperties, LexOrdering, OrderingRequirements, Partitioning, PhysicalExpr,
-};
+use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements, PlanProperties,
-};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::sorts::{sort::SortExec, sort_preserving_merge::SortPreservingMergeExec};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
 use futures::TryStreamExt;
 use tokio::sync::mpsc::Sender;
 
@@ -51,7 +49,7 @@ pub(crate) struct AsOfJoinExec {
     files: Vec<Option<ParquetSource>>,
     /// The spine, then the query of each lookup that has one.
     inputs: Vec<Arc<dyn ExecutionPlan>>,
-    /// The order that each input was planned with. Unless it is demanded, the optimizer takes the sort out.
+    /// The order that each input was planned with.
     orders: Vec<Option<LexOrdering>>,
     properties: Arc<PlanProperties>,
 }
@@ -92,6 +90,32 @@ impl AsOfJoinExec {
     }
 }
 
+impl AsOfJoinExec {
+    /// The inputs in the orders that they were planned with. An optimizer drops or moves a sort that the plan above it
+    /// does not demand, and one that it does demand may end below a scan that does not pass it on: so it is made sure of here.
+    fn ordered_inputs(&self) -> Result<Vec<Arc<dyn ExecutionPlan>>, DataFusionError> {
+        let inputs = self.inputs.iter().zip(&self.orders);
+        inputs
+            .map(|(input, order)| match order {
+                Some(order) => ordered(Arc::clone(input), order),
+                None => Ok(Arc::clone(input)),
+            })
+            .collect()
+    }
+}
+
+/// One partition of `input`, sorted.
+fn ordered(input: Arc<dyn ExecutionPlan>, order: &LexOrdering) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    let sorted = input.equivalence_properties().ordering_satisfy(order.clone())?;
+    let parts = input.output_partitioning().partition_count();
+    Ok(match (sorted, parts) {
+        (true, 1) => input,
+        (true, _) => Arc::new(SortPreservingMergeExec::new(order.clone(), input)),
+        (false, 1) => Arc::new(SortExec::new(order.clone(), input)),
+        (false, _) => Arc::new(SortExec::new(order.clone(), Arc::new(CoalescePartitionsExec::new(input)))),
+    })
+}
+
 impl DisplayAs for AsOfJoinExec {
     fn fmt_as(&self, _t: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "AsOfJoinExec: time={}", self.resolved.time)?;
@@ -121,22 +145,6 @@ impl ExecutionPlan for AsOfJoinExec {
     /// Repartitioning an input would lose its order, which is the answer's order and the order of writing.
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
         vec![false; self.inputs.len()]
-    }
-
-    /// A sorted input comes as one partition; of another, the partitions are read one after the other.
-    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        let distribution = |order: &Option<LexOrdering>| match order {
-            Some(_) => Distribution::SinglePartition,
-            None => Distribution::UnspecifiedDistribution,
-        };
-        InputDistributionRequirements::new(self.orders.iter().map(distribution).collect())
-    }
-
-    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
-        self.orders
-            .iter()
-            .map(|order| order.clone().map(OrderingRequirements::from))
-            .collect()
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
@@ -180,7 +188,7 @@ impl ExecutionPlan for AsOfJoinExec {
             resolved: Arc::clone(&self.resolved),
             report: self.report.clone(),
             files: self.files.clone(),
-            inputs: self.inputs.clone(),
+            inputs: self.ordered_inputs()?,
             context,
             output: builder.tx(),
             returned: 0,

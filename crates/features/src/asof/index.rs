@@ -92,6 +92,20 @@ impl SpineIndex {
         }
     }
 
+    /// The first slot of a group and the one after its last.
+    #[inline]
+    pub(crate) fn bounds(&self, group: u32) -> (u32, u32) {
+        (self.starts[group as usize], self.starts[group as usize + 1])
+    }
+
+    #[inline]
+    pub(crate) fn between(&self, start: u32, end: u32) -> Group<'_> {
+        Group {
+            start: start as usize,
+            times: &self.times[start as usize..end as usize],
+        }
+    }
+
     pub(crate) fn size_bytes(&self) -> usize {
         self.table.size_bytes() + self.starts.len() * 4 + self.times.len() * 12
     }

@@ -79,6 +79,12 @@ impl Picks {
         });
     }
 
+    /// Offers a row that never ends to a slot and, by the sweep, to all later ones of its group.
+    #[inline]
+    pub(crate) fn offer_from(&mut self, slot: usize, pick: Pick) {
+        raise(&mut self.nodes[slot], pick);
+    }
+
     pub(crate) fn merge(&mut self, other: &Picks) {
         self.nodes
             .iter_mut()

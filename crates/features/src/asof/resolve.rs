@@ -178,6 +178,18 @@ impl ResolvedLookup {
         format!("view {:?}", self.view)
     }
 
+    /// Whether a row counts from its event time on, for good, and that is all there is to it.
+    pub(crate) fn is_plain(&self) -> bool {
+        let Roles {
+            created_time,
+            valid_to,
+            deleted,
+            ..
+        } = &self.roles;
+        let own_times = created_time.is_some() || valid_to.is_some() || deleted.is_some();
+        !own_times && self.known_at == KnownAt::Ignored && self.nulls == Nulls::Row && self.windows.is_empty()
+    }
+
     /// Whether a window's totals are those of floats.
     pub(crate) fn is_float(&self, window: &ResolvedWindow) -> bool {
         window

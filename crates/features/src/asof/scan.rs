@@ -22,7 +22,15 @@ pub(crate) struct Scan {
     lookup: Arc<ResolvedLookup>,
     encoder: KeyEncoder,
     groups: Vec<u32>,
+    reaches: Vec<Reach>,
     pub(crate) found: Found,
+}
+
+/// A row of a batch and the slots from which on it counts.
+struct Reach {
+    row: u32,
+    from: u32,
+    end: u32,
 }
 
 /// The best candidates and the totals, for every slot.
@@ -96,6 +104,7 @@ impl Scan {
         Ok(Scan {
             encoder: KeyEncoder::new(&lookup.key_types)?,
             groups: Vec::new(),
+            reaches: Vec::new(),
             found: Found::new(lookup, index.slots()),
             lookup: Arc::clone(lookup),
         })
@@ -120,6 +129,10 @@ impl Scan {
         index.table.find(&keys, columns.rows, &mut self.groups);
         let batch = Batch::new(&lookup, columns, first, created_micros)?;
         self.found.null_event_times += batch.event.null_count() as u64;
+        if lookup.is_plain() {
+            self.plain(&lookup, index, &batch);
+            return Ok(());
+        }
         let groups = std::mem::take(&mut self.groups);
         for (row, group) in groups.iter().enumerate() {
             if *group != NO_GROUP && !batch.event.is_null(row) {
@@ -128,6 +141,36 @@ impl Scan {
         }
         self.groups = groups;
         Ok(())
+    }
+
+    /// The same as `row` for each, where nothing but the event time counts. Three short loops instead of one long one: each waits
+    /// for one place in memory, and the processor waits for many rows' places at once.
+    fn plain(&mut self, lookup: &ResolvedLookup, index: &SpineIndex, batch: &Batch<'_>) {
+        self.reaches.clear();
+        for (row, group) in self.groups.iter().enumerate() {
+            if *group != NO_GROUP && !batch.event.is_null(row) {
+                let (from, end) = index.bounds(*group);
+                self.reaches.push(Reach {
+                    row: row as u32,
+                    from,
+                    end,
+                });
+            }
+        }
+        for reach in &mut self.reaches {
+            let group = index.between(reach.from, reach.end);
+            reach.from += group.seeing(batch.event.value(reach.row as usize), lookup.inclusive) as u32;
+        }
+        for reach in self.reaches.iter().filter(|reach| reach.from < reach.end) {
+            let row = reach.row as usize;
+            let pick = Pick::new(
+                batch.event.value(row),
+                batch.created_all,
+                batch.first + row as u64,
+                false,
+            );
+            self.found.picks.offer_from(reach.from as usize, pick);
+        }
     }
 
     #[inline]

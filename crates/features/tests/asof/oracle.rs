@@ -43,13 +43,15 @@ pub struct Question {
     pub windows: Vec<Window>,
 }
 
+pub type Total = (i64, Option<f64>, Option<f64>, Option<f64>, Option<f64>);
+
 #[derive(Debug, PartialEq)]
 pub struct Answer {
     pub values: Vec<Option<String>>,
     pub event: Option<i64>,
     pub status: &'static str,
     /// Count, sum, mean, least, greatest of each window.
-    pub windows: Vec<(i64, Option<f64>, Option<f64>, Option<f64>, Option<f64>)>,
+    pub windows: Vec<Total>,
 }
 
 pub fn answer(spine: &SpineRow, view: &[ViewRow], question: &Question) -> Answer {
@@ -131,12 +133,7 @@ fn greatest<'a>(rows: impl Iterator<Item = &'a (usize, &'a ViewRow)>) -> Option<
     rows.max_by_key(|(written, row)| (row.event, row.created.unwrap_or(i64::MIN), *written))
 }
 
-fn aggregate(
-    spine: &SpineRow,
-    view: &[ViewRow],
-    question: &Question,
-    window: Window,
-) -> (i64, Option<f64>, Option<f64>, Option<f64>, Option<f64>) {
+fn aggregate(spine: &SpineRow, view: &[ViewRow], question: &Question, window: Window) -> Total {
     let Some(time) = spine.time else {
         return (0, None, None, None, None);
     };

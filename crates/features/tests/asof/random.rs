@@ -322,7 +322,7 @@ fn oracle_status(text: &str) -> &'static str {
 /// Runs a case and returns in how many pieces its spine was joined.
 async fn one_case(number: u64) -> u64 {
     let mut dice = Dice(number);
-    let case = Case::new(&mut dice, number % LARGE_EVERY == 0);
+    let case = Case::new(&mut dice, number.is_multiple_of(LARGE_EVERY));
     let context = kit::context(case.large.then_some(LIMIT_BYTES));
     let (spine, view) = (case.spine_batch(), case.view_batch());
     let files = dice.one_in(2);
