@@ -73,7 +73,7 @@ fn mistakes_name_file_line_column_and_cure() {
     for (text, expected) in [
         (with("max_age: 3h", "max_agee: 3h"), r#"features/all.yaml:10:1: unknown key "max_agee" in feature view "weather_hourly"; did you mean "max_age"?"#),
         (with("max_age: 3h", "max_age: 0h"), r#"features/all.yaml:10:10: `max_age`: "0h" is not a maximal age; write more than zero, or leave it out for a value of any age"#),
-        (with("event_time: time_hour\n", ""), r#"features/all.yaml:5:1: feature_view lacks "event_time"; write `event_time: ...`"#),
+        (with("event_time: time_hour\n", ""), r#"features/all.yaml:5:1: feature view "weather_hourly" lacks "event_time"; write `event_time: ...`"#),
         (with("event_time:", "event_tim:"), r#"features/all.yaml:9:1: unknown key "event_tim" in feature view "weather_hourly"; did you mean "event_time"?"#),
         (with("kind: entity", "kind: entty"), r#"features/all.yaml:1:7: "entty" is not a kind; did you mean "entity"?"#),
         (with("type: float64", "type: flot64"), r#"features/all.yaml:13:11: `type`: "flot64" is not a type; types are string, bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, timestamp, date, binary"#),

@@ -77,7 +77,10 @@ pub fn files(definitions: &str) -> Files {
 
 impl Fixture {
     pub async fn memory() -> Self {
-        Self::over(TestRepo::memory().await)
+        let test = TestRepo::memory().await;
+        // Rows without a created time are known since their file was written: before all that the tests ask about.
+        test.clock.set(at("2012-12-01T00:00:00Z"));
+        Self::over(test)
     }
 
     pub fn over(test: TestRepo) -> Self {
@@ -91,8 +94,6 @@ impl Fixture {
     /// Weather, flights and the definitions above, on main.
     pub async fn flights() -> Self {
         let fixture = Self::memory().await;
-        // Rows without a created time are known since their file was written: before all of these.
-        fixture.test.clock.set(at("2012-12-01T00:00:00Z"));
         fixture.table("weather", WEATHER).await;
         fixture.table("flights", FLIGHTS).await;
         fixture.apply("main", DEFINITIONS).await;

@@ -189,7 +189,7 @@ async fn what_cannot_be_joined_is_said() {
     let mut no_key = create.clone();
     no_key.spine = SpineSource::Sql("SELECT flight, sched FROM flights".into());
     let error = failed(no_key).await;
-    assert_eq!(error.to_string(), r#"the spine has no column "origin""#);
+    assert_eq!(error.to_string(), r#"the spine, which view "weather_hourly" is joined to, has no column "origin""#);
     let mut no_time = create.clone();
     no_time.options.time = "scheduled".into();
     assert_eq!(failed(no_time).await.to_string(), r#"the spine has no column "scheduled""#);

@@ -93,6 +93,8 @@ struct Fields<'a> {
     at: Spot,
     left: Vec<&'a Field>,
     asked: Vec<&'static str>,
+    /// Names that were needed and are not there.
+    lacking: Vec<&'static str>,
 }
 
 impl<'a> Fields<'a> {
@@ -114,14 +116,19 @@ impl<'a> Reader<'a> {
             self.problem(node.spot, format!("{what} must be a map; here is {}", node.value.noun()), "write `key: value` lines");
             return None;
         };
-        Some(Fields { what, at: node.spot, left: fields.iter().collect(), asked: Vec::new() })
+        Some(Fields { what, at: node.spot, left: fields.iter().collect(), asked: Vec::new(), lacking: Vec::new() })
     }
 
-    /// Reports every field that was not asked for.
-    fn finish(&mut self, fields: Fields<'_>) {
+    /// Reports every field that was not asked for, and every needed one that is not there: once, where one is the other misspelled.
+    fn finish(&mut self, mut fields: Fields<'_>) {
         for field in fields.left {
+            let meant = did_you_mean(&field.name, fields.asked.iter().copied());
+            fields.lacking.retain(|name| meant != Some(*name));
             let message = format!("unknown key {:?} in {}", field.name, fields.what);
             self.problem(field.spot, message, suggestion(&field.name, "its keys", fields.asked.iter().copied()));
+        }
+        for name in fields.lacking {
+            self.problem(fields.at, format!("{} lacks {name:?}", fields.what), format!("write `{name}: ...`"));
         }
     }
 
@@ -138,7 +145,7 @@ impl<'a> Reader<'a> {
             self.problem(field.node.spot, format!("{text:?} is not a kind"), suggestion(text, "kinds", kinds()));
             return None;
         };
-        let name = self.required(&mut fields, "name", kind.as_str()).and_then(|node| self.name("name", node));
+        let name = self.required(&mut fields, "name").and_then(|node| self.name("name", node));
         fields.what = match &name {
             Some(name) => format!("{kind} {name:?}"),
             None => kind.to_string(),
@@ -164,11 +171,11 @@ impl<'a> Reader<'a> {
 
     fn entity(&mut self, name: String, about: About, fields: &mut Fields<'_>) -> Entity {
         let mut keys: Vec<JoinKey> = Vec::new();
-        let node = self.required(fields, "keys", "entity");
+        let node = self.required(fields, "keys");
         for item in node.map(|node| self.items("keys", node)).unwrap_or_default() {
             let Some(mut fields) = self.fields("a key", item) else { continue };
-            let name = self.required(&mut fields, "name", "key").and_then(|node| self.name("name", node));
-            let kind = self.required(&mut fields, "type", "key").and_then(|node| self.parsed("type", node));
+            let name = self.required(&mut fields, "name").and_then(|node| self.name("name", node));
+            let kind = self.required(&mut fields, "type").and_then(|node| self.parsed("type", node));
             self.finish(fields);
             let (Some(name), Some(data_type)) = (name, kind) else { continue };
             if keys.iter().any(|key| key.name == name) {
@@ -184,8 +191,8 @@ impl<'a> Reader<'a> {
     }
 
     fn view(&mut self, name: String, about: About, fields: &mut Fields<'_>) -> FeatureView {
-        let source = self.required(fields, "source", "feature view").and_then(|node| self.source(node));
-        let event_time = self.required(fields, "event_time", "feature view").and_then(|node| self.column("event_time", node));
+        let source = self.required(fields, "source").and_then(|node| self.source(node));
+        let event_time = self.required(fields, "event_time").and_then(|node| self.column("event_time", node));
         FeatureView {
             name,
             entities: self.entities(fields),
@@ -271,7 +278,7 @@ impl<'a> Reader<'a> {
 
     fn feature(&mut self, node: &Node) -> Option<Feature> {
         let mut fields = self.fields("a feature", node)?;
-        let name = self.required(&mut fields, "name", "feature").and_then(|node| self.column("name", node));
+        let name = self.required(&mut fields, "name").and_then(|node| self.column("name", node));
         let data_type = fields.take("type").and_then(|field| self.parsed("type", &field.node));
         let description = fields.take("description").and_then(|field| self.text("description", &field.node));
         let description = description.map(str::to_owned);
@@ -281,7 +288,7 @@ impl<'a> Reader<'a> {
 
     fn service(&mut self, name: String, about: About, fields: &mut Fields<'_>) -> FeatureService {
         let mut views: Vec<ViewUse> = Vec::new();
-        let node = self.required(fields, "views", "feature service");
+        let node = self.required(fields, "views");
         for item in node.map(|node| self.items("views", node)).unwrap_or_default() {
             let view = match &item.value {
                 Value::Scalar { .. } => self.name("view", item).map(ViewUse::of),
@@ -303,7 +310,7 @@ impl<'a> Reader<'a> {
 
     fn view_use(&mut self, node: &Node) -> Option<ViewUse> {
         let mut fields = self.fields("a view of a service", node)?;
-        let view = self.required(&mut fields, "view", "view of a service").and_then(|node| self.name("view", node));
+        let view = self.required(&mut fields, "view").and_then(|node| self.name("view", node));
         let alias = fields.take("as").and_then(|field| self.name("as", &field.node));
         let mut features = Vec::new();
         if let Some(field) = fields.take("features") {
@@ -316,16 +323,13 @@ impl<'a> Reader<'a> {
         Some(ViewUse { view: view?, alias, features, keys })
     }
 
-    fn required<'n>(&mut self, fields: &mut Fields<'n>, name: &'static str, of: &str) -> Option<&'n Node> {
+    fn required<'n>(&mut self, fields: &mut Fields<'n>, name: &'static str) -> Option<&'n Node> {
         let found = fields.take(name);
         if let Some(field) = found {
             self.spots.insert(name.to_owned(), field.node.spot);
             return Some(&field.node);
         }
-        // A misspelled key is reported as unknown, with this name offered: once is enough.
-        if !fields.left.iter().any(|field| did_you_mean(&field.name, [name]).is_some()) {
-            self.problem(fields.at, format!("{of} lacks {name:?}"), format!("write `{name}: ...`"));
-        }
+        fields.lacking.push(name);
         None
     }
 

@@ -246,7 +246,9 @@ fn useful<'a>(versions: &[Version<'a>], rules: Rules, features: usize, now: i64)
             _ if hidden => false,
             None => true,
             Some(filled) => {
-                rules.nulls == Nulls::LastNonNull && (0..features).any(|index| !filled[index] && !version.is_null(index))
+                // A tombstone hides what is older, whatever it holds itself.
+                let fills = |index: usize| !filled[index] && !version.is_null(index);
+                rules.nulls == Nulls::LastNonNull && (version.is_tombstone() || (0..features).any(fills))
             }
         };
         if !news {

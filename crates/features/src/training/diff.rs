@@ -83,7 +83,7 @@ pub async fn diff(engine: &Engine, before: (&Snapshot, &str), after: (&Snapshot,
     let shared = shared_columns(&old.schema, &new.schema, &spine);
     let counted = match side_by_side(&old, &new, &spine, &shared).await? {
         Some(counted) => counted,
-        None => super::diff_join::by_identity(engine, after.0, &old, &new, &spine, &shared).await?,
+        None => super::diff_join::by_identity(engine, &old, &new, &spine, &shared).await?,
     };
     diff.rows_common = counted.common;
     diff.rows_removed = diff.before.rows - counted.common;

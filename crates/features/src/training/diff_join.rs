@@ -2,10 +2,8 @@
 //! `diff` calls it when streaming side by side is not possible. Rows that are equal in all spine columns are numbered, so that
 //! the n-th of one set meets the n-th of the other.
 
-use std::sync::Arc;
-
 use arrow::{array::AsArray, datatypes::Int64Type};
-use drumlin_repo::Snapshot;
+use datafusion::prelude::{SessionConfig, SessionContext};
 use drumlin_tables::Engine;
 use futures::TryStreamExt;
 
@@ -17,17 +15,19 @@ use crate::{
 
 pub(super) async fn by_identity(
     engine: &Engine,
-    at: &Snapshot,
     old: &Table,
     new: &Table,
     spine: &[String],
     shared: &[String],
 ) -> Result<Counted> {
     let failed = || Error::query("two training sets");
-    let session = engine.context(at).await?;
+    let mut config = SessionConfig::new().with_target_partitions(engine.options().threads.max(1));
+    // A hash join cannot spill; a merge join can.
+    config.options_mut().optimizer.prefer_hash_join = false;
+    let session = SessionContext::new_with_config_rt(config, engine.runtime_env());
     for (name, table) in [("__before", old), ("__after", new)] {
         let provider = table.ordered(table.schema.clone())?;
-        session.register_table(datafusion::common::TableReference::bare(name), provider as Arc<_>).map_err(failed())?;
+        session.register_table(name, provider).map_err(failed())?;
     }
     let frame = session.sql(&query(spine, shared)).await.map_err(failed())?;
     let mut rows = frame.execute_stream().await.map_err(failed())?;
@@ -45,7 +45,7 @@ pub(super) async fn by_identity(
 fn query(spine: &[String], shared: &[String]) -> String {
     let quoted = |name: &String| format!("\"{}\"", name.replace('"', "\"\""));
     let list = |names: &[String]| names.iter().map(quoted).collect::<Vec<_>>().join(", ");
-    let differs = |name: &String| format!("a.{0} IS DISTINCT FROM b.{0}", quoted(name));
+    let differs = |name: &String| format!("(a.{0} IS DISTINCT FROM b.{0})", quoted(name));
     let counted = |condition: &str| format!("coalesce(sum(CASE WHEN {condition} THEN 1 ELSE 0 END), 0)");
     let any = if shared.is_empty() {
         "false".to_owned()
@@ -54,7 +54,7 @@ fn query(spine: &[String], shared: &[String]) -> String {
     };
     let mut counts = vec!["count(*)".to_owned(), counted(&any)];
     counts.extend(shared.iter().map(|name| counted(&differs(name))));
-    let same = spine.iter().map(|name| format!("a.{0} IS NOT DISTINCT FROM b.{0}", quoted(name)));
+    let same = spine.iter().map(|name| format!("(a.{0} IS NOT DISTINCT FROM b.{0})", quoted(name)));
     let same = same.collect::<Vec<_>>().join(" AND ");
     let numbered = |table: &str| {
         format!("SELECT *, row_number() OVER (PARTITION BY {0} ORDER BY {0}) AS __number FROM {table}", list(spine))
