@@ -49,6 +49,14 @@ enum KeyKind {
     Float,
 }
 
+impl KeyKind {
+    fn some(dice: &mut Dice) -> Vec<KeyKind> {
+        let count = dice.roll(3) as usize;
+        let kinds = [KeyKind::Integer, KeyKind::Text, KeyKind::Float];
+        (0..count).map(|_| kinds[dice.roll(3) as usize]).collect()
+    }
+}
+
 /// A generated case, as the oracle and as the operator see it.
 struct Case {
     spine: Vec<SpineRow>,
@@ -65,13 +73,7 @@ struct Case {
 
 impl Case {
     fn new(dice: &mut Dice, large: bool) -> Case {
-        let keys: Vec<KeyKind> = (0..dice.roll(3))
-            .map(|_| match dice.roll(3) {
-                0 => KeyKind::Integer,
-                1 => KeyKind::Text,
-                _ => KeyKind::Float,
-            })
-            .collect();
+        let keys = KeyKind::some(dice);
         let unit = [1_000_000_000, 1_000_000, 1_000, 1][dice.roll(4) as usize];
         let span = 2 + dice.roll(40);
         let spread = 1 + dice.roll(4);
