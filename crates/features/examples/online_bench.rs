@@ -27,7 +27,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let keys = arguments.next().transpose()?.unwrap_or(KEYS_DEFAULT);
     let gets = arguments.next().transpose()?.unwrap_or(GETS_DEFAULT);
     let folder = tempfile::tempdir()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     let store = runtime.block_on(materialized(folder.path(), keys))?;
     let mut random = StdRng::seed_from_u64(1);
     let wanted: Vec<String> = (0..gets).map(|_| name(random.random_range(0..keys))).collect();
@@ -62,17 +65,43 @@ async fn materialized(folder: &Path, keys: usize) -> Result<OnlineStore, Box<dyn
     std::fs::write(&file, csv)?;
     let branch = RefName::new("main")?;
     let (actor, started) = ("bench".to_owned(), SystemClock.now());
-    let request = WriteRequest { branch: branch.clone(), actor: actor.clone(), started, code: None, message: None };
-    let source = Source::File { file, name: "rows.csv".into(), path: None };
-    engine.create(&request, "rows", &source, &ReadOptions::default(), &[]).await?;
+    let request = WriteRequest {
+        branch: branch.clone(),
+        actor: actor.clone(),
+        started,
+        code: None,
+        message: None,
+    };
+    let source = Source::File {
+        file,
+        name: "rows.csv".into(),
+        path: None,
+    };
+    engine
+        .create(&request, "rows", &source, &ReadOptions::default(), &[])
+        .await?;
     let text = "kind: entity\nname: thing\nkeys: [{name: id, type: string}]\n---\n\
         kind: feature_view\nname: wide\nentity: thing\nsource: {table: rows}\nevent_time: at\n";
     let files = [(RepoPath::new("features/wide.yaml")?, Bytes::from(text))].into();
     let plan = apply::plan(&engine, &branch, &files, Scope::Whole).await?;
-    plan.commit(apply::Request { actor, started, code: None, message: None }).await?;
+    plan.commit(apply::Request {
+        actor,
+        started,
+        code: None,
+        message: None,
+    })
+    .await?;
     let store = OnlineStore::open(&folder.join("online"))?;
     let head = repo.snapshot(&branch.into()).await?;
-    store.materialize(&engine, &head, &materialize::Request::default(), SystemClock.now(), &NoProgress).await?;
+    store
+        .materialize(
+            &engine,
+            &head,
+            &materialize::Request::default(),
+            SystemClock.now(),
+            &NoProgress,
+        )
+        .await?;
     Ok(store)
 }
 
@@ -99,15 +128,24 @@ fn drumlin(store: &OnlineStore, wanted: &[String]) -> Result<Vec<u64>, Box<dyn E
 fn check(key: &str, sum: f64) -> Result<(), Box<dyn Error>> {
     let key: usize = key.trim_start_matches("entity-").parse()?;
     let expected: f64 = (0..FEATURES).map(|feature| value(key, feature)).sum();
-    if sum == expected { Ok(()) } else { Err(format!("key {key}: {sum} is not {expected}").into()) }
+    if sum == expected {
+        Ok(())
+    } else {
+        Err(format!("key {key}: {sum} is not {expected}").into())
+    }
 }
 
 fn packed(key: usize) -> Vec<u8> {
-    (0..FEATURES).flat_map(|feature| value(key, feature).to_le_bytes()).collect()
+    (0..FEATURES)
+        .flat_map(|feature| value(key, feature).to_le_bytes())
+        .collect()
 }
 
 fn sum(bytes: &[u8]) -> f64 {
-    bytes.chunks_exact(8).map(|slot| f64::from_le_bytes(slot.try_into().expect("a chunk of 8"))).sum()
+    bytes
+        .chunks_exact(8)
+        .map(|slot| f64::from_le_bytes(slot.try_into().expect("a chunk of 8")))
+        .sum()
 }
 
 fn lmdb(folder: &Path, keys: usize, wanted: &[String]) -> Result<Vec<u64>, Box<dyn Error>> {
@@ -116,7 +154,9 @@ fn lmdb(folder: &Path, keys: usize, wanted: &[String]) -> Result<Vec<u64>, Box<d
     // SAFETY: a new folder of our own.
     let env = unsafe { options.map_size(1 << 32).max_dbs(1).open(folder) }?;
     let opened = env.create_databases_and_commit::<_, _, (), heed::Error>(env.write_txn()?, |opener, txn| {
-        opener.create_database::<Raw, Raw>(txn, Some("rows")).map(heed::CommitOrAbort::Commit)
+        opener
+            .create_database::<Raw, Raw>(txn, Some("rows"))
+            .map(heed::CommitOrAbort::Commit)
     })?;
     let rows = opened.commit().ok_or("it was created")?;
     let mut txn = env.write_txn()?;

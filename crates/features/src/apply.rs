@@ -111,7 +111,10 @@ pub async fn plan(engine: &Engine, branch: &RefName, files: &Files, scope: Scope
         branch: branch.clone(),
         base: base.commit(),
         training_sets: training::using(&base, &touched).await?,
-        online_views: touched.into_iter().filter(|name| is_online(name, &before, &after)).collect(),
+        online_views: touched
+            .into_iter()
+            .filter(|name| is_online(name, &before, &after))
+            .collect(),
         changes,
         unchanged,
         writes: writes(&before_files, &after_files),
@@ -139,7 +142,10 @@ impl Plan {
             }
         }
         let message = request.message.clone().unwrap_or_else(|| self.sentence());
-        let parameters = [("definitions".to_owned(), self.changes.iter().map(|change| change.name.as_str()).collect())];
+        let parameters = [(
+            "definitions".to_owned(),
+            self.changes.iter().map(|change| change.name.as_str()).collect(),
+        )];
         let provenance = Provenance {
             operation: "apply".into(),
             actor: request.actor,
@@ -163,9 +169,16 @@ impl Plan {
             ("change", names(|what| matches!(what, What::Changed { .. }))),
             ("remove", names(|what| matches!(what, What::Removed))),
         ];
-        let said: Vec<String> =
-            parts.into_iter().filter(|(_, names)| !names.is_empty()).map(|(verb, names)| format!("{verb} {names}")).collect();
-        if said.is_empty() { "Apply definitions: no change of meaning".into() } else { format!("Apply definitions: {}", said.join("; ")) }
+        let said: Vec<String> = parts
+            .into_iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(verb, names)| format!("{verb} {names}"))
+            .collect();
+        if said.is_empty() {
+            "Apply definitions: no change of meaning".into()
+        } else {
+            format!("Apply definitions: {}", said.join("; "))
+        }
     }
 }
 
@@ -176,7 +189,8 @@ fn writes(before: &Files, after: &Files) -> Vec<(RepoPath, Option<Bytes>)> {
     put.chain(removed.map(|path| (path.clone(), None))).collect()
 }
 
-fn compare(before: &Registry, after: &Registry) -> (Vec<Change>, usize) {
+/// Which definitions differ between two registries, and how many do not.
+pub fn compare(before: &Registry, after: &Registry) -> (Vec<Change>, usize) {
     let mut changes = Vec::new();
     let mut unchanged = 0;
     for placed in after.definitions() {
@@ -201,7 +215,13 @@ fn compare(before: &Registry, after: &Registry) -> (Vec<Change>, usize) {
         let old = &placed.definition;
         if after.get(old.kind(), old.name()).is_none() {
             let (kind, name, file) = (old.kind(), old.name().to_owned(), placed.place.file.clone());
-            changes.push(Change { kind, name, file, what: What::Removed, meaning: true });
+            changes.push(Change {
+                kind,
+                name,
+                file,
+                what: What::Removed,
+                meaning: true,
+            });
         }
     }
     (changes, unchanged)
@@ -219,13 +239,23 @@ pub fn field_changes(old: &Definition, new: &Definition) -> Vec<FieldChange> {
     let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let differing = names.into_iter().filter(|name| old.get(*name) != new.get(*name));
     differing
-        .map(|name| FieldChange { field: name.clone(), before: old.get(name).cloned(), after: new.get(name).cloned() })
+        .map(|name| FieldChange {
+            field: name.clone(),
+            before: old.get(name).cloned(),
+            after: new.get(name).cloned(),
+        })
         .collect()
 }
 
 /// Maps by their keys, lists of named things by their names; everything else is one value.
 fn flatten(path: String, value: Value, out: &mut BTreeMap<String, Value>) {
-    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    let below = |name: &str| {
+        if path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}.{name}")
+        }
+    };
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
@@ -250,18 +280,31 @@ fn item_name(item: &Value) -> Option<&str> {
 
 /// Views whose values may differ: changed themselves, or through an entity.
 fn touched_views(changes: &[Change], before: &Registry, after: &Registry) -> BTreeSet<String> {
-    let meant = |kind| changes.iter().filter(move |change| change.kind == kind && change.meaning).map(|change| change.name.as_str());
+    let meant = |kind| {
+        changes
+            .iter()
+            .filter(move |change| change.kind == kind && change.meaning)
+            .map(|change| change.name.as_str())
+    };
     let entities: BTreeSet<&str> = meant(Kind::Entity).collect();
-    let added: BTreeSet<&str> =
-        changes.iter().filter(|change| change.what == What::Added).map(|change| change.name.as_str()).collect();
+    let added: BTreeSet<&str> = changes
+        .iter()
+        .filter(|change| change.what == What::Added)
+        .map(|change| change.name.as_str())
+        .collect();
     let views = before.views().chain(after.views());
     let by_entity = views.filter(|view| view.entities.iter().any(|name| entities.contains(name.as_str())));
     let touched = by_entity.map(|view| view.name.as_str()).chain(meant(Kind::FeatureView));
-    touched.filter(|name| !added.contains(name)).map(str::to_owned).collect()
+    touched
+        .filter(|name| !added.contains(name))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn is_online(name: &str, before: &Registry, after: &Registry) -> bool {
-    [before, after].into_iter().any(|registry| registry.view(name).is_ok_and(|view| view.online))
+    [before, after]
+        .into_iter()
+        .any(|registry| registry.view(name).is_ok_and(|view| view.online))
 }
 
 fn tables(views: &Views) -> Vec<Input> {

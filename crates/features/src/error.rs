@@ -15,15 +15,30 @@ pub enum Error {
     #[error("{}", problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
     Definitions { problems: Vec<Problem> },
     #[error("there is no {noun} {name:?} at {at}")]
-    NotFound { noun: &'static str, name: String, at: String, similar: Option<String>, list: &'static str },
+    NotFound {
+        noun: &'static str,
+        name: String,
+        at: String,
+        similar: Option<String>,
+        list: &'static str,
+    },
     #[error("the training set {name:?} already exists with other content")]
     TrainingSetExists { name: String },
     #[error("{name:?} cannot be the name of a training set")]
     TrainingSetName { name: String },
     #[error("the spine has no column {column:?}{purpose}")]
-    SpineColumn { column: String, purpose: String, known: Vec<String> },
+    SpineColumn {
+        column: String,
+        purpose: String,
+        known: Vec<String>,
+    },
     #[error("{what} {value:?} {why}")]
-    Input { what: &'static str, value: String, why: String, hint: Option<String> },
+    Input {
+        what: &'static str,
+        value: String,
+        why: String,
+        hint: Option<String>,
+    },
     #[error("column {column:?}: {message}")]
     Column { column: String, message: String },
     #[error("view {view:?} is not in the online store")]
@@ -124,14 +139,16 @@ impl Error {
     /// A command to type, or what to change in the one that was typed.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::Definitions { problems } => {
-                problems.first().map(|problem| format!("edit {} and run: drumlin apply", problem.file))
-            }
-            Error::NotFound { similar: Some(similar), .. } => Some(format!("did you mean {similar:?}?")),
+            Error::Definitions { problems } => problems
+                .first()
+                .map(|problem| format!("edit {} and run: drumlin apply", problem.file)),
+            Error::NotFound {
+                similar: Some(similar), ..
+            } => Some(format!("did you mean {similar:?}?")),
             Error::NotFound { list, .. } => Some((*list).to_owned()),
-            Error::TrainingSetExists { name } => {
-                Some(format!("drumlin train show {name}  # or create it under another name, or with --replace"))
-            }
+            Error::TrainingSetExists { name } => Some(format!(
+                "drumlin train show {name}  # or create it under another name, or with --replace"
+            )),
             Error::TrainingSetName { .. } => Some("use letters, digits, '_', '-' and '.'".into()),
             Error::SpineColumn { known, .. } => Some(format!("its columns are: {}", known.join(", "))),
             Error::Input { hint, .. } => hint.clone(),
@@ -158,7 +175,10 @@ impl Error {
         let what = what.into();
         move |source| match asof_beneath(source) {
             Ok(error) => Error::AsOf(error),
-            Err(source) => Error::Query { what, source: Box::new(source) },
+            Err(source) => Error::Query {
+                what,
+                source: Box::new(source),
+            },
         }
     }
     pub(crate) fn parquet(doing: &'static str) -> impl FnOnce(parquet::errors::ParquetError) -> Error {

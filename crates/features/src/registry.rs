@@ -83,7 +83,12 @@ impl Registry {
             let Ok(text) = std::str::from_utf8(bytes) else {
                 let spot = Spot { line: 1, column: 1 };
                 let message = "the file is not UTF-8 text".to_owned();
-                problems.push(Problem { file: file.clone(), spot, message, cure: "save it as UTF-8".into() });
+                problems.push(Problem {
+                    file: file.clone(),
+                    spot,
+                    message,
+                    cure: "save it as UTF-8".into(),
+                });
                 continue;
             };
             let (placed, found) = parse_file(file, text);
@@ -92,7 +97,11 @@ impl Registry {
                 problems.extend(registry.insert(definition));
             }
         }
-        if problems.is_empty() { Ok(registry) } else { Err(Error::Definitions { problems }) }
+        if problems.is_empty() {
+            Ok(registry)
+        } else {
+            Err(Error::Definitions { problems })
+        }
     }
 
     fn insert(&mut self, placed: Placed) -> Option<Problem> {
@@ -101,7 +110,10 @@ impl Registry {
             return Some(Problem {
                 file: placed.place.file,
                 spot: placed.place.at,
-                message: format!("{} {:?} is already defined in {}:{}", key.0, key.1, first.place.file, first.place.at.line),
+                message: format!(
+                    "{} {:?} is already defined in {}:{}",
+                    key.0, key.1, first.place.file, first.place.at.line
+                ),
                 cure: "rename one of the two".into(),
             });
         }
@@ -158,7 +170,11 @@ impl Registry {
     }
 
     fn missing(&self, kind: Kind, name: &str) -> Error {
-        let names = self.definitions.keys().filter(|(known, _)| *known == kind).map(|(_, name)| name.as_str());
+        let names = self
+            .definitions
+            .keys()
+            .filter(|(known, _)| *known == kind)
+            .map(|(_, name)| name.as_str());
         Error::NotFound {
             noun: kind.noun(),
             name: name.to_owned(),
@@ -171,16 +187,24 @@ impl Registry {
     /// The hash of what a view and its entities mean, without a look at any table.
     pub fn view_hash(&self, name: &str) -> Result<String> {
         let view = self.view(name)?;
-        let entities = check::entities(view, &self.entities)
-            .map_err(|faults| Error::Definitions { problems: self.problems(Kind::FeatureView, name, faults) })?;
+        let entities = check::entities(view, &self.entities).map_err(|faults| Error::Definitions {
+            problems: self.problems(Kind::FeatureView, name, faults),
+        })?;
         Ok(check::view_hash(view, &entities))
     }
 
     /// Faults of one definition with its file and the lines of their fields.
     pub fn problems(&self, kind: Kind, name: &str, faults: Vec<Fault>) -> Vec<Problem> {
-        let Some(placed) = self.get(kind, name) else { return Vec::new() };
+        let Some(placed) = self.get(kind, name) else {
+            return Vec::new();
+        };
         let place = &placed.place;
-        let problem = |Fault { field, message, cure }| Problem { file: place.file.clone(), spot: place.of(&field), message, cure };
+        let problem = |Fault { field, message, cure }| Problem {
+            file: place.file.clone(),
+            spot: place.of(&field),
+            message,
+            cure,
+        };
         faults.into_iter().map(problem).collect()
     }
 
@@ -192,8 +216,14 @@ impl Registry {
             let definition = &placed.definition;
             let about = definition.about();
             let hit = |name: &str, feature: Option<&str>, description: Option<&str>| {
-                let tags = about.tags.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);
-                let text = [Some(name), feature, description, about.owner.as_deref()].into_iter().flatten().chain(tags);
+                let tags = about
+                    .tags
+                    .iter()
+                    .flat_map(|(key, value)| [key.as_str(), value.as_str()]);
+                let text = [Some(name), feature, description, about.owner.as_deref()]
+                    .into_iter()
+                    .flatten()
+                    .chain(tags);
                 let text = text.collect::<Vec<_>>().join("\n").to_lowercase();
                 words.iter().all(|word| text.contains(word)).then(|| Found {
                     kind: definition.kind(),

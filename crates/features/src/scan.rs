@@ -77,7 +77,9 @@ impl Table {
 
     /// The schema of some of its columns; those that it lacks are left out.
     pub fn project(&self, columns: &[String]) -> SchemaRef {
-        let fields = columns.iter().filter_map(|name| self.schema.field_with_name(name).ok().cloned());
+        let fields = columns
+            .iter()
+            .filter_map(|name| self.schema.field_with_name(name).ok().cloned());
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 
@@ -88,9 +90,15 @@ impl Table {
             let failed = || Error::parquet("read a table's file");
             let builder = open(&store, &file).await?;
             let wanted = builder.schema().fields().iter().enumerate();
-            let wanted = wanted.filter(|(_, field)| schema.field_with_name(field.name()).is_ok()).map(|(index, _)| index);
+            let wanted = wanted
+                .filter(|(_, field)| schema.field_with_name(field.name()).is_ok())
+                .map(|(index, _)| index);
             let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
-            let rows = builder.with_projection(mask).with_batch_size(BATCH_ROWS).build().map_err(failed())?;
+            let rows = builder
+                .with_projection(mask)
+                .with_batch_size(BATCH_ROWS)
+                .build()
+                .map_err(failed())?;
             Ok(rows.map(move |batch| adapt(&batch.map_err(Error::parquet("read a table's file"))?, &schema)))
         };
         opened.try_flatten_stream().boxed()
@@ -99,14 +107,21 @@ impl Table {
     /// All rows of the table, in the order of writing.
     pub fn rows(&self, schema: &SchemaRef) -> BoxStream<'static, Result<RecordBatch>> {
         let (table, schema, files) = (self.clone(), schema.clone(), self.files.clone());
-        stream::iter(files).flat_map(move |file| table.read_file(&file, schema.clone())).boxed()
+        stream::iter(files)
+            .flat_map(move |file| table.read_file(&file, schema.clone()))
+            .boxed()
     }
 
     /// The table for a plan that has to keep the order of its rows.
     pub fn ordered(&self, schema: SchemaRef) -> Result<Arc<StreamingTable>> {
-        let rows = OrderedRows { table: self.clone(), schema: schema.clone() };
+        let rows = OrderedRows {
+            table: self.clone(),
+            schema: schema.clone(),
+        };
         let table = StreamingTable::try_new(schema, vec![Arc::new(rows)]);
-        table.map(Arc::new).map_err(Error::query(format!("table {:?}", self.name)))
+        table
+            .map(Arc::new)
+            .map_err(Error::query(format!("table {:?}", self.name)))
     }
 }
 
@@ -115,13 +130,18 @@ pub(crate) async fn schema_of(store: &Arc<dyn ObjectStore>, file: &DataFile) -> 
     Ok(open(store, file).await?.schema().clone())
 }
 
-#[expect(deprecated, reason = "the reader over object_store is what we need; its successor is an example to copy")]
+#[expect(
+    deprecated,
+    reason = "the reader over object_store is what we need; its successor is an example to copy"
+)]
 async fn open(
     store: &Arc<dyn ObjectStore>,
     file: &DataFile,
 ) -> Result<ParquetRecordBatchStreamBuilder<async_reader::ParquetObjectReader>> {
     let reader = async_reader::ParquetObjectReader::new(store.clone(), file.path.clone()).with_file_size(file.size);
-    ParquetRecordBatchStreamBuilder::new(reader).await.map_err(Error::parquet("open a table's file"))
+    ParquetRecordBatchStreamBuilder::new(reader)
+        .await
+        .map_err(Error::parquet("open a table's file"))
 }
 
 /// A batch with the columns of `schema`, cast to its types; null where the file has none.
@@ -155,7 +175,10 @@ impl PartitionStream for OrderedRows {
     }
 
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let rows = self.table.rows(&self.schema).map_err(|error| DataFusionError::External(Box::new(error)));
+        let rows = self
+            .table
+            .rows(&self.schema)
+            .map_err(|error| DataFusionError::External(Box::new(error)));
         Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), rows))
     }
 }

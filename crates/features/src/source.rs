@@ -17,8 +17,7 @@ use drumlin_tables::Engine;
 use futures::TryStreamExt;
 
 use crate::{
-    apply,
-    asof,
+    apply, asof,
     definition::{
         FeatureView, Kind, Nulls, Source, ViewUse,
         check::{self, Fault, ResolvedView},
@@ -52,18 +51,33 @@ pub async fn resolve_all(engine: &Engine, snapshot: &Snapshot, registry: &Regist
     if problems.is_empty() {
         problems = apply::check_services(registry, &views);
     }
-    if problems.is_empty() { Ok(views) } else { Err(Error::Definitions { problems }) }
+    if problems.is_empty() {
+        Ok(views)
+    } else {
+        Err(Error::Definitions { problems })
+    }
 }
 
 /// The views that `uses` name, each held against its source.
-pub async fn resolve_used(engine: &Engine, snapshot: &Snapshot, registry: &Registry, uses: &[ViewUse]) -> Result<Views> {
+pub async fn resolve_used(
+    engine: &Engine,
+    snapshot: &Snapshot,
+    registry: &Registry,
+    uses: &[ViewUse],
+) -> Result<Views> {
     let mut views = Views::default();
     for used in uses {
         let view = registry.view(&used.view)?;
-        let (resolved, inputs) =
-            resolve(engine, snapshot, registry, view).await?.map_err(|problems| Error::Definitions { problems })?;
+        let (resolved, inputs) = resolve(engine, snapshot, registry, view)
+            .await?
+            .map_err(|problems| Error::Definitions { problems })?;
         if let Some(Fault { message, cure, .. }) = check::check_use("", used, &resolved).into_iter().next() {
-            return Err(Error::Input { what: "the view", value: used.label().to_owned(), why: message, hint: Some(cure) });
+            return Err(Error::Input {
+                what: "the view",
+                value: used.label().to_owned(),
+                why: message,
+                hint: Some(cure),
+            });
         }
         views.resolved.insert(view.name.clone(), resolved);
         views.inputs.insert(view.name.clone(), inputs);
@@ -96,7 +110,9 @@ async fn resolve(
 
 /// A missing table or a bad query is a fault of the definition; anything else is an error as it is.
 fn about_the_source(error: Error) -> Result<Fault> {
-    let Error::Tables(source) = &error else { return Err(error) };
+    let Error::Tables(source) = &error else {
+        return Err(error);
+    };
     let ours = matches!(
         source.as_ref(),
         drumlin_tables::Error::NoTable { .. }
@@ -108,8 +124,14 @@ fn about_the_source(error: Error) -> Result<Fault> {
     if !ours {
         return Err(error);
     }
-    let cure = source.hint().unwrap_or_else(|| "try the query with: drumlin sql \"...\"".into());
-    Ok(Fault { field: "source".into(), message: source.to_string(), cure })
+    let cure = source
+        .hint()
+        .unwrap_or_else(|| "try the query with: drumlin sql \"...\"".into());
+    Ok(Fault {
+        field: "source".into(),
+        message: source.to_string(),
+        cure,
+    })
 }
 
 /// The source's columns, what it reads, and a ref that it names if it does.
@@ -132,7 +154,11 @@ async fn schema_of(
 }
 
 fn input_of(table: &drumlin_tables::TableAt) -> Input {
-    Input { name: table.path.to_string(), commit: Some(table.commit), version: Some(table.version.to_string()) }
+    Input {
+        name: table.path.to_string(),
+        commit: Some(table.commit),
+        version: Some(table.version.to_string()),
+    }
 }
 
 /// A table's files at the snapshot, in the order of writing: by the time that the tree keeps for each, then by path.
@@ -150,7 +176,13 @@ pub(crate) async fn table(engine: &Engine, snapshot: &Snapshot, name: &str) -> R
         .collect();
     files.sort_by(|a, b| (a.written, &a.path).cmp(&(b.written, &b.path)));
     let input = input_of(&found);
-    Ok(Table { name: found.name, input, schema: found.schema, store: found.store, files })
+    Ok(Table {
+        name: found.name,
+        input,
+        schema: found.schema,
+        store: found.store,
+        files,
+    })
 }
 
 /// When each file below a folder was written, in microseconds.
@@ -159,7 +191,10 @@ async fn write_times(snapshot: &Snapshot, folder: &RepoPath) -> Result<BTreeMap<
     let mut entries = snapshot.list(Some(folder), None);
     while let Some((path, placed)) = entries.try_next().await? {
         if matches!(placed.entry.kind, EntryKind::File(_)) {
-            times.insert(drumlin_objects::object_path(&path).to_string(), placed.entry.modified.micros());
+            times.insert(
+                drumlin_objects::object_path(&path).to_string(),
+                placed.entry.modified.micros(),
+            );
         }
     }
     Ok(times)
@@ -176,8 +211,16 @@ pub(crate) struct PlannedSql {
 pub(crate) async fn plan_sql(engine: &Engine, snapshot: &Snapshot, query: &str) -> Result<PlannedSql> {
     let planned = engine.query_at(query, snapshot).await?;
     let inputs = planned.reads().iter().map(drumlin_tables::Read::to_input).collect();
-    let pinned = planned.reads().iter().map(|read| read.name.clone()).find(|name| name.contains('@'));
-    Ok(PlannedSql { plan: planned.frame().logical_plan().clone(), inputs, pinned })
+    let pinned = planned
+        .reads()
+        .iter()
+        .map(|read| read.name.clone())
+        .find(|name| name.contains('@'));
+    Ok(PlannedSql {
+        plan: planned.frame().logical_plan().clone(),
+        inputs,
+        pinned,
+    })
 }
 
 /// A view's query with its rows in a total order (event time, created time, every other column), so that rows which tie are
@@ -190,12 +233,18 @@ pub(crate) async fn ordered_query(
 ) -> Result<LogicalPlan> {
     let planned = plan_sql(engine, snapshot, query).await?;
     let columns = view.columns();
-    let first = [Some(&view.view.event_time), view.view.created_time.as_ref()].into_iter().flatten();
+    let first = [Some(&view.view.event_time), view.view.created_time.as_ref()]
+        .into_iter()
+        .flatten();
     let exact = |name: &String| col(datafusion::common::Column::new_unqualified(name));
     let sort: Vec<SortExpr> = first.chain(&columns).map(|name| exact(name).sort(true, true)).collect();
     let wanted: Vec<Expr> = columns.iter().map(exact).collect();
-    let builder = LogicalPlanBuilder::from(planned.plan).project(wanted).and_then(|builder| builder.sort(sort));
-    builder.and_then(LogicalPlanBuilder::build).map_err(Error::query(format!("view {:?}", view.view.name)))
+    let builder = LogicalPlanBuilder::from(planned.plan)
+        .project(wanted)
+        .and_then(|builder| builder.sort(sort));
+    builder
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(Error::query(format!("view {:?}", view.view.name)))
 }
 
 /// What the as-of join looks up for one view of a service.
@@ -207,18 +256,22 @@ pub(crate) async fn lookup(
 ) -> Result<asof::Lookup> {
     let source = match &view.view.source {
         Source::Table(name) => asof::FeatureSource::Parquet(table(engine, snapshot, name).await?.parquet_source()),
-        Source::Sql(query) => {
-            asof::FeatureSource::Query(Box::new(ordered_query(engine, snapshot, view, query).await?))
-        }
+        Source::Sql(query) => asof::FeatureSource::Query(Box::new(ordered_query(engine, snapshot, view, query).await?)),
     };
     let definition = &view.view;
     let key = |key: &check::ResolvedKey| asof::KeyPair {
         spine: used.keys.get(&key.name).unwrap_or(&key.name).clone(),
         feature: key.column.clone(),
     };
-    let wanted = view.features.iter().filter(|(name, _)| used.features.is_empty() || used.features.contains(name));
+    let wanted = view
+        .features
+        .iter()
+        .filter(|(name, _)| used.features.is_empty() || used.features.contains(name));
     let mut features: Vec<asof::Feature> = wanted
-        .map(|(name, kind)| asof::Feature { column: name.clone(), data_type: Some(kind.to_arrow()) })
+        .map(|(name, kind)| asof::Feature {
+            column: name.clone(),
+            data_type: Some(kind.to_arrow()),
+        })
         .collect();
     // Asked for by name, features come in the order in which they were asked for.
     features.sort_by_key(|feature| used.features.iter().position(|name| name == &feature.column));
@@ -254,8 +307,16 @@ pub(crate) async fn join(context: &SessionContext, spine: LogicalPlan, spec: aso
     let joined = asof::AsOfJoin::new(spine, spec)?;
     let (schema, notices, report) = (joined.schema(), joined.notices().to_vec(), joined.report());
     let frame = DataFrame::new(asof::with_as_of(context.state()), joined.into_plan());
-    let streams = frame.execute_stream_partitioned().await.map_err(Error::query("the as-of join"))?;
-    Ok(Joined { schema, notices, report, streams })
+    let streams = frame
+        .execute_stream_partitioned()
+        .await
+        .map_err(Error::query("the as-of join"))?;
+    Ok(Joined {
+        schema,
+        notices,
+        report,
+        streams,
+    })
 }
 
 /// A plan that scans a table in the order of writing.
@@ -267,7 +328,11 @@ pub(crate) fn scan_in_order(table: &Table) -> Result<LogicalPlan> {
 }
 
 /// The rows of a plan, one stream after the other in the order that the plan gives them.
-pub(crate) async fn run(context: &SessionContext, plan: LogicalPlan, what: &str) -> Result<Vec<SendableRecordBatchStream>> {
+pub(crate) async fn run(
+    context: &SessionContext,
+    plan: LogicalPlan,
+    what: &str,
+) -> Result<Vec<SendableRecordBatchStream>> {
     let frame = DataFrame::new(context.state(), plan);
     frame.execute_stream_partitioned().await.map_err(Error::query(what))
 }

@@ -50,9 +50,19 @@ features: [p, {name: q, type: int32}]
     assert_eq!(view.entities, ["a", "b"]);
     assert_eq!(view.keys["id"], "ident");
     assert_eq!(view.source, Source::Sql("SELECT 1".into()));
-    assert_eq!((view.event_time.as_str(), view.created_time.as_deref(), view.tombstone.as_deref()), ("t", Some("c"), Some("gone")));
+    assert_eq!(
+        (
+            view.event_time.as_str(),
+            view.created_time.as_deref(),
+            view.tombstone.as_deref()
+        ),
+        ("t", Some("c"), Some("gone"))
+    );
     assert_eq!(view.max_age, MaxAge::from_micros(90 * 60 * 1_000_000));
-    assert_eq!((view.inclusive, view.nulls, view.online), (false, Nulls::LastNonNull, false));
+    assert_eq!(
+        (view.inclusive, view.nulls, view.online),
+        (false, Nulls::LastNonNull, false)
+    );
     assert_eq!(view.about.owner.as_deref(), Some("me"));
     assert_eq!(view.about.tags["team"], "x");
     assert_eq!(view.features[1].data_type, Some(FeatureType::Int32));
@@ -63,7 +73,15 @@ fn durations_read_back_as_they_are_written() {
     for text in ["1us", "250ms", "30s", "90m", "3h", "30d", "2w"] {
         assert_eq!(text.parse::<MaxAge>().unwrap().to_string(), text);
     }
-    for text in ["0h", "-1h", "3", "h", "3 years", "9999999999999999999d", "99999999999999d"] {
+    for text in [
+        "0h",
+        "-1h",
+        "3",
+        "h",
+        "3 years",
+        "9999999999999999999d",
+        "99999999999999d",
+    ] {
         assert!(text.parse::<MaxAge>().is_err(), "{text}");
     }
 }
@@ -71,23 +89,62 @@ fn durations_read_back_as_they_are_written() {
 #[test]
 fn mistakes_name_file_line_column_and_cure() {
     for (text, expected) in [
-        (with("max_age: 3h", "max_agee: 3h"), r#"features/all.yaml:10:1: unknown key "max_agee" in feature view "weather_hourly"; did you mean "max_age"?"#),
-        (with("max_age: 3h", "max_age: 0h"), r#"features/all.yaml:10:10: `max_age`: "0h" is not a maximal age; write more than zero, or leave it out for a value of any age"#),
-        (with("event_time: time_hour\n", ""), r#"features/all.yaml:5:1: feature view "weather_hourly" lacks "event_time"; write `event_time: ...`"#),
-        (with("event_time:", "event_tim:"), r#"features/all.yaml:9:1: unknown key "event_tim" in feature view "weather_hourly"; did you mean "event_time"?"#),
-        (with("kind: entity", "kind: entty"), r#"features/all.yaml:1:7: "entty" is not a kind; did you mean "entity"?"#),
-        (with("type: float64", "type: flot64"), r#"features/all.yaml:13:11: `type`: "flot64" is not a type; types are string, bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, timestamp, date, binary"#),
-        (with("  - wind\n", "  - wind\n  - wind\n"), r#"features/all.yaml:16:5: feature "wind" stands here twice; keep one"#),
-        (with("max_age: 3h", "online: yes"), r#"features/all.yaml:10:9: `online` must be true or false; write `online: true`"#),
-        (with("max_age: 3h", "entity: x"), r#"features/all.yaml:10:1: the key "entity" stands here again; it is already in line 7; keep one of the two"#),
-        (with("{table: weather}", "{table: weather, sql: SELECT 1}"), "features/all.yaml:8:9: a source is either a table or a query; write `source: {table: NAME}` or `source: {sql: SELECT ...}`"),
-        (with("name: delay", "name: 'de lay'"), r#"features/all.yaml:18:7: "de lay" cannot be a name; use letters, digits and single '_', a letter first, at most 100"#),
-        (with("max_age: 3h", "max_age: &a 3h"), "features/all.yaml:10:10: definitions cannot hold anchors (&name); remove the anchor and write the value out"),
+        (
+            with("max_age: 3h", "max_agee: 3h"),
+            r#"features/all.yaml:10:1: unknown key "max_agee" in feature view "weather_hourly"; did you mean "max_age"?"#,
+        ),
+        (
+            with("max_age: 3h", "max_age: 0h"),
+            r#"features/all.yaml:10:10: `max_age`: "0h" is not a maximal age; write more than zero, or leave it out for a value of any age"#,
+        ),
+        (
+            with("event_time: time_hour\n", ""),
+            r#"features/all.yaml:5:1: feature view "weather_hourly" lacks "event_time"; write `event_time: ...`"#,
+        ),
+        (
+            with("event_time:", "event_tim:"),
+            r#"features/all.yaml:9:1: unknown key "event_tim" in feature view "weather_hourly"; did you mean "event_time"?"#,
+        ),
+        (
+            with("kind: entity", "kind: entty"),
+            r#"features/all.yaml:1:7: "entty" is not a kind; did you mean "entity"?"#,
+        ),
+        (
+            with("type: float64", "type: flot64"),
+            r#"features/all.yaml:13:11: `type`: "flot64" is not a type; types are string, bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, timestamp, date, binary"#,
+        ),
+        (
+            with("  - wind\n", "  - wind\n  - wind\n"),
+            r#"features/all.yaml:16:5: feature "wind" stands here twice; keep one"#,
+        ),
+        (
+            with("max_age: 3h", "online: yes"),
+            r#"features/all.yaml:10:9: `online` must be true or false; write `online: true`"#,
+        ),
+        (
+            with("max_age: 3h", "entity: x"),
+            r#"features/all.yaml:10:1: the key "entity" stands here again; it is already in line 7; keep one of the two"#,
+        ),
+        (
+            with("{table: weather}", "{table: weather, sql: SELECT 1}"),
+            "features/all.yaml:8:9: a source is either a table or a query; write `source: {table: NAME}` or `source: {sql: SELECT ...}`",
+        ),
+        (
+            with("name: delay", "name: 'de lay'"),
+            r#"features/all.yaml:18:7: "de lay" cannot be a name; use letters, digits and single '_', a letter first, at most 100"#,
+        ),
+        (
+            with("max_age: 3h", "max_age: &a 3h"),
+            "features/all.yaml:10:10: definitions cannot hold anchors (&name); remove the anchor and write the value out",
+        ),
         (with("max_age: 3h", "max_age: [3h"), ""),
     ] {
         let found = mistakes(&text);
         if expected.is_empty() {
-            assert!(found.starts_with("features/all.yaml:") && found.contains("this is not YAML"), "{found}");
+            assert!(
+                found.starts_with("features/all.yaml:") && found.contains("this is not YAML"),
+                "{found}"
+            );
         } else {
             assert_eq!(found, expected);
         }
@@ -109,20 +166,62 @@ fn all_mistakes_come_at_once() {
 async fn what_only_the_tables_tell_names_the_line_too() {
     let fixture = Fixture::flights().await;
     for (text, expected) in [
-        (with("{table: weather}", "{table: wether}"), r#"features/all.yaml:8:17: there is no table "wether" at commit"#),
-        (with("entity: airport", "entity: airprt"), r#"features/all.yaml:7:9: there is no entity "airprt"; did you mean "airport"?"#),
-        (with("event_time: time_hour", "event_time: time_hours"), r#"features/all.yaml:9:13: table "weather" has no column "time_hours", the event time of view "weather_hourly"; did you mean "time_hour"?"#),
-        (with("  - wind\n", "  - gust\n"), r#"features/all.yaml:15:5: table "weather" has no column "gust", a feature of view "weather_hourly"; its columns are origin, temp, wind, time_hour"#),
-        (with("event_time: time_hour", "event_time: temp"), r#"features/all.yaml:9:13: column "temp" of table "weather" is float64, not a time; name a timestamp or date column, or CAST it AS TIMESTAMP in a SQL source"#),
-        (with("type: string", "type: int64"), r#"features/all.yaml:7:9: key column "origin" of table "weather" is string, which entity "airport" declares as int64; change the entity's type, or CAST the column in a SQL source"#),
-        (with("type: float64", "type: string"), r#"features/all.yaml:12:5: feature "temp" is declared string, but table "weather" has float64; declare it float64, or CAST it in a SQL source"#),
-        (with("{table: weather}", "{sql: SELECT temp FROM weather}"), "features/all.yaml:7:9: the query has no column \"origin\", a key of entity \"airport\" of view \"weather_hourly\"; "),
-        (with("{table: weather}", "{sql: \"SELECT origin, temp, wind FROM weather\"}"), r#"features/all.yaml:9:13: the query has no column "time_hour", the event time of view "weather_hourly"; "#),
-        (with("{table: weather}", "{sql: SELECT FROM WHERE}"), "features/all.yaml:8:15: "),
-        (with("{table: weather}", "{sql: \"SELECT * FROM weather@main\"}"), r#"features/all.yaml:8:15: the query of view "weather_hourly" names a ref: weather@main; "#),
-        (with("  - weather_hourly", "  - weather_daily"), r#"features/all.yaml:20:5: there is no feature view "weather_daily"; did you mean "weather_hourly"?"#),
-        (with("  - weather_hourly", "  - {view: weather_hourly, features: [tmp]}"), r#"features/all.yaml:20:5: view "weather_hourly" has no feature "tmp"; did you mean "temp"?"#),
-        (with("  - weather_hourly", "  - {view: weather_hourly, keys: {orign: dest}}"), r#"features/all.yaml:20:5: view "weather_hourly" has no key "orign"; did you mean "origin"?"#),
+        (
+            with("{table: weather}", "{table: wether}"),
+            r#"features/all.yaml:8:17: there is no table "wether" at commit"#,
+        ),
+        (
+            with("entity: airport", "entity: airprt"),
+            r#"features/all.yaml:7:9: there is no entity "airprt"; did you mean "airport"?"#,
+        ),
+        (
+            with("event_time: time_hour", "event_time: time_hours"),
+            r#"features/all.yaml:9:13: table "weather" has no column "time_hours", the event time of view "weather_hourly"; did you mean "time_hour"?"#,
+        ),
+        (
+            with("  - wind\n", "  - gust\n"),
+            r#"features/all.yaml:15:5: table "weather" has no column "gust", a feature of view "weather_hourly"; its columns are origin, temp, wind, time_hour"#,
+        ),
+        (
+            with("event_time: time_hour", "event_time: temp"),
+            r#"features/all.yaml:9:13: column "temp" of table "weather" is float64, not a time; name a timestamp or date column, or CAST it AS TIMESTAMP in a SQL source"#,
+        ),
+        (
+            with("type: string", "type: int64"),
+            r#"features/all.yaml:7:9: key column "origin" of table "weather" is string, which entity "airport" declares as int64; change the entity's type, or CAST the column in a SQL source"#,
+        ),
+        (
+            with("type: float64", "type: string"),
+            r#"features/all.yaml:12:5: feature "temp" is declared string, but table "weather" has float64; declare it float64, or CAST it in a SQL source"#,
+        ),
+        (
+            with("{table: weather}", "{sql: SELECT temp FROM weather}"),
+            "features/all.yaml:7:9: the query has no column \"origin\", a key of entity \"airport\" of view \"weather_hourly\"; ",
+        ),
+        (
+            with("{table: weather}", "{sql: \"SELECT origin, temp, wind FROM weather\"}"),
+            r#"features/all.yaml:9:13: the query has no column "time_hour", the event time of view "weather_hourly"; "#,
+        ),
+        (
+            with("{table: weather}", "{sql: SELECT FROM WHERE}"),
+            "features/all.yaml:8:15: ",
+        ),
+        (
+            with("{table: weather}", "{sql: \"SELECT * FROM weather@main\"}"),
+            r#"features/all.yaml:8:15: the query of view "weather_hourly" names a ref: weather@main; "#,
+        ),
+        (
+            with("  - weather_hourly", "  - weather_daily"),
+            r#"features/all.yaml:20:5: there is no feature view "weather_daily"; did you mean "weather_hourly"?"#,
+        ),
+        (
+            with("  - weather_hourly", "  - {view: weather_hourly, features: [tmp]}"),
+            r#"features/all.yaml:20:5: view "weather_hourly" has no feature "tmp"; did you mean "temp"?"#,
+        ),
+        (
+            with("  - weather_hourly", "  - {view: weather_hourly, keys: {orign: dest}}"),
+            r#"features/all.yaml:20:5: view "weather_hourly" has no key "orign"; did you mean "origin"?"#,
+        ),
     ] {
         let found = fixture.mistakes(&text).await;
         assert!(found.starts_with(expected), "\nexpected {expected}\nfound    {found}");
@@ -144,14 +243,26 @@ async fn a_plan_says_field_by_field_what_changes() {
     let text = with("max_age: 3h", "max_age: 6h").replace("degrees Fahrenheit", "in Fahrenheit");
     let plan = fixture.plan("main", &text).await.unwrap();
     assert_eq!((plan.changes.len(), plan.unchanged), (1, 2));
-    let What::Changed { fields } = &plan.changes[0].what else { panic!("{:?}", plan.changes) };
+    let What::Changed { fields } = &plan.changes[0].what else {
+        panic!("{:?}", plan.changes)
+    };
     let shown: Vec<String> = fields
         .iter()
-        .map(|change| format!("{}: {} -> {}", change.field, change.before.as_ref().unwrap(), change.after.as_ref().unwrap()))
+        .map(|change| {
+            format!(
+                "{}: {} -> {}",
+                change.field,
+                change.before.as_ref().unwrap(),
+                change.after.as_ref().unwrap()
+            )
+        })
         .collect();
     assert_eq!(
         shown,
-        [r#"features.temp.description: "degrees Fahrenheit" -> "in Fahrenheit""#, r#"max_age: "3h" -> "6h""#]
+        [
+            r#"features.temp.description: "degrees Fahrenheit" -> "in Fahrenheit""#,
+            r#"max_age: "3h" -> "6h""#
+        ]
     );
     assert!(plan.changes[0].meaning);
     assert_eq!(plan.training_sets, ["set"]);
@@ -171,7 +282,10 @@ async fn words_and_formatting_do_not_change_the_meaning() {
     let plan = fixture.plan("main", &text).await.unwrap();
     assert_eq!(plan.changes.len(), 1);
     assert!(!plan.changes[0].meaning && plan.training_sets.is_empty() && plan.online_views.is_empty());
-    let formatted = fixture.plan("main", &with("{table: weather}", "{ table: 'weather' }")).await.unwrap();
+    let formatted = fixture
+        .plan("main", &with("{table: weather}", "{ table: 'weather' }"))
+        .await
+        .unwrap();
     assert!(formatted.changes.is_empty() && !formatted.is_empty());
     assert!(fixture.plan("main", DEFINITIONS).await.unwrap().is_empty());
 }
@@ -182,10 +296,16 @@ async fn removing_needs_the_whole_and_nothing_left_behind() {
     let entity = "kind: entity\nname: airport\nkeys: [{name: origin, type: string}]\n";
     let plan = fixture.plan("main", entity).await.unwrap();
     assert_eq!(plan.count(|what| *what == What::Removed), 2);
-    let view_gone = fixture.mistakes(&DEFINITIONS[DEFINITIONS.find("kind: feature_service").unwrap()..]).await;
-    assert!(view_gone.contains("there is no feature view \"weather_hourly\""), "{view_gone}");
+    let view_gone = fixture
+        .mistakes(&DEFINITIONS[DEFINITIONS.find("kind: feature_service").unwrap()..])
+        .await;
+    assert!(
+        view_gone.contains("there is no feature view \"weather_hourly\""),
+        "{view_gone}"
+    );
     let other = drumlin_features::registry::Files::from([(drumlin_testkit::path("features/b.yaml"), "".into())]);
-    let given = drumlin_features::apply::plan(&fixture.engine, &drumlin_testkit::name("main"), &other, Scope::Given).await;
+    let given =
+        drumlin_features::apply::plan(&fixture.engine, &drumlin_testkit::name("main"), &other, Scope::Given).await;
     assert!(given.unwrap().changes.is_empty());
 }
 
@@ -193,7 +313,10 @@ async fn removing_needs_the_whole_and_nothing_left_behind() {
 fn search_finds_every_word() {
     let registry = registry(DEFINITIONS);
     let found = registry.search("fahren");
-    assert_eq!((found[0].name.as_str(), found[0].feature.as_deref()), ("weather_hourly", Some("temp")));
+    assert_eq!(
+        (found[0].name.as_str(), found[0].feature.as_deref()),
+        ("weather_hourly", Some("temp"))
+    );
     assert_eq!(registry.search("weather temp").len(), 1);
     assert!(registry.search("snow").is_empty());
     let hash = |text: &str| Definition::hash(&registry.find(text).unwrap().definition);

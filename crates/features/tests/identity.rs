@@ -29,7 +29,14 @@ fn csv(rows: &[Row]) -> String {
     for row in rows {
         let shown = |value: Option<i64>| value.map(|value| value.to_string()).unwrap_or_default();
         let [p, q] = row.values.map(shown);
-        text += &format!("{},{},{},{},{},{p},{q}\n", row.key.0, row.key.1, time(row.event), time(row.created), row.gone);
+        text += &format!(
+            "{},{},{},{},{},{p},{q}\n",
+            row.key.0,
+            row.key.1,
+            time(row.event),
+            time(row.created),
+            row.gone
+        );
     }
     text
 }
@@ -44,7 +51,12 @@ fn definitions(nulls: &str, inclusive: bool, max_age: Option<i64>) -> String {
 }
 
 /// What the law says of a key: status and both values. `rows` stand in the order of writing.
-fn model(rows: &[Row], key: &(String, String), now: i64, rules: (bool, bool, Option<i64>)) -> (&'static str, [Option<i64>; 2]) {
+fn model(
+    rows: &[Row],
+    key: &(String, String),
+    now: i64,
+    rules: (bool, bool, Option<i64>),
+) -> (&'static str, [Option<i64>; 2]) {
     let (last_non_null, inclusive, max_age) = rules;
     let fresh = |row: &Row| max_age.is_none_or(|age| row.event >= now - age);
     let mut seen: Vec<(usize, &Row)> = rows
@@ -53,7 +65,9 @@ fn model(rows: &[Row], key: &(String, String), now: i64, rules: (bool, bool, Opt
         .filter(|(_, row)| row.key == *key && row.created <= now && (row.event < now || inclusive && row.event == now))
         .collect();
     seen.sort_by_key(|(index, row)| std::cmp::Reverse((row.event, row.created, *index)));
-    let Some((_, newest)) = seen.first() else { return ("NOT_FOUND", [None; 2]) };
+    let Some((_, newest)) = seen.first() else {
+        return ("NOT_FOUND", [None; 2]);
+    };
     if !fresh(newest) {
         return ("OUTSIDE_MAX_AGE", [None; 2]);
     }
@@ -78,21 +92,41 @@ async fn random_writes_in_random_order_answer_as_the_model_does() {
         let rules = (seed % 2 == 1, seed % 3 != 1, (seed % 3 == 2).then_some(30));
         let fixture = Fixture::memory().await;
         // One row that is typed in full, so that every column of the CSV has a type.
-        let typed = Row { key: ("z".into(), "z".into()), event: 0, created: 0, gone: false, values: [Some(1), Some(2)] };
+        let typed = Row {
+            key: ("z".into(), "z".into()),
+            event: 0,
+            created: 0,
+            gone: false,
+            values: [Some(1), Some(2)],
+        };
         let mut rows = vec![typed];
         fixture.table("events", &csv(&rows)).await;
-        fixture.apply("main", &definitions(if rules.0 { "last_non_null" } else { "row" }, rules.1, rules.2)).await;
+        fixture
+            .apply(
+                "main",
+                &definitions(if rules.0 { "last_non_null" } else { "row" }, rules.1, rules.2),
+            )
+            .await;
         let store = fixture.store();
         for step in 0..4_i64 {
-            let new: Vec<Row> = (0..random.random_range(1..ROWS_MAX)).map(|_| random_row(&mut random)).collect();
+            let new: Vec<Row> = (0..random.random_range(1..ROWS_MAX))
+                .map(|_| random_row(&mut random))
+                .collect();
             fixture.append("main", "events", &csv(&new)).await;
             rows.extend(new);
             let now = 20 + 15 * step;
             fixture.materialize(&store, "main", &time(now)).await;
             for later in [now, now + 1, now + 7] {
                 check(&fixture, &store, &rows, later, rules);
-                let report = store.verify(&fixture.engine, &[], at(&time(later)), &NoProgress).await.unwrap();
-                assert!(report[0].is_identical(), "seed {seed}, step {step}, now {later}: {:?}", report[0]);
+                let report = store
+                    .verify(&fixture.engine, &[], at(&time(later)), &NoProgress)
+                    .await
+                    .unwrap();
+                assert!(
+                    report[0].is_identical(),
+                    "seed {seed}, step {step}, now {later}: {:?}",
+                    report[0]
+                );
             }
         }
     }
@@ -120,7 +154,14 @@ fn check(
     now: i64,
     rules: (bool, bool, Option<i64>),
 ) {
-    for key in [("1", "23"), ("12", "3"), ("123", "x"), ("é", "0"), ("1", "2"), ("z", "z")] {
+    for key in [
+        ("1", "23"),
+        ("12", "3"),
+        ("123", "x"),
+        ("é", "0"),
+        ("1", "2"),
+        ("z", "z"),
+    ] {
         let got = fixture.get(store, "v", &[key.0, key.1], &time(now));
         let expected = model(rows, &(key.0.into(), key.1.into()), now, rules);
         let values = ["p", "q"].map(|name| got[name].as_i64());

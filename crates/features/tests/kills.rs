@@ -39,8 +39,15 @@ async fn apply_is_whole_or_nothing_wherever_the_store_dies() {
             Some(commit) => assert_eq!(head.commit(), commit, "what was acknowledged is there (after {after})"),
             None => assert!(head.commit() == before || text == changed.as_bytes(), "after {after}"),
         }
-        assert!(text == DEFINITIONS.as_bytes() || text == changed.as_bytes(), "after {after}");
-        assert_eq!(again.test.problems().await.unwrap(), Vec::<String>::new(), "after {after}");
+        assert!(
+            text == DEFINITIONS.as_bytes() || text == changed.as_bytes(),
+            "after {after}"
+        );
+        assert_eq!(
+            again.test.problems().await.unwrap(),
+            Vec::<String>::new(),
+            "after {after}"
+        );
         if faults.is_dead() { died += 1 } else { done += 1 }
     }
     assert!(died >= 10 && done >= 1, "{died} died, {done} did not");
@@ -64,9 +71,16 @@ async fn a_training_set_is_whole_or_nothing_wherever_the_store_dies() {
             assert_eq!(sets, [created.set.clone()], "after {after}");
         }
         for set in sets {
-            assert!(training::rebuild(&again.engine, &head, &set.name).await.unwrap().equal, "after {after}");
+            assert!(
+                training::rebuild(&again.engine, &head, &set.name).await.unwrap().equal,
+                "after {after}"
+            );
         }
-        assert_eq!(again.test.problems().await.unwrap(), Vec::<String>::new(), "after {after}");
+        assert_eq!(
+            again.test.problems().await.unwrap(),
+            Vec::<String>::new(),
+            "after {after}"
+        );
         if faults.is_dead() { died += 1 } else { done += 1 }
     }
     assert!(died >= 10 && done >= 1, "{died} died, {done} did not");
@@ -93,21 +107,38 @@ async fn a_killed_materialize_leaves_a_store_that_some_commit_said() {
         whole.apply("main", &text).await;
         let store = whole.store();
         whole.materialize(&store, "main", "2030-01-01T00:00:00Z").await;
-        whole.append("main", "weather", "origin,temp,wind,time_hour\nEWR,1.0,1.0,2020-01-01T06:30:00Z\n").await;
+        whole
+            .append(
+                "main",
+                "weather",
+                "origin,temp,wind,time_hour\nEWR,1.0,1.0,2020-01-01T06:30:00Z\n",
+            )
+            .await;
         if after % 2 == 0 {
-            whole.overwrite("main", "weather", "origin,temp,wind,time_hour\nEWR,1.0,1.0,2020-01-01T06:30:00Z\n").await;
+            whole
+                .overwrite(
+                    "main",
+                    "weather",
+                    "origin,temp,wind,time_hour\nEWR,1.0,1.0,2020-01-01T06:30:00Z\n",
+                )
+                .await;
         }
         let (storage, faults) = Faults::storage(inner.clone());
         let fixture = Fixture::over(TestRepo::open(storage, whole.test.clock.clone()).await);
         let head = fixture.snapshot("main").await;
         faults.die_after(after / 2, Side::Before);
-        let killed = store.materialize(&fixture.engine, &head, &Default::default(), now, &NoProgress).await;
+        let killed = store
+            .materialize(&fixture.engine, &head, &Default::default(), now, &NoProgress)
+            .await;
         let commit = store.view("weather_hourly").unwrap().watermark.commit;
         assert_eq!(killed.is_ok(), commit == head.commit(), "after {after}");
         let report = store.verify(&whole.engine, &[], now, &NoProgress).await.unwrap();
         assert!(report[0].is_identical(), "after {after}: {report:?}");
         whole.materialize(&store, "main", "2030-01-01T00:00:00Z").await;
-        assert_eq!(whole.get(&store, "weather_hourly", &["EWR"], "2030-01-01T00:00:00Z")["temp"], 1.0);
+        assert_eq!(
+            whole.get(&store, "weather_hourly", &["EWR"], "2030-01-01T00:00:00Z")["temp"],
+            1.0
+        );
         if killed.is_err() { died += 1 } else { done += 1 }
     }
     assert!(died >= 10 && done >= 1, "{died} died, {done} did not");

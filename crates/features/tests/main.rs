@@ -1,5 +1,8 @@
 //! The tests of `drumlin-features`: one binary, one module a subject.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it should be")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
 
 mod asof;
 mod definitions;

@@ -68,7 +68,12 @@ pub fn at(text: &str) -> Timestamp {
 }
 
 pub fn request() -> Request {
-    Request { actor: "tester".into(), started: Timestamp::from_micros(1), code: None, message: None }
+    Request {
+        actor: "tester".into(),
+        started: Timestamp::from_micros(1),
+        code: None,
+        message: None,
+    }
 }
 
 pub fn files(definitions: &str) -> Files {
@@ -103,32 +108,55 @@ impl Fixture {
     fn source(&self, csv: &str) -> Source {
         let file = self.folder.path().join("in.csv");
         std::fs::write(&file, csv).unwrap();
-        Source::File { file, name: "in.csv".into(), path: None }
+        Source::File {
+            file,
+            name: "in.csv".into(),
+            path: None,
+        }
     }
 
     pub fn on(&self, branch: &str) -> WriteRequest {
         let branch = name(branch);
-        WriteRequest { branch, actor: "tester".into(), started: Timestamp::from_micros(1), code: None, message: None }
+        WriteRequest {
+            branch,
+            actor: "tester".into(),
+            started: Timestamp::from_micros(1),
+            code: None,
+            message: None,
+        }
     }
 
     pub async fn table(&self, table: &str, csv: &str) {
         let source = self.source(csv);
-        self.engine.create(&self.on("main"), table, &source, &ReadOptions::default(), &[]).await.unwrap();
+        self.engine
+            .create(&self.on("main"), table, &source, &ReadOptions::default(), &[])
+            .await
+            .unwrap();
     }
 
     pub async fn append(&self, branch: &str, table: &str, csv: &str) {
         let source = self.source(csv);
-        self.engine.append(&self.on(branch), table, &source, &ReadOptions::default(), false).await.unwrap();
+        self.engine
+            .append(&self.on(branch), table, &source, &ReadOptions::default(), false)
+            .await
+            .unwrap();
     }
 
     pub async fn overwrite(&self, branch: &str, table: &str, csv: &str) {
         let source = self.source(csv);
-        self.engine.overwrite(&self.on(branch), table, &source, &ReadOptions::default()).await.unwrap();
+        self.engine
+            .overwrite(&self.on(branch), table, &source, &ReadOptions::default())
+            .await
+            .unwrap();
     }
 
     pub async fn branch(&self, branch: &str) {
         let head = self.snapshot("main").await.commit();
-        self.test.repo.branch_create(&drumlin_testkit::author(), &name(branch), head).await.unwrap();
+        self.test
+            .repo
+            .branch_create(&drumlin_testkit::author(), &name(branch), head)
+            .await
+            .unwrap();
     }
 
     pub async fn plan(&self, branch: &str, definitions: &str) -> drumlin_features::Result<Plan> {
@@ -136,12 +164,20 @@ impl Fixture {
     }
 
     pub async fn apply(&self, branch: &str, definitions: &str) -> CommitId {
-        self.plan(branch, definitions).await.unwrap().commit(request()).await.unwrap()
+        self.plan(branch, definitions)
+            .await
+            .unwrap()
+            .commit(request())
+            .await
+            .unwrap()
     }
 
     /// What is wrong with definitions, as the user reads it.
     pub async fn mistakes(&self, definitions: &str) -> String {
-        self.plan("main", definitions).await.expect_err("the definitions are wrong").to_string()
+        self.plan("main", definitions)
+            .await
+            .expect_err("the definitions are wrong")
+            .to_string()
     }
 
     pub async fn snapshot(&self, at: &str) -> Snapshot {
@@ -172,10 +208,25 @@ impl Fixture {
 
     /// The rows of a query, as CSV without the header.
     pub async fn sql(&self, sql: &str, at: &str) -> String {
-        let rows = self.engine.query(sql, &at.parse().unwrap()).await.unwrap().stream().await.unwrap();
+        let rows = self
+            .engine
+            .query(sql, &at.parse().unwrap())
+            .await
+            .unwrap()
+            .stream()
+            .await
+            .unwrap();
         let mut text = Vec::new();
-        drumlin_tables::write_rows(&self.engine, rows, drumlin_tables::RowFormat::Csv, &mut text).await.unwrap();
-        String::from_utf8(text).unwrap().split_once('\n').unwrap().1.trim_end().to_owned()
+        drumlin_tables::write_rows(&self.engine, rows, drumlin_tables::RowFormat::Csv, &mut text)
+            .await
+            .unwrap();
+        String::from_utf8(text)
+            .unwrap()
+            .split_once('\n')
+            .unwrap()
+            .1
+            .trim_end()
+            .to_owned()
     }
 
     pub fn store(&self) -> OnlineStore {
@@ -185,16 +236,26 @@ impl Fixture {
     pub async fn materialize(&self, store: &OnlineStore, branch: &str, now: &str) -> Vec<Materialized> {
         let snapshot = self.snapshot(branch).await;
         let request = materialize::Request::default();
-        store.materialize(&self.engine, &snapshot, &request, at(now), &NoProgress).await.unwrap()
+        store
+            .materialize(&self.engine, &snapshot, &request, at(now), &NoProgress)
+            .await
+            .unwrap()
     }
 
     /// The answer of a view for one key, as JSON.
     pub fn get(&self, store: &OnlineStore, view: &str, key: &[&str], now: &str) -> BTreeMap<String, serde_json::Value> {
-        let mut lookup = store.prepare(&[drumlin_features::definition::ViewUse::of(view)]).unwrap();
+        let mut lookup = store
+            .prepare(&[drumlin_features::definition::ViewUse::of(view)])
+            .unwrap();
         let kinds = lookup.keys().to_vec();
-        let keys: Vec<OwnedValue> =
-            key.iter().zip(&kinds).map(|(text, (_, kind))| OwnedValue::parse(*kind, text).unwrap()).collect();
+        let keys: Vec<OwnedValue> = key
+            .iter()
+            .zip(&kinds)
+            .map(|(text, (_, kind))| OwnedValue::parse(*kind, text).unwrap())
+            .collect();
         let keys: Vec<Value<'_>> = keys.iter().map(OwnedValue::as_value).collect();
-        store.get(&mut lookup, &[&keys], at(now), |answers| answers.to_json(0)).unwrap()
+        store
+            .get(&mut lookup, &[&keys], at(now), |answers| answers.to_json(0))
+            .unwrap()
     }
 }

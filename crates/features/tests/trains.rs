@@ -30,14 +30,22 @@ async fn a_set_has_the_spine_and_the_features_as_of_each_row() {
     let set = created.set;
     assert_eq!((set.rows, set.parts.len(), set.spine_columns), (6, 1, 4));
     let statuses = &set.counts.views["weather_hourly"].statuses;
-    assert_eq!((statuses["PRESENT"], statuses["NOT_FOUND"], statuses["OUTSIDE_MAX_AGE"]), (3, 2, 1));
+    assert_eq!(
+        (statuses["PRESENT"], statuses["NOT_FOUND"], statuses["OUTSIDE_MAX_AGE"]),
+        (3, 2, 1)
+    );
     let temp = set.schema.iter().find(|column| column.name == "temp").unwrap();
     assert_eq!((temp.data_type.as_str(), temp.nulls), ("Float64", 3));
     let info = fixture.test.repo.commit_info(created.commit.unwrap()).await.unwrap();
     assert_eq!(info.provenance.operation, "train create");
     let inputs: Vec<&str> = info.provenance.inputs.iter().map(|input| input.name.as_str()).collect();
     assert_eq!(inputs, ["features/all.yaml", "tables/flights", "tables/weather"]);
-    assert!(info.provenance.inputs.iter().all(|input| input.commit == Some(set.commit)));
+    assert!(
+        info.provenance
+            .inputs
+            .iter()
+            .all(|input| input.commit == Some(set.commit))
+    );
 }
 
 #[tokio::test]
@@ -55,23 +63,41 @@ async fn the_same_request_is_the_same_set() {
     assert_ne!(fixture.train("main", other).await.unwrap().set.id, created.set.id);
     let mut elsewhere = first;
     elsewhere.name = "copy".into();
-    assert_eq!(fixture.train("main", elsewhere).await.unwrap().set.content, created.set.content);
+    assert_eq!(
+        fixture.train("main", elsewhere).await.unwrap().set.content,
+        created.set.content
+    );
 }
 
 #[tokio::test]
 async fn late_rows_leave_a_pinned_set_as_it_was() {
     let fixture = Fixture::flights().await;
     let old = fixture.train_as_is("main", "set").await;
-    fixture.append("main", "weather", "origin,temp,wind,time_hour\nEWR,99.0,1.0,2013-01-01T06:15:00Z\n").await;
+    fixture
+        .append(
+            "main",
+            "weather",
+            "origin,temp,wind,time_hour\nEWR,99.0,1.0,2013-01-01T06:15:00Z\n",
+        )
+        .await;
     let head = fixture.snapshot("main").await;
     let rebuilt = training::rebuild(&fixture.engine, &head, "set").await.unwrap();
     assert!(rebuilt.equal, "{rebuilt:?}");
     let new = fixture.train_as_is("main", "later").await;
     assert_ne!(new.content, old.content);
     let head = fixture.snapshot("main").await;
-    let diff = training::diff(&fixture.engine, (&head, "set"), (&head, "later")).await.unwrap();
-    assert_eq!((diff.rows_common, diff.rows_changed, diff.rows_added, diff.rows_removed), (6, 1, 0, 0));
-    let columns: Vec<(&str, u64)> = diff.columns.iter().map(|column| (column.column.as_str(), column.rows_changed)).collect();
+    let diff = training::diff(&fixture.engine, (&head, "set"), (&head, "later"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (diff.rows_common, diff.rows_changed, diff.rows_added, diff.rows_removed),
+        (6, 1, 0, 0)
+    );
+    let columns: Vec<(&str, u64)> = diff
+        .columns
+        .iter()
+        .map(|column| (column.column.as_str(), column.rows_changed))
+        .collect();
     assert_eq!(columns, [("temp", 1), ("wind", 1)]);
     assert!(diff.definitions.is_empty());
 }
@@ -79,7 +105,9 @@ async fn late_rows_leave_a_pinned_set_as_it_was() {
 #[tokio::test]
 async fn known_at_row_looks_past_a_backfill() {
     let fixture = Fixture::memory().await;
-    fixture.table("flights", "flight,origin,sched\n1,EWR,2013-01-02T00:00:00Z\n").await;
+    fixture
+        .table("flights", "flight,origin,sched\n1,EWR,2013-01-02T00:00:00Z\n")
+        .await;
     fixture
         .table(
             "weather",
@@ -88,22 +116,37 @@ async fn known_at_row_looks_past_a_backfill() {
              EWR,2.0,2013-01-03T00:00:00Z,2013-01-01T12:00:00Z\n",
         )
         .await;
-    let text = DEFINITIONS.replace("max_age: 3h", "created_time: seen").replace("  - wind\n", "");
+    let text = DEFINITIONS
+        .replace("max_age: 3h", "created_time: seen")
+        .replace("  - wind\n", "");
     fixture.apply("main", &text).await;
     let create = fixture.request_set("main", "set").await;
     let mut row = create.clone();
     (row.name, row.options.known_at) = ("row".into(), KnownAt::Row);
     fixture.train("main", create).await.unwrap();
     fixture.train("main", row).await.unwrap();
-    assert_eq!(fixture.sql(r#"SELECT temp FROM "training/set/part-00000.parquet""#, "main").await, "2.0");
-    assert_eq!(fixture.sql(r#"SELECT temp FROM "training/row/part-00000.parquet""#, "main").await, "1.0");
+    assert_eq!(
+        fixture
+            .sql(r#"SELECT temp FROM "training/set/part-00000.parquet""#, "main")
+            .await,
+        "2.0"
+    );
+    assert_eq!(
+        fixture
+            .sql(r#"SELECT temp FROM "training/row/part-00000.parquet""#, "main")
+            .await,
+        "1.0"
+    );
 }
 
 #[tokio::test]
 async fn a_tombstone_deletes_from_its_time_on() {
     let fixture = Fixture::memory().await;
     fixture
-        .table("flights", "flight,origin,sched\n1,EWR,2013-01-01T06:30:00Z\n2,EWR,2013-01-01T07:30:00Z\n")
+        .table(
+            "flights",
+            "flight,origin,sched\n1,EWR,2013-01-01T06:30:00Z\n2,EWR,2013-01-01T07:30:00Z\n",
+        )
         .await;
     fixture
         .table(
@@ -113,12 +156,19 @@ async fn a_tombstone_deletes_from_its_time_on() {
              EWR,,true,2013-01-01T07:00:00Z\n",
         )
         .await;
-    let text = DEFINITIONS.replace("max_age: 3h", "tombstone: gone").replace("  - wind\n", "");
+    let text = DEFINITIONS
+        .replace("max_age: 3h", "tombstone: gone")
+        .replace("  - wind\n", "");
     fixture.apply("main", &text).await;
     let mut create = fixture.request_set("main", "set").await;
     create.options.with_status = true;
     fixture.train("main", create).await.unwrap();
-    let rows = fixture.sql(r#"SELECT temp, weather_hourly__status FROM "training/set/part-00000.parquet""#, "main").await;
+    let rows = fixture
+        .sql(
+            r#"SELECT temp, weather_hourly__status FROM "training/set/part-00000.parquet""#,
+            "main",
+        )
+        .await;
     assert_eq!(rows, "1.0,PRESENT\n,DELETED");
     let store = fixture.store();
     fixture.materialize(&store, "main", "2013-02-01T00:00:00Z").await;
@@ -131,8 +181,16 @@ async fn a_branch_changes_its_own_sets_alone() {
     let fixture = Fixture::flights().await;
     let main = fixture.train_as_is("main", "set").await;
     fixture.branch("exp").await;
-    fixture.append("exp", "weather", "origin,temp,wind,time_hour\nEWR,0.5,0.1,2013-01-01T06:20:00Z\n").await;
-    fixture.apply("exp", &DEFINITIONS.replace("max_age: 3h", "max_age: 30d")).await;
+    fixture
+        .append(
+            "exp",
+            "weather",
+            "origin,temp,wind,time_hour\nEWR,0.5,0.1,2013-01-01T06:20:00Z\n",
+        )
+        .await;
+    fixture
+        .apply("exp", &DEFINITIONS.replace("max_age: 3h", "max_age: 30d"))
+        .await;
     let mut create = fixture.request_set("exp", "set").await;
     create.replace = true;
     let exp = fixture.train("exp", create).await.unwrap().set;
@@ -140,9 +198,14 @@ async fn a_branch_changes_its_own_sets_alone() {
     let (at_main, at_exp) = (fixture.snapshot("main").await, fixture.snapshot("exp").await);
     assert!(training::rebuild(&fixture.engine, &at_main, "set").await.unwrap().equal);
     assert!(training::rebuild(&fixture.engine, &at_exp, "set").await.unwrap().equal);
-    let diff = training::diff(&fixture.engine, (&at_main, "set"), (&at_exp, "set")).await.unwrap();
+    let diff = training::diff(&fixture.engine, (&at_main, "set"), (&at_exp, "set"))
+        .await
+        .unwrap();
     let fields = diff.definitions[0].fields.as_ref().unwrap();
-    assert_eq!((fields[0].field.as_str(), fields[0].after.as_ref().unwrap().as_str()), ("max_age", Some("30d")));
+    assert_eq!(
+        (fields[0].field.as_str(), fields[0].after.as_ref().unwrap().as_str()),
+        ("max_age", Some("30d"))
+    );
     // Flight 1 has the correction, flight 6 a value that was too old on main.
     assert_eq!((diff.rows_changed, diff.rows_common), (2, 6));
 }
@@ -156,9 +219,16 @@ async fn other_spines_are_compared_by_their_rows() {
     create.features = Features::Views(vec![ViewUse::of("weather_hourly")]);
     fixture.train("main", create).await.unwrap();
     let head = fixture.snapshot("main").await;
-    let diff = training::diff(&fixture.engine, (&head, "set"), (&head, "part")).await.unwrap();
-    assert_eq!((diff.rows_common, diff.rows_changed, diff.rows_removed, diff.rows_added), (5, 0, 1, 0));
-    let order = fixture.sql(r#"SELECT flight FROM "training/part/part-00000.parquet""#, "main").await;
+    let diff = training::diff(&fixture.engine, (&head, "set"), (&head, "part"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (diff.rows_common, diff.rows_changed, diff.rows_removed, diff.rows_added),
+        (5, 0, 1, 0)
+    );
+    let order = fixture
+        .sql(r#"SELECT flight FROM "training/part/part-00000.parquet""#, "main")
+        .await;
     assert_eq!(order, "6\n5\n4\n3\n1");
 }
 
@@ -189,10 +259,16 @@ async fn what_cannot_be_joined_is_said() {
     let mut no_key = create.clone();
     no_key.spine = SpineSource::Sql("SELECT flight, sched FROM flights".into());
     let error = failed(no_key).await;
-    assert_eq!(error.to_string(), r#"the spine, which view "weather_hourly" is joined to, has no column "origin""#);
+    assert_eq!(
+        error.to_string(),
+        r#"the spine, which view "weather_hourly" is joined to, has no column "origin""#
+    );
     let mut no_time = create.clone();
     no_time.options.time = "scheduled".into();
-    assert_eq!(failed(no_time).await.to_string(), r#"the spine has no column "scheduled""#);
+    assert_eq!(
+        failed(no_time).await.to_string(),
+        r#"the spine has no column "scheduled""#
+    );
     let mut null_time = create.clone();
     null_time.spine = SpineSource::Sql("SELECT origin, nullif(sched, sched) AS sched FROM flights".into());
     let error = failed(null_time).await;
@@ -206,7 +282,10 @@ async fn what_cannot_be_joined_is_said() {
     assert_eq!(failed(bad_name).await.kind(), ErrorKind::InvalidInput);
     let head = fixture.snapshot("main").await;
     assert!(training::list(&head).await.unwrap().is_empty());
-    assert_eq!(training::show(&head, "set").await.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        training::show(&head, "set").await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
 }
 
 #[tokio::test]
@@ -216,7 +295,10 @@ async fn an_empty_spine_gives_an_empty_set_with_its_schema() {
     create.spine = SpineSource::Sql("SELECT * FROM flights WHERE false".into());
     let set = fixture.train("main", create).await.unwrap().set;
     let names: Vec<&str> = set.schema.iter().map(|column| column.name.as_str()).collect();
-    assert_eq!((set.rows, names), (0, vec!["flight", "origin", "dest", "sched", "temp", "wind"]));
+    assert_eq!(
+        (set.rows, names),
+        (0, vec!["flight", "origin", "dest", "sched", "temp", "wind"])
+    );
 }
 
 #[tokio::test]
@@ -225,5 +307,8 @@ async fn a_damaged_record_is_found() {
     fixture.train_as_is("main", "set").await;
     fixture.test.write("main", "training/set/set.json", "{}").await.unwrap();
     let head = fixture.snapshot("main").await;
-    assert_eq!(training::show(&head, "set").await.unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(
+        training::show(&head, "set").await.unwrap_err().kind(),
+        ErrorKind::Corrupt
+    );
 }

@@ -12,10 +12,10 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
-use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::sorts::{sort::SortExec, sort_preserving_merge::SortPreservingMergeExec};
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
 use futures::TryStreamExt;
 use tokio::sync::mpsc::Sender;
@@ -112,7 +112,10 @@ fn ordered(input: Arc<dyn ExecutionPlan>, order: &LexOrdering) -> Result<Arc<dyn
         (true, 1) => input,
         (true, _) => Arc::new(SortPreservingMergeExec::new(order.clone(), input)),
         (false, 1) => Arc::new(SortExec::new(order.clone(), input)),
-        (false, _) => Arc::new(SortExec::new(order.clone(), Arc::new(CoalescePartitionsExec::new(input)))),
+        (false, _) => Arc::new(SortExec::new(
+            order.clone(),
+            Arc::new(CoalescePartitionsExec::new(input)),
+        )),
     })
 }
 

@@ -21,7 +21,11 @@ pub struct Fault {
 
 impl Fault {
     fn new(field: impl Into<String>, message: impl Into<String>, cure: impl Into<String>) -> Self {
-        Fault { field: field.into(), message: message.into(), cure: cure.into() }
+        Fault {
+            field: field.into(),
+            message: message.into(),
+            cure: cure.into(),
+        }
     }
 }
 
@@ -50,7 +54,13 @@ impl ResolvedView {
     pub fn columns(&self) -> Vec<String> {
         let view = &self.view;
         let keys = self.keys.iter().map(|key| &key.column);
-        let times = [Some(&view.event_time), view.created_time.as_ref(), view.tombstone.as_ref()].into_iter().flatten();
+        let times = [
+            Some(&view.event_time),
+            view.created_time.as_ref(),
+            view.tombstone.as_ref(),
+        ]
+        .into_iter()
+        .flatten();
         let mut columns: Vec<String> = Vec::new();
         for column in keys.chain(times).chain(self.features.iter().map(|(name, _)| name)) {
             if !columns.contains(column) {
@@ -84,11 +94,19 @@ pub fn entities<'a>(view: &FeatureView, known: &'a BTreeMap<String, Entity>) -> 
             Some(entity) => found.push(entity),
             None => {
                 let cure = suggestion(name, "entities", known.keys().map(String::as_str));
-                faults.push(Fault::new(format!("entities.{name}"), format!("there is no entity {name:?}"), cure));
+                faults.push(Fault::new(
+                    format!("entities.{name}"),
+                    format!("there is no entity {name:?}"),
+                    cure,
+                ));
             }
         }
     }
-    let keys: Vec<&str> = found.iter().flat_map(|entity| &entity.keys).map(|key| key.name.as_str()).collect();
+    let keys: Vec<&str> = found
+        .iter()
+        .flat_map(|entity| &entity.keys)
+        .map(|key| key.name.as_str())
+        .collect();
     for (index, key) in keys.iter().enumerate() {
         if keys[..index].contains(key) {
             let message = format!("two entities of {:?} have the key {key:?}", view.name);
@@ -96,28 +114,53 @@ pub fn entities<'a>(view: &FeatureView, known: &'a BTreeMap<String, Entity>) -> 
         }
     }
     let complete = faults.is_empty();
-    for name in view.keys.keys().filter(|name| complete && !keys.contains(&name.as_str())) {
+    for name in view
+        .keys
+        .keys()
+        .filter(|name| complete && !keys.contains(&name.as_str()))
+    {
         let cure = suggestion(name, "keys", keys.iter().copied());
-        faults.push(Fault::new(format!("keys.{name}"), format!("no entity of {:?} has a key {name:?}", view.name), cure));
+        faults.push(Fault::new(
+            format!("keys.{name}"),
+            format!("no entity of {:?} has a key {name:?}", view.name),
+            cure,
+        ));
     }
     if faults.is_empty() { Ok(found) } else { Err(faults) }
 }
 
 /// Holds `view` against the columns of its source.
-pub fn resolve(view: &FeatureView, known: &BTreeMap<String, Entity>, schema: &Schema) -> Result<ResolvedView, Vec<Fault>> {
+pub fn resolve(
+    view: &FeatureView,
+    known: &BTreeMap<String, Entity>,
+    schema: &Schema,
+) -> Result<ResolvedView, Vec<Fault>> {
     let entities = entities(view, known)?;
-    let mut checker = Checker { view, schema, faults: Vec::new() };
+    let mut checker = Checker {
+        view,
+        schema,
+        faults: Vec::new(),
+    };
     let keys = checker.keys(&entities);
     checker.time("event_time", &view.event_time);
     if let Some(column) = &view.created_time {
         checker.time("created_time", column);
     }
     checker.tombstone();
-    let features = if view.features.is_empty() { checker.all_features(&keys) } else { checker.named_features() };
+    let features = if view.features.is_empty() {
+        checker.all_features(&keys)
+    } else {
+        checker.named_features()
+    };
     if !checker.faults.is_empty() {
         return Err(checker.faults);
     }
-    Ok(ResolvedView { view: view.clone(), hash: view_hash(view, &entities), keys, features })
+    Ok(ResolvedView {
+        view: view.clone(),
+        hash: view_hash(view, &entities),
+        keys,
+        features,
+    })
 }
 
 struct Checker<'a> {
@@ -140,7 +183,11 @@ impl<'a> Checker<'a> {
     }
 
     fn column(&self, name: &str) -> Option<&'a Field> {
-        self.schema.fields().iter().find(|field| field.name() == name).map(|field| field.as_ref())
+        self.schema
+            .fields()
+            .iter()
+            .find(|field| field.name() == name)
+            .map(|field| field.as_ref())
     }
 
     fn known(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
@@ -150,10 +197,17 @@ impl<'a> Checker<'a> {
     fn missing(&mut self, field: &str, what: &str, column: &str) {
         let cure = match (did_you_mean(column, self.known()), &self.view.source) {
             (Some(name), _) => format!("did you mean {name:?}?"),
-            (None, Source::Sql(_)) => format!("select it AS {column}, or name one of: {}", self.known().collect::<Vec<_>>().join(", ")),
+            (None, Source::Sql(_)) => format!(
+                "select it AS {column}, or name one of: {}",
+                self.known().collect::<Vec<_>>().join(", ")
+            ),
             (None, Source::Table(_)) => format!("its columns are {}", self.known().collect::<Vec<_>>().join(", ")),
         };
-        let message = format!("{} has no column {column:?}, {what} of view {:?}", self.source(), self.view.name);
+        let message = format!(
+            "{} has no column {column:?}, {what} of view {:?}",
+            self.source(),
+            self.view.name
+        );
         self.fault(field, message, cure);
     }
 
@@ -163,9 +217,17 @@ impl<'a> Checker<'a> {
             for key in &entity.keys {
                 let mapped = self.view.keys.get(&key.name);
                 let column = mapped.unwrap_or(&key.name).clone();
-                let field = if mapped.is_some() { format!("keys.{}", key.name) } else { format!("entities.{}", entity.name) };
+                let field = if mapped.is_some() {
+                    format!("keys.{}", key.name)
+                } else {
+                    format!("entities.{}", entity.name)
+                };
                 self.key_column(&field, entity, key.data_type, &column);
-                keys.push(ResolvedKey { name: key.name.clone(), column, data_type: key.data_type });
+                keys.push(ResolvedKey {
+                    name: key.name.clone(),
+                    column,
+                    data_type: key.data_type,
+                });
             }
         }
         keys
@@ -182,24 +244,48 @@ impl<'a> Checker<'a> {
                 shown(found.data_type()),
                 entity.name
             );
-            self.fault(field, message, "change the entity's type, or CAST the column in a SQL source");
+            self.fault(
+                field,
+                message,
+                "change the entity's type, or CAST the column in a SQL source",
+            );
         }
     }
 
     fn time(&mut self, field: &str, column: &str) {
-        let what = if field == "event_time" { "the event time" } else { "the created time" };
-        let Some(found) = self.column(column) else { return self.missing(field, what, column) };
+        let what = if field == "event_time" {
+            "the event time"
+        } else {
+            "the created time"
+        };
+        let Some(found) = self.column(column) else {
+            return self.missing(field, what, column);
+        };
         if !matches!(found.data_type(), DataType::Timestamp(..) | DataType::Date32) {
-            let message = format!("column {column:?} of {} is {}, not a time", self.source(), shown(found.data_type()));
-            self.fault(field, message, "name a timestamp or date column, or CAST it AS TIMESTAMP in a SQL source");
+            let message = format!(
+                "column {column:?} of {} is {}, not a time",
+                self.source(),
+                shown(found.data_type())
+            );
+            self.fault(
+                field,
+                message,
+                "name a timestamp or date column, or CAST it AS TIMESTAMP in a SQL source",
+            );
         }
     }
 
     fn tombstone(&mut self) {
         let Some(column) = &self.view.tombstone else { return };
-        let Some(found) = self.column(column) else { return self.missing("tombstone", "the tombstone", column) };
+        let Some(found) = self.column(column) else {
+            return self.missing("tombstone", "the tombstone", column);
+        };
         if found.data_type() != &DataType::Boolean {
-            let message = format!("tombstone {column:?} of {} is {}, not bool", self.source(), shown(found.data_type()));
+            let message = format!(
+                "tombstone {column:?} of {} is {}, not bool",
+                self.source(),
+                shown(found.data_type())
+            );
             self.fault("tombstone", message, "name a column that is true for a deleted entity");
         }
     }
@@ -219,8 +305,16 @@ impl<'a> Checker<'a> {
             };
             let declared = feature.data_type.unwrap_or(kind);
             if !fits(declared, kind) {
-                let message = format!("feature {:?} is declared {declared}, but {} has {kind}", feature.name, self.source());
-                self.fault(&field, message, format!("declare it {kind}, or CAST it in a SQL source"));
+                let message = format!(
+                    "feature {:?} is declared {declared}, but {} has {kind}",
+                    feature.name,
+                    self.source()
+                );
+                self.fault(
+                    &field,
+                    message,
+                    format!("declare it {kind}, or CAST it in a SQL source"),
+                );
             }
             features.push((feature.name.clone(), declared));
         }
@@ -232,7 +326,11 @@ impl<'a> Checker<'a> {
         let mut features = Vec::new();
         for found in self.schema.fields() {
             let name = found.name();
-            let other = [Some(&view.event_time), view.created_time.as_ref(), view.tombstone.as_ref()];
+            let other = [
+                Some(&view.event_time),
+                view.created_time.as_ref(),
+                view.tombstone.as_ref(),
+            ];
             if other.contains(&Some(name)) || keys.iter().any(|key| &key.column == name) {
                 continue;
             }
@@ -242,24 +340,39 @@ impl<'a> Checker<'a> {
             }
         }
         if features.is_empty() && self.faults.is_empty() {
-            let message = format!("{} has no column left to be a feature of {:?}", self.source(), view.name);
+            let message = format!(
+                "{} has no column left to be a feature of {:?}",
+                self.source(),
+                view.name
+            );
             self.fault("source", message, "add a column to the source");
         }
         features
     }
 
     fn not_a_feature(&mut self, field: &str, found: &Field) {
-        let message = format!("column {:?} of {} is {}, which no feature can be", found.name(), self.source(), found.data_type());
-        self.fault(field, message, "CAST it in a SQL source, or list the other columns under `features`");
+        let message = format!(
+            "column {:?} of {} is {}, which no feature can be",
+            found.name(),
+            self.source(),
+            found.data_type()
+        );
+        self.fault(
+            field,
+            message,
+            "CAST it in a SQL source, or list the other columns under `features`",
+        );
     }
 }
 
 /// Whether a feature of the source's type may be declared so: numbers as numbers (each value is checked), the rest as it is.
 fn fits(declared: FeatureType, source: FeatureType) -> bool {
-    let number = |kind| !matches!(
-        kind,
-        FeatureType::String | FeatureType::Bool | FeatureType::Timestamp | FeatureType::Date | FeatureType::Binary
-    );
+    let number = |kind| {
+        !matches!(
+            kind,
+            FeatureType::String | FeatureType::Bool | FeatureType::Timestamp | FeatureType::Date | FeatureType::Binary
+        )
+    };
     declared == source || number(declared) && number(source)
 }
 
@@ -275,14 +388,25 @@ pub fn check_service(service: &FeatureService, views: &BTreeMap<String, Resolved
         let field = format!("views.{}", used.label());
         let Some(view) = views.get(&used.view) else {
             let cure = suggestion(&used.view, "views", views.keys().map(String::as_str));
-            faults.push(Fault::new(field, format!("there is no feature view {:?}", used.view), cure));
+            faults.push(Fault::new(
+                field,
+                format!("there is no feature view {:?}", used.view),
+                cure,
+            ));
             continue;
         };
         faults.extend(check_use(&field, used, view));
         for name in output_names(used, view) {
-            if let Some(other) = taken.insert(name.clone(), used.label()).filter(|_| used.alias.is_none()) {
+            if let Some(other) = taken
+                .insert(name.clone(), used.label())
+                .filter(|_| used.alias.is_none())
+            {
                 let message = format!("both {other:?} and {:?} give a feature {name:?}", used.label());
-                faults.push(Fault::new(field.clone(), message, "give one of the views a prefix with `as: NAME`"));
+                faults.push(Fault::new(
+                    field.clone(),
+                    message,
+                    "give one of the views a prefix with `as: NAME`",
+                ));
             }
         }
     }
@@ -294,14 +418,26 @@ pub fn check_use(field: &str, used: &ViewUse, view: &ResolvedView) -> Vec<Fault>
     let mut faults = Vec::new();
     for name in &used.features {
         if !view.features.iter().any(|(known, _)| known == name) {
-            let cure = suggestion(name, "its features", view.features.iter().map(|(name, _)| name.as_str()));
-            faults.push(Fault::new(field, format!("view {:?} has no feature {name:?}", used.view), cure));
+            let cure = suggestion(
+                name,
+                "its features",
+                view.features.iter().map(|(name, _)| name.as_str()),
+            );
+            faults.push(Fault::new(
+                field,
+                format!("view {:?} has no feature {name:?}", used.view),
+                cure,
+            ));
         }
     }
     for name in used.keys.keys() {
         if !view.keys.iter().any(|key| &key.name == name) {
             let cure = suggestion(name, "its keys", view.keys.iter().map(|key| key.name.as_str()));
-            faults.push(Fault::new(field, format!("view {:?} has no key {name:?}", used.view), cure));
+            faults.push(Fault::new(
+                field,
+                format!("view {:?} has no key {name:?}", used.view),
+                cure,
+            ));
         }
     }
     faults
@@ -310,7 +446,11 @@ pub fn check_use(field: &str, used: &ViewUse, view: &ResolvedView) -> Vec<Fault>
 /// The columns that a view adds to a training set.
 pub fn output_names(used: &ViewUse, view: &ResolvedView) -> Vec<String> {
     let all = view.features.iter().map(|(name, _)| name);
-    let names: Vec<&String> = if used.features.is_empty() { all.collect() } else { used.features.iter().collect() };
+    let names: Vec<&String> = if used.features.is_empty() {
+        all.collect()
+    } else {
+        used.features.iter().collect()
+    };
     names
         .into_iter()
         .map(|name| match &used.alias {

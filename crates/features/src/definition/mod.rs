@@ -210,7 +210,9 @@ impl Definition {
     /// The hash, in hex, of what the definition means: equal for two that give the same values.
     pub fn hash(&self) -> String {
         let json = serde_json::to_string(&self.meaning()).expect("a definition has only string keys");
-        blake3::hash(format!("{HASH_FORMAT}{json}").as_bytes()).to_hex().to_string()
+        blake3::hash(format!("{HASH_FORMAT}{json}").as_bytes())
+            .to_hex()
+            .to_string()
     }
 
     /// The definition without what changes no value.
@@ -235,7 +237,12 @@ impl Definition {
 impl ViewUse {
     /// A view as it stands: all features, no alias, the keys under their own names.
     pub fn of(view: impl Into<String>) -> Self {
-        ViewUse { view: view.into(), alias: None, features: Vec::new(), keys: BTreeMap::new() }
+        ViewUse {
+            view: view.into(),
+            alias: None,
+            features: Vec::new(),
+            keys: BTreeMap::new(),
+        }
     }
     /// The name under which the view's status and event time are given.
     pub fn label(&self) -> &str {

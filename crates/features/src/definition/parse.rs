@@ -27,7 +27,11 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}; {}", self.file, self.spot.line, self.spot.column, self.message, self.cure)
+        write!(
+            f,
+            "{}:{}:{}: {}; {}",
+            self.file, self.spot.line, self.spot.column, self.message, self.cure
+        )
     }
 }
 
@@ -45,15 +49,31 @@ pub fn parse_file(file: &RepoPath, text: &str) -> (Vec<Placed>, Vec<Problem>) {
         Ok(documents) => documents,
         Err(fault) => {
             let yaml::Fault { spot, message, cure } = fault;
-            return (Vec::new(), vec![Problem { file: file.clone(), spot, message, cure }]);
+            return (
+                Vec::new(),
+                vec![Problem {
+                    file: file.clone(),
+                    spot,
+                    message,
+                    cure,
+                }],
+            );
         }
     };
     let mut placed = Vec::new();
     for document in &documents {
         let before = problems.len();
-        let mut reader = Reader { file, problems: &mut problems, spots: BTreeMap::new() };
+        let mut reader = Reader {
+            file,
+            problems: &mut problems,
+            spots: BTreeMap::new(),
+        };
         let definition = reader.definition(document);
-        let place = Place { file: file.clone(), at: document.spot, fields: reader.spots };
+        let place = Place {
+            file: file.clone(),
+            at: document.spot,
+            fields: reader.spots,
+        };
         if let (Some(definition), true) = (definition, problems.len() == before) {
             placed.push(Placed { definition, place });
         }
@@ -78,7 +98,11 @@ pub fn suggestion<'a>(text: &str, plural: &str, known: impl IntoIterator<Item = 
         return format!("did you mean {name:?}?");
     }
     let known: Vec<&str> = known.into_iter().collect();
-    if known.is_empty() { format!("there are no {plural}") } else { format!("{plural} are {}", known.join(", ")) }
+    if known.is_empty() {
+        format!("there are no {plural}")
+    } else {
+        format!("{plural} are {}", known.join(", "))
+    }
 }
 
 struct Reader<'a> {
@@ -107,16 +131,31 @@ impl<'a> Fields<'a> {
 
 impl<'a> Reader<'a> {
     fn problem(&mut self, spot: Spot, message: impl Into<String>, cure: impl Into<String>) {
-        self.problems.push(Problem { file: self.file.clone(), spot, message: message.into(), cure: cure.into() });
+        self.problems.push(Problem {
+            file: self.file.clone(),
+            spot,
+            message: message.into(),
+            cure: cure.into(),
+        });
     }
 
     fn fields<'n>(&mut self, what: impl Into<String>, node: &'n Node) -> Option<Fields<'n>> {
         let what = what.into();
         let Value::Map(fields) = &node.value else {
-            self.problem(node.spot, format!("{what} must be a map; here is {}", node.value.noun()), "write `key: value` lines");
+            self.problem(
+                node.spot,
+                format!("{what} must be a map; here is {}", node.value.noun()),
+                "write `key: value` lines",
+            );
             return None;
         };
-        Some(Fields { what, at: node.spot, left: fields.iter().collect(), asked: Vec::new(), lacking: Vec::new() })
+        Some(Fields {
+            what,
+            at: node.spot,
+            left: fields.iter().collect(),
+            asked: Vec::new(),
+            lacking: Vec::new(),
+        })
     }
 
     /// Reports every field that was not asked for, and every needed one that is not there: once, where one is the other misspelled.
@@ -125,10 +164,18 @@ impl<'a> Reader<'a> {
             let meant = did_you_mean(&field.name, fields.asked.iter().copied());
             fields.lacking.retain(|name| meant != Some(*name));
             let message = format!("unknown key {:?} in {}", field.name, fields.what);
-            self.problem(field.spot, message, suggestion(&field.name, "its keys", fields.asked.iter().copied()));
+            self.problem(
+                field.spot,
+                message,
+                suggestion(&field.name, "its keys", fields.asked.iter().copied()),
+            );
         }
         for name in fields.lacking {
-            self.problem(fields.at, format!("{} lacks {name:?}", fields.what), format!("write `{name}: ...`"));
+            self.problem(
+                fields.at,
+                format!("{} lacks {name:?}", fields.what),
+                format!("write `{name}: ...`"),
+            );
         }
     }
 
@@ -136,16 +183,25 @@ impl<'a> Reader<'a> {
         let mut fields = self.fields("a definition", document)?;
         let kinds = || Kind::ALL.iter().map(|kind| kind.as_str());
         let Some(field) = fields.take("kind") else {
-            let cure = format!("write `kind: NAME` first (kinds are {})", kinds().collect::<Vec<_>>().join(", "));
+            let cure = format!(
+                "write `kind: NAME` first (kinds are {})",
+                kinds().collect::<Vec<_>>().join(", ")
+            );
             self.problem(document.spot, "a definition must say its kind", cure);
             return None;
         };
         let text = self.text("kind", &field.node)?;
         let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.as_str() == text) else {
-            self.problem(field.node.spot, format!("{text:?} is not a kind"), suggestion(text, "kinds", kinds()));
+            self.problem(
+                field.node.spot,
+                format!("{text:?} is not a kind"),
+                suggestion(text, "kinds", kinds()),
+            );
             return None;
         };
-        let name = self.required(&mut fields, "name").and_then(|node| self.name("name", node));
+        let name = self
+            .required(&mut fields, "name")
+            .and_then(|node| self.name("name", node));
         fields.what = match &name {
             Some(name) => format!("{kind} {name:?}"),
             None => kind.to_string(),
@@ -163,9 +219,18 @@ impl<'a> Reader<'a> {
 
     fn about(&mut self, fields: &mut Fields<'_>) -> About {
         About {
-            description: fields.take("description").and_then(|field| self.text("description", &field.node)).map(str::to_owned),
-            owner: fields.take("owner").and_then(|field| self.text("owner", &field.node)).map(str::to_owned),
-            tags: fields.take("tags").map(|field| self.tags(&field.node)).unwrap_or_default(),
+            description: fields
+                .take("description")
+                .and_then(|field| self.text("description", &field.node))
+                .map(str::to_owned),
+            owner: fields
+                .take("owner")
+                .and_then(|field| self.text("owner", &field.node))
+                .map(str::to_owned),
+            tags: fields
+                .take("tags")
+                .map(|field| self.tags(&field.node))
+                .unwrap_or_default(),
         }
     }
 
@@ -173,11 +238,19 @@ impl<'a> Reader<'a> {
         let mut keys: Vec<JoinKey> = Vec::new();
         let node = self.required(fields, "keys");
         for item in node.map(|node| self.items("keys", node)).unwrap_or_default() {
-            let Some(mut fields) = self.fields("a key", item) else { continue };
-            let name = self.required(&mut fields, "name").and_then(|node| self.name("name", node));
-            let kind = self.required(&mut fields, "type").and_then(|node| self.parsed("type", node));
+            let Some(mut fields) = self.fields("a key", item) else {
+                continue;
+            };
+            let name = self
+                .required(&mut fields, "name")
+                .and_then(|node| self.name("name", node));
+            let kind = self
+                .required(&mut fields, "type")
+                .and_then(|node| self.parsed("type", node));
             self.finish(fields);
-            let (Some(name), Some(data_type)) = (name, kind) else { continue };
+            let (Some(name), Some(data_type)) = (name, kind) else {
+                continue;
+            };
             if keys.iter().any(|key| key.name == name) {
                 self.problem(item.spot, format!("key {name:?} stands here twice"), "keep one");
             }
@@ -185,27 +258,54 @@ impl<'a> Reader<'a> {
             keys.push(JoinKey { name, data_type });
         }
         if let (Some(node), true) = (node, keys.is_empty()) {
-            self.problem(node.spot, "an entity needs a key", "write `keys: [{name: id, type: string}]`");
+            self.problem(
+                node.spot,
+                "an entity needs a key",
+                "write `keys: [{name: id, type: string}]`",
+            );
         }
         Entity { name, keys, about }
     }
 
     fn view(&mut self, name: String, about: About, fields: &mut Fields<'_>) -> FeatureView {
         let source = self.required(fields, "source").and_then(|node| self.source(node));
-        let event_time = self.required(fields, "event_time").and_then(|node| self.column("event_time", node));
+        let event_time = self
+            .required(fields, "event_time")
+            .and_then(|node| self.column("event_time", node));
         FeatureView {
             name,
             entities: self.entities(fields),
-            keys: fields.take("keys").map(|field| self.names_by_name("keys", &field.node)).unwrap_or_default(),
+            keys: fields
+                .take("keys")
+                .map(|field| self.names_by_name("keys", &field.node))
+                .unwrap_or_default(),
             source: source.unwrap_or(Source::Table(String::new())),
             event_time: event_time.unwrap_or_default(),
-            created_time: fields.take("created_time").and_then(|field| self.column("created_time", &field.node)),
-            tombstone: fields.take("tombstone").and_then(|field| self.column("tombstone", &field.node)),
-            max_age: fields.take("max_age").and_then(|field| self.parsed("max_age", &field.node)),
-            inclusive: fields.take("inclusive").and_then(|field| self.flag("inclusive", &field.node)).unwrap_or(true),
-            nulls: fields.take("nulls").and_then(|field| self.nulls(&field.node)).unwrap_or_default(),
-            features: fields.take("features").map(|field| self.features(&field.node)).unwrap_or_default(),
-            online: fields.take("online").and_then(|field| self.flag("online", &field.node)).unwrap_or(true),
+            created_time: fields
+                .take("created_time")
+                .and_then(|field| self.column("created_time", &field.node)),
+            tombstone: fields
+                .take("tombstone")
+                .and_then(|field| self.column("tombstone", &field.node)),
+            max_age: fields
+                .take("max_age")
+                .and_then(|field| self.parsed("max_age", &field.node)),
+            inclusive: fields
+                .take("inclusive")
+                .and_then(|field| self.flag("inclusive", &field.node))
+                .unwrap_or(true),
+            nulls: fields
+                .take("nulls")
+                .and_then(|field| self.nulls(&field.node))
+                .unwrap_or_default(),
+            features: fields
+                .take("features")
+                .map(|field| self.features(&field.node))
+                .unwrap_or_default(),
+            online: fields
+                .take("online")
+                .and_then(|field| self.flag("online", &field.node))
+                .unwrap_or(true),
             about,
         }
     }
@@ -213,7 +313,11 @@ impl<'a> Reader<'a> {
     fn entities(&mut self, fields: &mut Fields<'_>) -> Vec<String> {
         let (one, many) = (fields.take("entity"), fields.take("entities"));
         if let (Some(one), Some(_)) = (one, many) {
-            self.problem(one.spot, "both `entity` and `entities` are given", "keep one of the two");
+            self.problem(
+                one.spot,
+                "both `entity` and `entities` are given",
+                "keep one of the two",
+            );
         }
         let mut names: Vec<String> = Vec::new();
         let nodes = match (one, many) {
@@ -226,7 +330,9 @@ impl<'a> Reader<'a> {
             }
         };
         for node in nodes {
-            let Some(name) = self.name("entity", node) else { continue };
+            let Some(name) = self.name("entity", node) else {
+                continue;
+            };
             if names.contains(&name) {
                 self.problem(node.spot, format!("entity {name:?} stands here twice"), "keep one");
             }
@@ -243,7 +349,8 @@ impl<'a> Reader<'a> {
         match (table, sql) {
             (Some(field), None) => {
                 self.spots.insert("source".into(), field.node.spot);
-                self.text("table", &field.node).map(|text| Source::Table(text.to_owned()))
+                self.text("table", &field.node)
+                    .map(|text| Source::Table(text.to_owned()))
             }
             (None, Some(field)) => {
                 self.spots.insert("source".into(), field.node.spot);
@@ -261,14 +368,20 @@ impl<'a> Reader<'a> {
         let mut features: Vec<Feature> = Vec::new();
         for item in self.items("features", node) {
             let feature = match &item.value {
-                Value::Scalar { .. } => {
-                    self.column("feature", item).map(|name| Feature { name, data_type: None, description: None })
-                }
+                Value::Scalar { .. } => self.column("feature", item).map(|name| Feature {
+                    name,
+                    data_type: None,
+                    description: None,
+                }),
                 _ => self.feature(item),
             };
             let Some(feature) = feature else { continue };
             if features.iter().any(|other| other.name == feature.name) {
-                self.problem(item.spot, format!("feature {:?} stands here twice", feature.name), "keep one");
+                self.problem(
+                    item.spot,
+                    format!("feature {:?} stands here twice", feature.name),
+                    "keep one",
+                );
             }
             self.spots.insert(format!("features.{}", feature.name), item.spot);
             features.push(feature);
@@ -278,12 +391,20 @@ impl<'a> Reader<'a> {
 
     fn feature(&mut self, node: &Node) -> Option<Feature> {
         let mut fields = self.fields("a feature", node)?;
-        let name = self.required(&mut fields, "name").and_then(|node| self.column("name", node));
+        let name = self
+            .required(&mut fields, "name")
+            .and_then(|node| self.column("name", node));
         let data_type = fields.take("type").and_then(|field| self.parsed("type", &field.node));
-        let description = fields.take("description").and_then(|field| self.text("description", &field.node));
+        let description = fields
+            .take("description")
+            .and_then(|field| self.text("description", &field.node));
         let description = description.map(str::to_owned);
         self.finish(fields);
-        Some(Feature { name: name?, data_type, description })
+        Some(Feature {
+            name: name?,
+            data_type,
+            description,
+        })
     }
 
     fn service(&mut self, name: String, about: About, fields: &mut Fields<'_>) -> FeatureService {
@@ -310,7 +431,9 @@ impl<'a> Reader<'a> {
 
     fn view_use(&mut self, node: &Node) -> Option<ViewUse> {
         let mut fields = self.fields("a view of a service", node)?;
-        let view = self.required(&mut fields, "view").and_then(|node| self.name("view", node));
+        let view = self
+            .required(&mut fields, "view")
+            .and_then(|node| self.name("view", node));
         let alias = fields.take("as").and_then(|field| self.name("as", &field.node));
         let mut features = Vec::new();
         if let Some(field) = fields.take("features") {
@@ -318,9 +441,17 @@ impl<'a> Reader<'a> {
                 features.extend(self.column("feature", item));
             }
         }
-        let keys = fields.take("keys").map(|field| self.names_by_name("keys", &field.node)).unwrap_or_default();
+        let keys = fields
+            .take("keys")
+            .map(|field| self.names_by_name("keys", &field.node))
+            .unwrap_or_default();
         self.finish(fields);
-        Some(ViewUse { view: view?, alias, features, keys })
+        Some(ViewUse {
+            view: view?,
+            alias,
+            features,
+            keys,
+        })
     }
 
     fn required<'n>(&mut self, fields: &mut Fields<'n>, name: &'static str) -> Option<&'n Node> {
@@ -338,7 +469,11 @@ impl<'a> Reader<'a> {
         match &node.value {
             Value::Scalar { text, .. } if !node.value.is_nothing() => Some(text),
             value => {
-                self.problem(node.spot, format!("`{what}` must be text; here is {}", value.noun()), format!("write `{what}: TEXT`"));
+                self.problem(
+                    node.spot,
+                    format!("`{what}` must be text; here is {}", value.noun()),
+                    format!("write `{what}: TEXT`"),
+                );
                 None
             }
         }
@@ -383,7 +518,11 @@ impl<'a> Reader<'a> {
             Value::Scalar { text, plain: true } if text == "true" => Some(true),
             Value::Scalar { text, plain: true } if text == "false" => Some(false),
             _ => {
-                self.problem(node.spot, format!("`{what}` must be true or false"), format!("write `{what}: true`"));
+                self.problem(
+                    node.spot,
+                    format!("`{what}` must be true or false"),
+                    format!("write `{what}: true`"),
+                );
                 None
             }
         }
@@ -405,7 +544,11 @@ impl<'a> Reader<'a> {
         match &node.value {
             Value::List(items) => items.iter().collect(),
             value => {
-                self.problem(node.spot, format!("`{what}` must be a list; here is {}", value.noun()), format!("write `{what}: [...]`"));
+                self.problem(
+                    node.spot,
+                    format!("`{what}` must be a list; here is {}", value.noun()),
+                    format!("write `{what}: [...]`"),
+                );
                 Vec::new()
             }
         }
@@ -430,9 +573,10 @@ impl<'a> Reader<'a> {
     /// Tags are a map, or a list of bare words.
     fn tags(&mut self, node: &Node) -> BTreeMap<String, String> {
         match &node.value {
-            Value::List(items) => {
-                items.iter().filter_map(|item| Some((self.text("tags", item)?.to_owned(), String::new()))).collect()
-            }
+            Value::List(items) => items
+                .iter()
+                .filter_map(|item| Some((self.text("tags", item)?.to_owned(), String::new())))
+                .collect(),
             _ => self.names_by_name("tags", node),
         }
     }

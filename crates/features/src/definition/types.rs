@@ -128,9 +128,15 @@ impl FeatureType {
         }
         match (rank(self), rank(from)) {
             (Some((signed, bits)), Some((from_signed, from_bits))) => {
-                if signed == from_signed { bits >= from_bits } else { signed && bits > from_bits }
+                if signed == from_signed {
+                    bits >= from_bits
+                } else {
+                    signed && bits > from_bits
+                }
             }
-            (None, Some((_, from_bits))) => (self == T::Float64 && from_bits <= 32) || (self == T::Float32 && from_bits <= 16),
+            (None, Some((_, from_bits))) => {
+                (self == T::Float64 && from_bits <= 32) || (self == T::Float32 && from_bits <= 16)
+            }
             _ => (self, from) == (T::Float64, T::Float32),
         }
     }
@@ -172,27 +178,46 @@ pub struct TextError {
 impl FromStr for FeatureType {
     type Err = TextError;
     fn from_str(text: &str) -> Result<Self, TextError> {
-        FeatureType::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| TextError {
-            text: text.to_owned(),
-            what: "a type",
-            cure: format!("types are {}", FeatureType::ALL.map(FeatureType::as_str).join(", ")),
-        })
+        FeatureType::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| TextError {
+                text: text.to_owned(),
+                what: "a type",
+                cure: format!("types are {}", FeatureType::ALL.map(FeatureType::as_str).join(", ")),
+            })
     }
 }
 
 impl FromStr for MaxAge {
     type Err = TextError;
     fn from_str(text: &str) -> Result<Self, TextError> {
-        let error = |what, cure: &str| TextError { text: text.to_owned(), what, cure: cure.to_owned() };
+        let error = |what, cure: &str| TextError {
+            text: text.to_owned(),
+            what,
+            cure: cure.to_owned(),
+        };
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
-        let unit = UNITS.iter().find(|(name, _)| *name == unit.trim_start()).map(|(_, micros)| *micros);
+        let unit = UNITS
+            .iter()
+            .find(|(name, _)| *name == unit.trim_start())
+            .map(|(_, micros)| *micros);
         let (Ok(number), Some(unit)) = (number.parse::<i64>(), unit) else {
-            return Err(error("a duration", "write a whole number and a unit, as in `3h` (units: us, ms, s, m, h, d, w)"));
+            return Err(error(
+                "a duration",
+                "write a whole number and a unit, as in `3h` (units: us, ms, s, m, h, d, w)",
+            ));
         };
-        let micros = number.checked_mul(unit).ok_or_else(|| error("a duration that fits", "write a smaller one"))?;
-        MaxAge::from_micros(micros)
-            .ok_or_else(|| error("a maximal age", "write more than zero, or leave it out for a value of any age"))
+        let micros = number
+            .checked_mul(unit)
+            .ok_or_else(|| error("a duration that fits", "write a smaller one"))?;
+        MaxAge::from_micros(micros).ok_or_else(|| {
+            error(
+                "a maximal age",
+                "write more than zero, or leave it out for a value of any age",
+            )
+        })
     }
 }
 
@@ -204,7 +229,10 @@ impl fmt::Display for FeatureType {
 
 impl fmt::Display for MaxAge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, micros) = UNITS.iter().find(|(_, micros)| self.0 % micros == 0).expect("one microsecond divides all");
+        let (unit, micros) = UNITS
+            .iter()
+            .find(|(_, micros)| self.0 % micros == 0)
+            .expect("one microsecond divides all");
         write!(f, "{}{unit}", self.0 / micros)
     }
 }

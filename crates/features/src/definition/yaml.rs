@@ -70,11 +70,16 @@ pub fn documents(text: &str) -> Result<Vec<Node>, Fault> {
     if text.len() > FILE_LEN_MAX {
         return Err(Fault {
             spot: Spot { line: 1, column: 1 },
-            message: format!("the file has {} bytes; a definition file may have {FILE_LEN_MAX}", text.len()),
+            message: format!(
+                "the file has {} bytes; a definition file may have {FILE_LEN_MAX}",
+                text.len()
+            ),
             cure: "split it into several files".into(),
         });
     }
-    let mut reader = Reader { events: Parser::new_from_str(text) };
+    let mut reader = Reader {
+        events: Parser::new_from_str(text),
+    };
     let mut documents = Vec::new();
     while let Some((event, span)) = reader.next()? {
         match event {
@@ -115,15 +120,22 @@ impl<'a> Reader<'a> {
         }
         let value = match event {
             Event::Alias(_) => return Err(refused(spot, "aliases (*name)", "write the value out")),
-            Event::Scalar(_, _, anchor, _) | Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) if anchor != 0 => {
-                return Err(refused(spot, "anchors (&name)", "remove the anchor and write the value out"));
+            Event::Scalar(_, _, anchor, _) | Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _)
+                if anchor != 0 =>
+            {
+                return Err(refused(
+                    spot,
+                    "anchors (&name)",
+                    "remove the anchor and write the value out",
+                ));
             }
             Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => {
                 return Err(refused(spot, "tags (!name)", "remove the tag"));
             }
-            Event::Scalar(text, style, ..) => {
-                Value::Scalar { text: text.into_owned(), plain: matches!(style, ScalarStyle::Plain) }
-            }
+            Event::Scalar(text, style, ..) => Value::Scalar {
+                text: text.into_owned(),
+                plain: matches!(style, ScalarStyle::Plain),
+            },
             Event::SequenceStart(..) => Value::List(self.list(spot, depth)?),
             Event::MappingStart(..) => Value::Map(self.map(spot, depth)?),
             _ => return Err(refused(spot, "an end without a start", "check the indentation")),
@@ -150,27 +162,45 @@ impl<'a> Reader<'a> {
             }
             let key = self.node(event, span, depth + 1)?;
             let Value::Scalar { text: name, .. } = key.value else {
-                return Err(refused(key.spot, "a key that is not a name", "write a name before the colon"));
+                return Err(refused(
+                    key.spot,
+                    "a key that is not a name",
+                    "write a name before the colon",
+                ));
             };
             if let Some(first) = fields.iter().find(|field| field.name == name) {
                 return Err(Fault {
                     spot: key.spot,
-                    message: format!("the key {name:?} stands here again; it is already in line {}", first.spot.line),
+                    message: format!(
+                        "the key {name:?} stands here again; it is already in line {}",
+                        first.spot.line
+                    ),
                     cure: "keep one of the two".into(),
                 });
             }
             let (event, span) = self.must_next(key.spot)?;
             let node = self.node(event, span, depth + 1)?;
-            fields.push(Field { name, spot: key.spot, node });
+            fields.push(Field {
+                name,
+                spot: key.spot,
+                node,
+            });
         }
     }
 }
 
 fn spot(marker: &Marker) -> Spot {
     let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    Spot { line: small(marker.line()), column: small(marker.col().saturating_add(1)) }
+    Spot {
+        line: small(marker.line()),
+        column: small(marker.col().saturating_add(1)),
+    }
 }
 
 fn refused(spot: Spot, what: &str, cure: &str) -> Fault {
-    Fault { spot, message: format!("definitions cannot hold {what}"), cure: cure.into() }
+    Fault {
+        spot,
+        message: format!("definitions cannot hold {what}"),
+        cure: cure.into(),
+    }
 }

@@ -49,7 +49,12 @@ impl Lookup {
     }
     /// The views of the answer: the label of each, and the names of its features.
     pub fn views(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &str>)> {
-        self.views.iter().map(|view| (view.label.as_str(), view.features.iter().map(|(name, ..)| name.as_str())))
+        self.views.iter().map(|view| {
+            (
+                view.label.as_str(),
+                view.features.iter().map(|(name, ..)| name.as_str()),
+            )
+        })
     }
 }
 
@@ -64,7 +69,9 @@ impl OnlineStore {
         let mut keys: Vec<(String, FeatureType)> = Vec::new();
         let mut views = Vec::with_capacity(wants.len());
         for want in wants {
-            let state = self.state(txn, &want.view)?.ok_or_else(|| Error::NotMaterialized { view: want.view.clone() })?;
+            let state = self.state(txn, &want.view)?.ok_or_else(|| Error::NotMaterialized {
+                view: want.view.clone(),
+            })?;
             let mut positions = Vec::with_capacity(state.keys.len());
             for (name, kind) in &state.keys {
                 let name = want.keys.get(name).unwrap_or(name);
@@ -75,9 +82,20 @@ impl OnlineStore {
                 }
             }
             let features = features(want, &state)?;
-            views.push(ViewPlan { label: want.label().to_owned(), layout: state.layout(), state, keys: positions, features });
+            views.push(ViewPlan {
+                label: want.label().to_owned(),
+                layout: state.layout(),
+                state,
+                keys: positions,
+                features,
+            });
         }
-        Ok(Lookup { wants: wants.to_vec(), epoch: self.epoch(txn)?, keys, views })
+        Ok(Lookup {
+            wants: wants.to_vec(),
+            epoch: self.epoch(txn)?,
+            keys,
+            views,
+        })
     }
 
     /// Reads all views for all `rows` of keys (values in the order of `Lookup::keys`) at `now`, in one read transaction, and
@@ -103,7 +121,11 @@ impl OnlineStore {
                 found.push(self.find(&txn, view, row, &mut key)?);
             }
         }
-        Ok(read(&Answers { lookup, found: &found, now: now.micros() }))
+        Ok(read(&Answers {
+            lookup,
+            found: &found,
+            now: now.micros(),
+        }))
     }
 
     fn find<'t>(
@@ -128,7 +150,10 @@ impl OnlineStore {
         layout: u32,
         view: &str,
     ) -> Result<Option<Stored<'t>>> {
-        let bytes = self.rows.get(txn, key.stored()).map_err(Error::lmdb("read the online store"))?;
+        let bytes = self
+            .rows
+            .get(txn, key.stored())
+            .map_err(Error::lmdb("read the online store"))?;
         let Some(bytes) = bytes else { return Ok(None) };
         match Stored::read(bytes) {
             Some(stored) if stored.layout == layout && stored.witness == key.witness() => Ok(Some(stored)),
@@ -147,12 +172,18 @@ impl OnlineStore {
         mut read: impl FnMut(&[u8], &[u8], Stored<'_>) -> Result<bool>,
     ) -> Result<()> {
         let txn = self.read()?;
-        let damaged = || Error::OnlineDamaged { view: state.view.clone() };
+        let damaged = || Error::OnlineDamaged {
+            view: state.view.clone(),
+        };
         let first = state.generation.to_be_bytes();
         let end = state.generation.wrapping_add(1).to_be_bytes();
         let from = after.map_or(Bound::Included(&first[..]), Bound::Excluded);
         let range = (from, Bound::Excluded(&end[..]));
-        for item in self.rows.range(&txn, &range).map_err(Error::lmdb("read the online store"))? {
+        for item in self
+            .rows
+            .range(&txn, &range)
+            .map_err(Error::lmdb("read the online store"))?
+        {
             let (key, bytes) = item.map_err(Error::lmdb("read the online store"))?;
             let stored = Stored::read(bytes).filter(Stored::is_whole).ok_or_else(damaged)?;
             let values = super::key::values_of(key).or(stored.witness).ok_or_else(damaged)?;
@@ -184,13 +215,17 @@ fn features(want: &Want, state: &ViewState) -> Result<Vec<(String, usize, Featur
         return Ok(all.map(|(index, (name, kind))| (named(name), index, *kind)).collect());
     }
     let find = |wanted: &String| {
-        let index = state.features.iter().position(|(name, _)| name == wanted).ok_or_else(|| Error::NotFound {
-            noun: "feature",
-            name: wanted.clone(),
-            at: format!("view {:?} of the online store", state.view),
-            similar: did_you_mean(wanted, state.features.iter().map(|(name, _)| name.as_str())).map(str::to_owned),
-            list: "drumlin feature show",
-        })?;
+        let index = state
+            .features
+            .iter()
+            .position(|(name, _)| name == wanted)
+            .ok_or_else(|| Error::NotFound {
+                noun: "feature",
+                name: wanted.clone(),
+                at: format!("view {:?} of the online store", state.view),
+                similar: did_you_mean(wanted, state.features.iter().map(|(name, _)| name.as_str())).map(str::to_owned),
+                list: "drumlin feature show",
+            })?;
         Ok((named(wanted), index, state.features[index].1))
     };
     want.features.iter().map(find).collect()
@@ -212,7 +247,11 @@ impl<'t> Answers<'t> {
     pub fn answer(&self, row: usize, view: usize) -> Answer<'t> {
         let plan = &self.lookup.views[view];
         let stored = self.found[row * self.lookup.views.len() + view];
-        Answer { plan, picked: stored.map_or(Picked::Nothing, |stored| pick(&plan.state, stored, self.now)), now: self.now }
+        Answer {
+            plan,
+            picked: stored.map_or(Picked::Nothing, |stored| pick(&plan.state, stored, self.now)),
+            now: self.now,
+        }
     }
 
     /// A row as JSON, features beside `<view>__status` and `<view>__event_time`; for people, not for the hot path.
@@ -241,7 +280,10 @@ enum Picked<'t> {
 }
 
 fn pick<'t>(state: &ViewState, stored: Stored<'t>, now: i64) -> Picked<'t> {
-    let Some(version) = stored.versions().find(|version| state.rules.visible(version.stamp(), now)) else {
+    let Some(version) = stored
+        .versions()
+        .find(|version| state.rules.visible(version.stamp(), now))
+    else {
         return Picked::Nothing;
     };
     if !state.rules.fresh(version.stamp(), now) {
@@ -271,7 +313,9 @@ impl<'t> Answer<'t> {
 
     /// The feature at `index` among those asked for.
     pub fn value(&self, index: usize) -> Value<'t> {
-        let Picked::Row(version, stored) = self.picked else { return Value::Null };
+        let Picked::Row(version, stored) = self.picked else {
+            return Value::Null;
+        };
         let (_, position, kind) = self.plan.features[index];
         let count = self.plan.state.features.len();
         let value = version.value(position, count, kind);

@@ -102,17 +102,29 @@ pub fn decode(mut bytes: &[u8]) -> Option<Vec<Value<'_>>> {
     while let Some((&tag, rest)) = bytes.split_first() {
         let (value, rest) = match tag {
             TAG_BOOL => rest.split_first().map(|(&byte, rest)| (Value::Bool(byte != 0), rest))?,
-            TAG_INT => rest.split_first_chunk().map(|(bytes, rest)| (Value::Int(i64::from_le_bytes(*bytes)), rest))?,
-            TAG_UINT => rest.split_first_chunk().map(|(bytes, rest)| (Value::Uint(u64::from_le_bytes(*bytes)), rest))?,
-            TAG_FLOAT => rest.split_first_chunk().map(|(bytes, rest)| (Value::Float(f64::from_le_bytes(*bytes)), rest))?,
-            TAG_TIMESTAMP => {
-                rest.split_first_chunk().map(|(bytes, rest)| (Value::Timestamp(i64::from_le_bytes(*bytes)), rest))?
-            }
-            TAG_DATE => rest.split_first_chunk().map(|(bytes, rest)| (Value::Date(i32::from_le_bytes(*bytes)), rest))?,
+            TAG_INT => rest
+                .split_first_chunk()
+                .map(|(bytes, rest)| (Value::Int(i64::from_le_bytes(*bytes)), rest))?,
+            TAG_UINT => rest
+                .split_first_chunk()
+                .map(|(bytes, rest)| (Value::Uint(u64::from_le_bytes(*bytes)), rest))?,
+            TAG_FLOAT => rest
+                .split_first_chunk()
+                .map(|(bytes, rest)| (Value::Float(f64::from_le_bytes(*bytes)), rest))?,
+            TAG_TIMESTAMP => rest
+                .split_first_chunk()
+                .map(|(bytes, rest)| (Value::Timestamp(i64::from_le_bytes(*bytes)), rest))?,
+            TAG_DATE => rest
+                .split_first_chunk()
+                .map(|(bytes, rest)| (Value::Date(i32::from_le_bytes(*bytes)), rest))?,
             TAG_TEXT | TAG_BYTES => {
                 let (len, rest) = rest.split_first_chunk()?;
                 let (bytes, rest) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
-                let value = if tag == TAG_TEXT { Value::Text(std::str::from_utf8(bytes).ok()?) } else { Value::Bytes(bytes) };
+                let value = if tag == TAG_TEXT {
+                    Value::Text(std::str::from_utf8(bytes).ok()?)
+                } else {
+                    Value::Bytes(bytes)
+                };
                 (value, rest)
             }
             _ => return None,

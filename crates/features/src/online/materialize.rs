@@ -100,7 +100,11 @@ impl OnlineStore {
         self.sweep()?;
         let registry = Registry::load(snapshot).await?;
         let names: Vec<String> = match request.views.is_empty() {
-            true => registry.views().filter(|view| view.online).map(|view| view.name.clone()).collect(),
+            true => registry
+                .views()
+                .filter(|view| view.online)
+                .map(|view| view.name.clone())
+                .collect(),
             false => request.views.clone(),
         };
         let mut done = Vec::new();
@@ -109,7 +113,16 @@ impl OnlineStore {
             let views = source::resolve_used(engine, snapshot, &registry, &uses).await?;
             let (view, inputs) = (&views.resolved[name], &views.inputs[name]);
             progress.start(&format!("materialize {name}"), None, Unit::Rows);
-            let result = self.materialize_view(engine, snapshot, view, inputs, (request.rebuild, now.micros()), progress).await;
+            let result = self
+                .materialize_view(
+                    engine,
+                    snapshot,
+                    view,
+                    inputs,
+                    (request.rebuild, now.micros()),
+                    progress,
+                )
+                .await;
             progress.finish();
             done.push(result?);
         }
@@ -145,7 +158,11 @@ impl OnlineStore {
         };
         let watermark = match &table {
             Some(table) => watermark_of(table, snapshot.commit()),
-            None => Watermark { commit: snapshot.commit(), files: 0, files_hash: contents(engine, snapshot, inputs).await? },
+            None => Watermark {
+                commit: snapshot.commit(),
+                files: 0,
+                files_hash: contents(engine, snapshot, inputs).await?,
+            },
         };
         let old = {
             let txn = self.read()?;
@@ -159,7 +176,9 @@ impl OnlineStore {
                 return self.finish_unchanged(old, watermark);
             }
             let from = old.watermark.files as usize;
-            let appended = table.as_ref().filter(|table| table.files_hash(from).as_ref() == Some(&old.watermark.files_hash));
+            let appended = table
+                .as_ref()
+                .filter(|table| table.files_hash(from).as_ref() == Some(&old.watermark.files_hash));
             if let Some(table) = appended {
                 let pieces = rows::of_table(view, table, from);
                 return self.append(view, old, watermark, pieces, now, progress).await;
@@ -198,7 +217,13 @@ impl OnlineStore {
         let mut keys = 0;
         let finish = |txn: &mut RwTxn<'_>| {
             keys = self.count(txn, state.generation)?;
-            self.set_state(txn, &ViewState { watermark, ..state.clone() })
+            self.set_state(
+                txn,
+                &ViewState {
+                    watermark,
+                    ..state.clone()
+                },
+            )
         };
         let counts = self.fill(view, target, pieces, progress, finish).await?;
         Ok(report(target.view, commit, How::Appended, counts, keys))
@@ -286,7 +311,9 @@ impl OnlineStore {
         counts.read += rows.len as u64;
         let mut new_keys = 0;
         for index in 0..rows.len {
-            let stamp = rows.stamp(index).filter(|_| key.of_row(target.generation, &rows.keys, index));
+            let stamp = rows
+                .stamp(index)
+                .filter(|_| key.of_row(target.generation, &rows.keys, index));
             let Some(stamp) = stamp else {
                 counts.skipped += 1;
                 continue;
@@ -300,7 +327,14 @@ impl OnlineStore {
         self.add_to_count(txn, target.generation, new_keys).map(drop)
     }
 
-    pub(super) fn put(&self, txn: &mut RwTxn<'_>, target: Target<'_>, key: &mut Key, row: &[u8], merged: &mut Vec<u8>) -> Result<Put> {
+    pub(super) fn put(
+        &self,
+        txn: &mut RwTxn<'_>,
+        target: Target<'_>,
+        key: &mut Key,
+        row: &[u8],
+        merged: &mut Vec<u8>,
+    ) -> Result<Put> {
         let place = (target.layout, key.witness().map(<[u8]>::to_vec));
         let stored = self.stored(txn, key, target.layout, target.view)?;
         let is_new = stored.is_none();
@@ -315,18 +349,25 @@ impl OnlineStore {
             Write::Older => return Ok(Put::Older),
             Write::TooMany => {
                 let why = format!("a key has more than {} rows in the future", row::VERSIONS_MAX);
-                return Err(Error::NotServable { view: target.view.to_owned(), why });
+                return Err(Error::NotServable {
+                    view: target.view.to_owned(),
+                    why,
+                });
             }
             Write::Stored => {}
         }
-        self.rows.put(txn, key.stored(), merged).map_err(Error::lmdb("write the online store"))?;
+        self.rows
+            .put(txn, key.stored(), merged)
+            .map_err(Error::lmdb("write the online store"))?;
         Ok(if is_new { Put::NewKey } else { Put::Newer })
     }
 
     /// Lays the rows that were pushed over a new generation; those that the table has caught up with are forgotten.
     fn take_pushed(&self, txn: &mut RwTxn<'_>, target: Target<'_>, same_layout: bool) -> Result<()> {
         let prefix = pushed_prefix(target.view);
-        let damaged = || Error::OnlineDamaged { view: target.view.to_owned() };
+        let damaged = || Error::OnlineDamaged {
+            view: target.view.to_owned(),
+        };
         let failed = || Error::lmdb("read the online store");
         let items = self.pushed.prefix_iter(txn, &prefix).map_err(failed())?;
         let items = items.map(|item| item.map(|(key, value)| (key.to_vec(), value.to_vec())));
@@ -342,7 +383,9 @@ impl OnlineStore {
                 new_keys += u64::from(put == Put::NewKey);
             }
             if !kept {
-                self.pushed.delete(txn, &name).map_err(Error::lmdb("write the online store"))?;
+                self.pushed
+                    .delete(txn, &name)
+                    .map_err(Error::lmdb("write the online store"))?;
             }
         }
         self.add_to_count(txn, target.generation, new_keys).map(drop)
@@ -350,7 +393,9 @@ impl OnlineStore {
 
     pub(super) fn remove_locked(&self, name: &str) -> Result<bool> {
         let mut txn = self.write()?;
-        let Some(state) = self.state(&txn, name)? else { return Ok(false) };
+        let Some(state) = self.state(&txn, name)? else {
+            return Ok(false);
+        };
         self.doom(&mut txn, state.generation)?;
         self.forget_state(&mut txn, name)?;
         txn.commit().map_err(Error::lmdb("write the online store"))?;
@@ -407,7 +452,11 @@ pub(super) fn rules_of(view: &ResolvedView) -> Rules {
 
 fn watermark_of(table: &Table, commit: CommitId) -> Watermark {
     let files_hash = table.files_hash(table.files.len()).expect("a table has all its files");
-    Watermark { commit, files: table.files.len() as u64, files_hash }
+    Watermark {
+        commit,
+        files: table.files.len() as u64,
+        files_hash,
+    }
 }
 
 /// What a query reads, by content: equal when its result is.
@@ -432,11 +481,21 @@ pub(super) fn pushed_prefix(view: &str) -> Vec<u8> {
 
 /// One process materializes at a time; reading and pushing go on. The lock goes with the process that holds it.
 pub(super) fn lock(folder: &Path) -> Result<File> {
-    let failed = |source| Error::Io { doing: "lock the online store", source };
-    let file = File::options().create(true).truncate(false).write(true).open(folder.join(LOCK_FILE)).map_err(failed)?;
+    let failed = |source| Error::Io {
+        doing: "lock the online store",
+        source,
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join(LOCK_FILE))
+        .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Error::Busy { folder: folder.to_owned() }),
+        Err(std::fs::TryLockError::WouldBlock) => Err(Error::Busy {
+            folder: folder.to_owned(),
+        }),
         Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
     }
 }

@@ -16,7 +16,10 @@ pub mod verify;
 use std::path::{Path, PathBuf};
 
 use drumlin_model::CommitId;
-use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, RoTxn, RwTxn, WithoutTls, types::{Bytes, Str}};
+use heed::{
+    CommitOrAbort, Database, Env, EnvOpenOptions, RoTxn, RwTxn, WithoutTls,
+    types::{Bytes, Str},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -101,13 +104,17 @@ pub(crate) fn layout_of(keys: &[(String, FeatureType)], features: &[(String, Fea
 impl OnlineStore {
     /// Opens the store in `folder`, making it when it is not there.
     pub fn open(folder: &Path) -> Result<Self> {
-        std::fs::create_dir_all(folder).map_err(|source| Error::Io { doing: "create the folder of the online store", source })?;
+        std::fs::create_dir_all(folder).map_err(|source| Error::Io {
+            doing: "create the folder of the online store",
+            source,
+        })?;
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options.map_size(MAP_SIZE).max_readers(READERS_MAX).max_dbs(8);
         // SAFETY: the folder is ours alone (`.drumlin/online`), on a local disk, and LMDB's locks are on.
         let env = unsafe { options.open(folder) }.map_err(Error::lmdb("open the online store"))?;
         // A reader that died keeps its snapshot's pages from reuse until its slot is cleared.
-        env.clear_stale_readers().map_err(Error::lmdb("clear dead readers of the online store"))?;
+        env.clear_stale_readers()
+            .map_err(Error::lmdb("clear dead readers of the online store"))?;
         let txn = env.write_txn().map_err(Error::lmdb("open the online store"))?;
         let (rows, pushed, meta) = env
             .create_databases_and_commit::<_, _, (), heed::Error>(txn, |opener, txn| {
@@ -119,7 +126,13 @@ impl OnlineStore {
             .map_err(Error::lmdb("open the online store"))?
             .commit()
             .expect("the closure above never aborts");
-        let store = OnlineStore { env, folder: folder.to_owned(), rows, pushed, meta };
+        let store = OnlineStore {
+            env,
+            folder: folder.to_owned(),
+            rows,
+            pushed,
+            meta,
+        };
         store.check_format()?;
         Ok(store)
     }
@@ -128,7 +141,11 @@ impl OnlineStore {
         let mut txn = self.write()?;
         match self.number(&txn, META_FORMAT)? {
             Some(FORMAT) => Ok(()),
-            Some(found) => Err(Error::OnlineFormat { folder: self.folder.clone(), found, newest: FORMAT }),
+            Some(found) => Err(Error::OnlineFormat {
+                folder: self.folder.clone(),
+                found,
+                newest: FORMAT,
+            }),
             None => {
                 self.set_number(&mut txn, META_FORMAT, FORMAT)?;
                 txn.commit().map_err(Error::lmdb("open the online store"))
@@ -140,7 +157,11 @@ impl OnlineStore {
     pub fn views(&self) -> Result<Vec<ViewState>> {
         let txn = self.read()?;
         let mut views = Vec::new();
-        for item in self.meta.prefix_iter(&txn, META_VIEW).map_err(Error::lmdb("read the online store"))? {
+        for item in self
+            .meta
+            .prefix_iter(&txn, META_VIEW)
+            .map_err(Error::lmdb("read the online store"))?
+        {
             let (name, bytes) = item.map_err(Error::lmdb("read the online store"))?;
             views.push(parse_state(name, bytes)?);
         }
@@ -149,11 +170,15 @@ impl OnlineStore {
 
     pub fn view(&self, name: &str) -> Result<ViewState> {
         let txn = self.read()?;
-        self.state(&txn, name)?.ok_or_else(|| Error::NotMaterialized { view: name.to_owned() })
+        self.state(&txn, name)?
+            .ok_or_else(|| Error::NotMaterialized { view: name.to_owned() })
     }
 
     pub(crate) fn state(&self, txn: &RoTxn<'_, WithoutTls>, name: &str) -> Result<Option<ViewState>> {
-        let bytes = self.meta.get(txn, &format!("{META_VIEW}{name}")).map_err(Error::lmdb("read the online store"))?;
+        let bytes = self
+            .meta
+            .get(txn, &format!("{META_VIEW}{name}"))
+            .map_err(Error::lmdb("read the online store"))?;
         bytes.map(|bytes| parse_state(name, bytes)).transpose()
     }
 
@@ -161,13 +186,17 @@ impl OnlineStore {
     pub(crate) fn set_state(&self, txn: &mut RwTxn<'_>, state: &ViewState) -> Result<()> {
         let json = serde_json::to_vec(state).expect("a state has only string keys");
         let key = format!("{META_VIEW}{}", state.view);
-        self.meta.put(txn, &key, &json).map_err(Error::lmdb("write the online store"))?;
+        self.meta
+            .put(txn, &key, &json)
+            .map_err(Error::lmdb("write the online store"))?;
         let epoch = self.number(txn, META_EPOCH)?.unwrap_or(0);
         self.set_number(txn, META_EPOCH, epoch.wrapping_add(1))
     }
 
     pub(crate) fn forget_state(&self, txn: &mut RwTxn<'_>, name: &str) -> Result<()> {
-        self.meta.delete(txn, &format!("{META_VIEW}{name}")).map_err(Error::lmdb("write the online store"))?;
+        self.meta
+            .delete(txn, &format!("{META_VIEW}{name}"))
+            .map_err(Error::lmdb("write the online store"))?;
         let epoch = self.number(txn, META_EPOCH)?.unwrap_or(0);
         self.set_number(txn, META_EPOCH, epoch.wrapping_add(1))
     }
@@ -197,19 +226,30 @@ impl OnlineStore {
     /// A new generation. It is doomed until its view's state names it, so that a killed build leaves nothing behind.
     pub(crate) fn new_generation(&self, txn: &mut RwTxn<'_>) -> Result<u32> {
         let generation = self.number(txn, META_NEXT)?.unwrap_or(1);
-        self.set_number(txn, META_NEXT, generation.checked_add(1).expect("four billion rebuilds outlive the disk"))?;
+        self.set_number(
+            txn,
+            META_NEXT,
+            generation
+                .checked_add(1)
+                .expect("four billion rebuilds outlive the disk"),
+        )?;
         self.doom(txn, generation)?;
         Ok(generation)
     }
 
     pub(crate) fn doom(&self, txn: &mut RwTxn<'_>, generation: u32) -> Result<()> {
         let key = format!("{META_DOOMED}{generation:010}");
-        self.meta.put(txn, &key, &[]).map_err(Error::lmdb("write the online store"))
+        self.meta
+            .put(txn, &key, &[])
+            .map_err(Error::lmdb("write the online store"))
     }
 
     pub(crate) fn spare(&self, txn: &mut RwTxn<'_>, generation: u32) -> Result<()> {
         let key = format!("{META_DOOMED}{generation:010}");
-        self.meta.delete(txn, &key).map(drop).map_err(Error::lmdb("write the online store"))
+        self.meta
+            .delete(txn, &key)
+            .map(drop)
+            .map_err(Error::lmdb("write the online store"))
     }
 
     /// Deletes the rows of generations that no view names: replaced ones, and those of builds that were killed.
@@ -229,20 +269,30 @@ impl OnlineStore {
                 .collect::<Result<_, _>>()
                 .map_err(Error::lmdb("sweep the online store"))?;
             for key in &keys {
-                self.rows.delete(&mut txn, key).map_err(Error::lmdb("sweep the online store"))?;
+                self.rows
+                    .delete(&mut txn, key)
+                    .map_err(Error::lmdb("sweep the online store"))?;
             }
             if keys.len() < SWEEP_ROWS_MAX {
                 self.spare(&mut txn, generation)?;
                 let count = format!("{META_COUNT}{generation:010}");
-                self.meta.delete(&mut txn, &count).map_err(Error::lmdb("sweep the online store"))?;
+                self.meta
+                    .delete(&mut txn, &count)
+                    .map_err(Error::lmdb("sweep the online store"))?;
             }
             txn.commit().map_err(Error::lmdb("sweep the online store"))?;
         }
     }
 
     fn first_doomed(&self, txn: &RoTxn<'_, WithoutTls>) -> Result<Option<u32>> {
-        let mut doomed = self.meta.prefix_iter(txn, META_DOOMED).map_err(Error::lmdb("sweep the online store"))?;
-        let first = doomed.next().transpose().map_err(Error::lmdb("sweep the online store"))?;
+        let mut doomed = self
+            .meta
+            .prefix_iter(txn, META_DOOMED)
+            .map_err(Error::lmdb("sweep the online store"))?;
+        let first = doomed
+            .next()
+            .transpose()
+            .map_err(Error::lmdb("sweep the online store"))?;
         Ok(first.and_then(|(key, _)| key[META_DOOMED.len()..].parse().ok()))
     }
 
@@ -256,7 +306,9 @@ impl OnlineStore {
     }
 
     fn set_number(&self, txn: &mut RwTxn<'_>, key: &str, value: u32) -> Result<()> {
-        self.meta.put(txn, key, &value.to_le_bytes()).map_err(Error::lmdb("write the online store"))
+        self.meta
+            .put(txn, key, &value.to_le_bytes())
+            .map_err(Error::lmdb("write the online store"))
     }
 
     fn long(&self, txn: &RoTxn<'_, WithoutTls>, key: &str) -> Result<Option<u64>> {
@@ -265,7 +317,9 @@ impl OnlineStore {
     }
 
     fn set_long(&self, txn: &mut RwTxn<'_>, key: &str, value: u64) -> Result<()> {
-        self.meta.put(txn, key, &value.to_le_bytes()).map_err(Error::lmdb("write the online store"))
+        self.meta
+            .put(txn, key, &value.to_le_bytes())
+            .map_err(Error::lmdb("write the online store"))
     }
 
     pub(crate) fn read(&self) -> Result<RoTxn<'_, WithoutTls>> {

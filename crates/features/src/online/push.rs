@@ -33,12 +33,25 @@ impl Push {
     /// Reads `{"key": .., "feature": .., "event_time": "2024-01-01T00:00:00Z", "deleted": false}`; features that are not given
     /// are null.
     pub fn from_json(state: &ViewState, row: &Map<String, Json>) -> Result<Push> {
-        let known: Vec<&str> = state.keys.iter().chain(&state.features).map(|(name, _)| name.as_str()).collect();
+        let known: Vec<&str> = state
+            .keys
+            .iter()
+            .chain(&state.features)
+            .map(|(name, _)| name.as_str())
+            .collect();
         let others = ["event_time", "deleted"];
-        if let Some(name) = row.keys().find(|name| !known.contains(&name.as_str()) && !others.contains(&name.as_str())) {
+        if let Some(name) = row
+            .keys()
+            .find(|name| !known.contains(&name.as_str()) && !others.contains(&name.as_str()))
+        {
             let hint = suggestion(name, "names", known.iter().copied().chain(others));
             let why = format!("is not a key or feature of view {:?}", state.view);
-            return Err(Error::Input { what: "the name", value: name.clone(), why, hint: Some(hint) });
+            return Err(Error::Input {
+                what: "the name",
+                value: name.clone(),
+                why,
+                hint: Some(hint),
+            });
         }
         let value = |(name, kind): &(String, FeatureType)| value_of(name, *kind, row.get(name).unwrap_or(&Json::Null));
         let time = row.get("event_time").and_then(Json::as_str).unwrap_or_default();
@@ -81,7 +94,9 @@ impl OnlineStore {
     /// was there.
     pub fn push(&self, view: &str, rows: &[Push], now: Timestamp) -> Result<u64> {
         let mut txn = self.write()?;
-        let state = self.state(&txn, view)?.ok_or_else(|| Error::NotMaterialized { view: view.to_owned() })?;
+        let state = self
+            .state(&txn, view)?
+            .ok_or_else(|| Error::NotMaterialized { view: view.to_owned() })?;
         let target = Target::new(&state, now.micros());
         let prefix = pushed_prefix(view);
         let (mut key, mut encoded, mut merged) = (Key::default(), Vec::new(), Vec::new());
@@ -98,8 +113,18 @@ impl OnlineStore {
                 });
             }
             let sequence = FIRST_SEQUENCE + self.next_push(&mut txn)?;
-            let stamp = Stamp { event: push.event_time.micros(), created: now.micros(), sequence };
-            row::encode(&mut encoded, stamp, push.tombstone, true, push.features.iter().map(OwnedValue::as_value));
+            let stamp = Stamp {
+                event: push.event_time.micros(),
+                created: now.micros(),
+                sequence,
+            };
+            row::encode(
+                &mut encoded,
+                stamp,
+                push.tombstone,
+                true,
+                push.features.iter().map(OwnedValue::as_value),
+            );
             let put = self.put(&mut txn, target, &mut key, &encoded, &mut merged)?;
             if put == Put::Older {
                 continue;
@@ -125,12 +150,17 @@ impl OnlineStore {
         merged: &mut Vec<u8>,
     ) -> Result<()> {
         let name = shortened(name);
-        let before = self.pushed.get(txn, &name).map_err(Error::lmdb("read the online store"))?;
+        let before = self
+            .pushed
+            .get(txn, &name)
+            .map_err(Error::lmdb("read the online store"))?;
         // The values stand in the stored value always: the name may be too long to hold them.
         let place = (target.layout, Some(key.values()));
         let rules = (target.rules, target.features, target.now);
         if row::merge(merged, before.and_then(Stored::read), row, place, rules) == Write::Stored {
-            self.pushed.put(txn, &name, merged).map_err(Error::lmdb("write the online store"))?;
+            self.pushed
+                .put(txn, &name, merged)
+                .map_err(Error::lmdb("write the online store"))?;
         }
         Ok(())
     }
@@ -153,7 +183,12 @@ fn check(state: &ViewState, push: &Push) -> Result<()> {
     Err(Error::Input {
         what: "a row",
         value: format!("of {} keys and {} features", push.keys.len(), push.features.len()),
-        why: format!("does not fit view {:?}: {} and {} are needed", state.view, state.keys.len(), state.features.len()),
+        why: format!(
+            "does not fit view {:?}: {} and {} are needed",
+            state.view,
+            state.keys.len(),
+            state.features.len()
+        ),
         hint: None,
     })
 }

@@ -61,7 +61,11 @@ impl<'a> Version<'a> {
     }
     pub fn stamp(&self) -> Stamp {
         let at = |from: usize| self.bytes[from..from + 8].try_into().expect("the header was checked");
-        Stamp { event: i64::from_le_bytes(at(0)), created: i64::from_le_bytes(at(8)), sequence: u64::from_le_bytes(at(16)) }
+        Stamp {
+            event: i64::from_le_bytes(at(0)),
+            created: i64::from_le_bytes(at(8)),
+            sequence: u64::from_le_bytes(at(16)),
+        }
     }
     pub fn is_tombstone(&self) -> bool {
         self.bytes[24] & FLAG_TOMBSTONE != 0
@@ -70,7 +74,9 @@ impl<'a> Version<'a> {
         self.bytes[24] & FLAG_PUSHED != 0
     }
     pub fn is_null(&self, index: usize) -> bool {
-        self.bytes.get(ROW_HEADER_LEN + index / 8).is_none_or(|byte| byte & (1 << (index % 8)) == 0)
+        self.bytes
+            .get(ROW_HEADER_LEN + index / 8)
+            .is_none_or(|byte| byte & (1 << (index % 8)) == 0)
     }
 
     /// The feature at `index` of a view of `count` features; null for bytes that are no such value.
@@ -79,7 +85,11 @@ impl<'a> Version<'a> {
             return Value::Null;
         }
         let from = ROW_HEADER_LEN + count.div_ceil(8) + index * SLOT_LEN;
-        let Some(slot) = self.bytes.get(from..from + SLOT_LEN).and_then(|slot| <[u8; SLOT_LEN]>::try_from(slot).ok()) else {
+        let Some(slot) = self
+            .bytes
+            .get(from..from + SLOT_LEN)
+            .and_then(|slot| <[u8; SLOT_LEN]>::try_from(slot).ok())
+        else {
             return Value::Null;
         };
         use FeatureType as T;
@@ -90,7 +100,10 @@ impl<'a> Version<'a> {
             T::Float32 | T::Float64 => Value::Float(f64::from_le_bytes(slot)),
             T::Timestamp => Value::Timestamp(i64::from_le_bytes(slot)),
             T::Date => Value::Date(i64::from_le_bytes(slot) as i32),
-            T::String => self.heap(slot).and_then(|bytes| std::str::from_utf8(bytes).ok()).map_or(Value::Null, Value::Text),
+            T::String => self
+                .heap(slot)
+                .and_then(|bytes| std::str::from_utf8(bytes).ok())
+                .map_or(Value::Null, Value::Text),
             T::Binary => self.heap(slot).map_or(Value::Null, Value::Bytes),
         }
     }
@@ -103,7 +116,13 @@ impl<'a> Version<'a> {
 }
 
 /// Writes one version: `values` in the order of the view's features.
-pub fn encode<'v>(out: &mut Vec<u8>, stamp: Stamp, tombstone: bool, pushed: bool, values: impl ExactSizeIterator<Item = Value<'v>>) {
+pub fn encode<'v>(
+    out: &mut Vec<u8>,
+    stamp: Stamp,
+    tombstone: bool,
+    pushed: bool,
+    values: impl ExactSizeIterator<Item = Value<'v>>,
+) {
     out.clear();
     out.extend_from_slice(&stamp.event.to_le_bytes());
     out.extend_from_slice(&stamp.created.to_le_bytes());

@@ -55,18 +55,30 @@ impl Rows {
     pub fn new(view: &ResolvedView, piece: &Piece) -> Result<Rows> {
         let batch = &piece.batch;
         let array = |name: &str| {
-            let missing = || Error::Column { column: name.to_owned(), message: "it is not in the source any more".into() };
+            let missing = || Error::Column {
+                column: name.to_owned(),
+                message: "it is not in the source any more".into(),
+            };
             batch.column_by_name(name).ok_or_else(missing)
         };
         let definition = &view.view;
-        let keys = view.keys.iter().map(|key| Column::new(&key.column, array(&key.column)?, key.data_type));
-        let features = view.features.iter().map(|(name, kind)| Column::new(name, array(name)?, *kind));
+        let keys = view
+            .keys
+            .iter()
+            .map(|key| Column::new(&key.column, array(&key.column)?, key.data_type));
+        let features = view
+            .features
+            .iter()
+            .map(|(name, kind)| Column::new(name, array(name)?, *kind));
         let created = match (&definition.created_time, piece.written) {
             (Some(name), _) => Created::Column(times(name, array(name)?)?),
             (None, Some(written)) => Created::File(written),
             (None, None) => Created::Always,
         };
-        let tombstone = definition.tombstone.as_ref().map(|name| Ok::<_, Error>(array(name)?.as_boolean().clone()));
+        let tombstone = definition
+            .tombstone
+            .as_ref()
+            .map(|name| Ok::<_, Error>(array(name)?.as_boolean().clone()));
         Ok(Rows {
             keys: keys.collect::<Result<_>>()?,
             features: features.collect::<Result<_>>()?,
@@ -87,11 +99,17 @@ impl Rows {
             Created::Column(_) => return None,
         };
         let sequence = self.first_sequence + row as u64;
-        self.event.is_valid(row).then(|| Stamp { event: self.event.value(row), created, sequence })
+        self.event.is_valid(row).then(|| Stamp {
+            event: self.event.value(row),
+            created,
+            sequence,
+        })
     }
 
     pub fn is_tombstone(&self, row: usize) -> bool {
-        self.tombstone.as_ref().is_some_and(|marks| marks.is_valid(row) && marks.value(row))
+        self.tombstone
+            .as_ref()
+            .is_some_and(|marks| marks.is_valid(row) && marks.value(row))
     }
 }
 
@@ -107,7 +125,11 @@ pub(crate) fn of_table(view: &ResolvedView, table: &Table, from: usize) -> BoxSt
             table.read_file(&file, schema.clone()).map_ok(move |batch| {
                 let first_sequence = next;
                 next += batch.num_rows() as u64;
-                Piece { batch, written, first_sequence }
+                Piece {
+                    batch,
+                    written,
+                    first_sequence,
+                }
             })
         })
         .boxed()
@@ -131,7 +153,11 @@ pub(crate) async fn of_view(
         let batch = batch.map_err(Error::query(format!("view {name:?}")))?;
         let first_sequence = next;
         next += batch.num_rows() as u64;
-        Ok(Piece { batch, written: None, first_sequence })
+        Ok(Piece {
+            batch,
+            written: None,
+            first_sequence,
+        })
     });
     Ok(pieces.boxed())
 }

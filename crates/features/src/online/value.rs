@@ -50,7 +50,11 @@ impl Value<'_> {
             Value::Float(value) if value.is_finite() => value.into(),
             Value::Float(value) => value.to_string().into(),
             Value::Text(value) => value.into(),
-            Value::Bytes(value) => value.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+            Value::Bytes(value) => value
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+                .into(),
             Value::Timestamp(micros) => drumlin_model::Timestamp::from_micros(micros).to_string().into(),
             Value::Date(days) => {
                 let day = drumlin_model::Timestamp::from_micros(i64::from(days).saturating_mul(86_400_000_000));
@@ -122,11 +126,18 @@ impl Column {
     pub fn new(name: &str, array: &ArrayRef, kind: FeatureType) -> Result<Self> {
         use FeatureType as T;
         let array = &declared(name, array, kind)?;
-        let widened = |to: &DataType| cast(array, to).map_err(|source| Error::Arrow { what: name.to_owned(), source });
+        let widened = |to: &DataType| {
+            cast(array, to).map_err(|source| Error::Arrow {
+                what: name.to_owned(),
+                source,
+            })
+        };
         Ok(match kind {
             T::Bool => Column::Bool(array.as_boolean().clone()),
             T::Int8 | T::Int16 | T::Int32 | T::Int64 => Column::Int(widened(&DataType::Int64)?.as_primitive().clone()),
-            T::Uint8 | T::Uint16 | T::Uint32 | T::Uint64 => Column::Uint(widened(&DataType::UInt64)?.as_primitive().clone()),
+            T::Uint8 | T::Uint16 | T::Uint32 | T::Uint64 => {
+                Column::Uint(widened(&DataType::UInt64)?.as_primitive().clone())
+            }
             T::Float32 => Column::Float32(array.as_primitive().clone()),
             T::Float64 => Column::Float(array.as_primitive().clone()),
             T::String => Column::Text(array.clone()),
@@ -155,7 +166,10 @@ impl Column {
 
 /// `array` in the physical type of `kind`, every value kept exactly.
 pub fn declared(name: &str, array: &ArrayRef, kind: FeatureType) -> Result<ArrayRef> {
-    let wrong = |message: String| Error::Column { column: name.to_owned(), message };
+    let wrong = |message: String| Error::Column {
+        column: name.to_owned(),
+        message,
+    };
     let to = kind.to_arrow();
     if array.data_type() == &to {
         return Ok(array.clone());
@@ -165,24 +179,39 @@ pub fn declared(name: &str, array: &ArrayRef, kind: FeatureType) -> Result<Array
     }
     let from = FeatureType::of_arrow(array.data_type())
         .ok_or_else(|| wrong(format!("its type {} cannot be a {kind}", array.data_type())))?;
-    let cast_array = cast(array, &to).map_err(|source| Error::Arrow { what: name.to_owned(), source })?;
+    let cast_array = cast(array, &to).map_err(|source| Error::Arrow {
+        what: name.to_owned(),
+        source,
+    })?;
     if kind.holds(from) {
         return Ok(cast_array);
     }
     // A narrower declared type is fine as long as every value survives the way there and back.
-    let back = cast(&cast_array, array.data_type()).map_err(|source| Error::Arrow { what: name.to_owned(), source })?;
+    let back = cast(&cast_array, array.data_type()).map_err(|source| Error::Arrow {
+        what: name.to_owned(),
+        source,
+    })?;
     let same = back.to_data() == array.to_data();
-    if same { Ok(cast_array) } else { Err(wrong(format!("it holds a {from} that is not a {kind}"))) }
+    if same {
+        Ok(cast_array)
+    } else {
+        Err(wrong(format!("it holds a {from} that is not a {kind}")))
+    }
 }
 
 /// An event or created time in microseconds; finer instants and those out of range are errors, never cut.
 pub fn micros(name: &str, array: &ArrayRef, unit: &TimeUnit) -> Result<PrimitiveArray<TimestampMicrosecondType>> {
-    let wrong = |message: &str| Error::Column { column: name.to_owned(), message: message.to_owned() };
+    let wrong = |message: &str| Error::Column {
+        column: name.to_owned(),
+        message: message.to_owned(),
+    };
     let scaled = |factor: i64| move |value: i64| value.checked_mul(factor).ok_or(());
     match unit {
         TimeUnit::Microsecond => Ok(array.as_primitive::<TimestampMicrosecondType>().clone()),
         TimeUnit::Second => array.as_primitive::<TimestampSecondType>().try_unary(scaled(1_000_000)),
-        TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().try_unary(scaled(1_000)),
+        TimeUnit::Millisecond => array
+            .as_primitive::<TimestampMillisecondType>()
+            .try_unary(scaled(1_000)),
         TimeUnit::Nanosecond => {
             let exact = |value: i64| if value % 1_000 == 0 { Ok(value / 1_000) } else { Err(()) };
             array.as_primitive::<TimestampNanosecondType>().try_unary(exact)
@@ -195,14 +224,19 @@ pub fn micros(name: &str, array: &ArrayRef, unit: &TimeUnit) -> Result<Primitive
 pub fn times(name: &str, array: &ArrayRef) -> Result<PrimitiveArray<TimestampMicrosecondType>> {
     match array.data_type() {
         DataType::Timestamp(unit, _) => micros(name, array, unit),
-        DataType::Date32 => {
-            array.as_primitive::<Date32Type>().try_unary(|days| i64::from(days).checked_mul(86_400_000_000).ok_or(())).map_err(|()| {
-                Error::Column { column: name.to_owned(), message: "it holds a date that is out of range".into() }
-            })
-        }
+        DataType::Date32 => array
+            .as_primitive::<Date32Type>()
+            .try_unary(|days| i64::from(days).checked_mul(86_400_000_000).ok_or(()))
+            .map_err(|()| Error::Column {
+                column: name.to_owned(),
+                message: "it holds a date that is out of range".into(),
+            }),
         other => {
             let message = format!("its type {other} is not a time; a time is a timestamp or a date");
-            Err(Error::Column { column: name.to_owned(), message })
+            Err(Error::Column {
+                column: name.to_owned(),
+                message,
+            })
         }
     }
 }

@@ -102,7 +102,11 @@ impl OnlineStore {
         };
         let mut verified = Vec::new();
         for state in states {
-            progress.start(&format!("verify {}", state.view), Some(self.key_count(&state)?), Unit::Rows);
+            progress.start(
+                &format!("verify {}", state.view),
+                Some(self.key_count(&state)?),
+                Unit::Rows,
+            );
             let result = self.verify_view(engine, &state, now, progress).await;
             progress.finish();
             verified.push(result?);
@@ -110,12 +114,23 @@ impl OnlineStore {
         Ok(verified)
     }
 
-    async fn verify_view(&self, engine: &Engine, state: &ViewState, now: Timestamp, progress: &dyn Progress) -> Result<Verified> {
+    async fn verify_view(
+        &self,
+        engine: &Engine,
+        state: &ViewState,
+        now: Timestamp,
+        progress: &dyn Progress,
+    ) -> Result<Verified> {
         let snapshot = engine.repo().snapshot_at(state.watermark.commit).await?;
         let registry = Registry::load(&snapshot).await?;
         let used = ViewUse {
             alias: Some(LABEL.to_owned()),
-            keys: state.keys.iter().enumerate().map(|(index, (name, _))| (name.clone(), key_column(index))).collect(),
+            keys: state
+                .keys
+                .iter()
+                .enumerate()
+                .map(|(index, (name, _))| (name.clone(), key_column(index)))
+                .collect(),
             ..ViewUse::of(&state.view)
         };
         let views = source::resolve_used(engine, &snapshot, &registry, std::slice::from_ref(&used)).await?;
@@ -131,7 +146,8 @@ impl OnlineStore {
             different: 0,
             mismatches: Vec::new(),
         };
-        self.compare_keys(engine, &snapshot, (view, &used), state, &mut found, progress).await?;
+        self.compare_keys(engine, &snapshot, (view, &used), state, &mut found, progress)
+            .await?;
         self.find_missing(engine, &snapshot, view, state, &mut found).await?;
         Ok(found)
     }
@@ -148,15 +164,25 @@ impl OnlineStore {
     ) -> Result<()> {
         let spine = Spine::new(self.clone(), state.clone(), found.now);
         let table = StreamingTable::try_new(spine.schema.clone(), vec![Arc::new(spine)]);
-        let plan = table.and_then(|table| LogicalPlanBuilder::scan("keys", provider_as_source(Arc::new(table)), None)?.build());
+        let plan = table
+            .and_then(|table| LogicalPlanBuilder::scan("keys", provider_as_source(Arc::new(table)), None)?.build());
         let mut spec = asof::AsOfSpec::new(TIME);
         spec.threads = engine.options().threads.max(1);
         // A query without a created time does not say when its rows were known: they are known at every time.
         let says_when = matches!(view.view.source, Source::Table(_)) || view.view.created_time.is_some();
-        spec.known_at = if says_when { asof::KnownAt::Row } else { asof::KnownAt::Ignored };
+        spec.known_at = if says_when {
+            asof::KnownAt::Row
+        } else {
+            asof::KnownAt::Ignored
+        };
         spec.lookups.push(source::lookup(engine, snapshot, view, used).await?);
         let context = engine.context(snapshot).await?;
-        let joined = source::join(&context, plan.map_err(Error::query("the keys of the online store"))?, spec).await?;
+        let joined = source::join(
+            &context,
+            plan.map_err(Error::query("the keys of the online store"))?,
+            spec,
+        )
+        .await?;
         let mut lookup = self.prepare(&[Want::of(&state.view)])?;
         for mut rows in joined.streams {
             while let Some(batch) = rows.try_next().await.map_err(Error::query("the as-of join"))? {
@@ -167,7 +193,13 @@ impl OnlineStore {
         Ok(())
     }
 
-    fn compare_batch(&self, state: &ViewState, batch: &RecordBatch, lookup: &mut Lookup, found: &mut Verified) -> Result<()> {
+    fn compare_batch(
+        &self,
+        state: &ViewState,
+        batch: &RecordBatch,
+        lookup: &mut Lookup,
+        found: &mut Verified,
+    ) -> Result<()> {
         let offline = Offline::new(state, batch)?;
         let keys: Vec<Vec<Value<'_>>> = (0..batch.num_rows())
             .map(|row| offline.keys.iter().map(|column| column.value(row)).collect())
@@ -225,7 +257,12 @@ fn key_column(index: usize) -> String {
 }
 
 fn shown_key(state: &ViewState, values: &[Value<'_>]) -> BTreeMap<String, serde_json::Value> {
-    state.keys.iter().zip(values).map(|((name, _), value)| (name.clone(), value.to_json())).collect()
+    state
+        .keys
+        .iter()
+        .zip(values)
+        .map(|((name, _), value)| (name.clone(), value.to_json()))
+        .collect()
 }
 
 /// The joined columns of a batch.
@@ -238,9 +275,16 @@ struct Offline {
 
 impl Offline {
     fn new(state: &ViewState, batch: &RecordBatch) -> Result<Self> {
-        let array = |name: &str| batch.column_by_name(name).cloned().expect("the join gives every column that was asked for");
-        let key = |(index, (_, kind)): (usize, &(String, FeatureType))| Column::new("key", &array(&key_column(index)), *kind);
-        let feature = |(name, kind): &(String, FeatureType)| Column::new(name, &array(&format!("{LABEL}__{name}")), *kind);
+        let array = |name: &str| {
+            batch
+                .column_by_name(name)
+                .cloned()
+                .expect("the join gives every column that was asked for")
+        };
+        let key =
+            |(index, (_, kind)): (usize, &(String, FeatureType))| Column::new("key", &array(&key_column(index)), *kind);
+        let feature =
+            |(name, kind): &(String, FeatureType)| Column::new(name, &array(&format!("{LABEL}__{name}")), *kind);
         Ok(Offline {
             keys: state.keys.iter().enumerate().map(key).collect::<Result<_>>()?,
             features: state.features.iter().map(feature).collect::<Result<_>>()?,
@@ -256,8 +300,14 @@ impl Offline {
         if status != answer.status().as_str() {
             differences.push(("status", Value::Text(answer.status().as_str()), Value::Text(status)));
         }
-        let event = if self.events.is_valid(row) { Value::Timestamp(self.events.value(row)) } else { Value::Null };
-        let online_event = answer.event_time().map_or(Value::Null, |time| Value::Timestamp(time.micros()));
+        let event = if self.events.is_valid(row) {
+            Value::Timestamp(self.events.value(row))
+        } else {
+            Value::Null
+        };
+        let online_event = answer
+            .event_time()
+            .map_or(Value::Null, |time| Value::Timestamp(time.micros()));
         if event != online_event {
             differences.push(("event_time", online_event, event));
         }
@@ -300,9 +350,16 @@ struct Spine {
 impl Spine {
     fn new(store: OnlineStore, state: ViewState, now: Timestamp) -> Self {
         let keys = state.keys.iter().enumerate();
-        let mut fields: Vec<Field> = keys.map(|(index, (_, kind))| Field::new(key_column(index), kind.to_arrow(), true)).collect();
+        let mut fields: Vec<Field> = keys
+            .map(|(index, (_, kind))| Field::new(key_column(index), kind.to_arrow(), true))
+            .collect();
         fields.push(Field::new(TIME, FeatureType::Timestamp.to_arrow(), false));
-        Spine { store, state, now, schema: Arc::new(Schema::new(fields)) }
+        Spine {
+            store,
+            state,
+            now,
+            schema: Arc::new(Schema::new(fields)),
+        }
     }
 
     /// The batch of keys after the key with these bytes, and the bytes of its last; none at the end.
@@ -318,7 +375,9 @@ impl Spine {
         if keys.is_empty() {
             return Ok(None);
         }
-        let damaged = || Error::OnlineDamaged { view: self.state.view.clone() };
+        let damaged = || Error::OnlineDamaged {
+            view: self.state.view.clone(),
+        };
         let decoded: Option<Vec<Vec<Value<'_>>>> = keys.iter().map(|bytes| key::decode(bytes)).collect();
         let decoded = decoded.ok_or_else(damaged)?;
         if decoded.iter().any(|values| values.len() != self.state.keys.len()) {
@@ -332,7 +391,10 @@ impl Spine {
         columns.push(Arc::new(times));
         let options = RecordBatchOptions::new().with_row_count(Some(decoded.len()));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options);
-        Ok(Some((batch.map_err(Error::arrow("the keys of the online store"))?, end)))
+        Ok(Some((
+            batch.map_err(Error::arrow("the keys of the online store"))?,
+            end,
+        )))
     }
 }
 
@@ -350,7 +412,9 @@ impl PartitionStream for Spine {
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let spine = Spine::new(self.store.clone(), self.state.clone(), self.now);
         let batches = stream::try_unfold((spine, None::<Vec<u8>>), |(spine, last)| async move {
-            let next = spine.batch_after(last.as_deref()).map_err(|error| DataFusionError::External(Box::new(error)))?;
+            let next = spine
+                .batch_after(last.as_deref())
+                .map_err(|error| DataFusionError::External(Box::new(error)))?;
             Ok(next.map(|(batch, last)| (batch, (spine, Some(last)))))
         });
         Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), batches))

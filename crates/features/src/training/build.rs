@@ -16,7 +16,9 @@ use tempfile::NamedTempFile;
 
 use super::{
     parts::PartWriter,
-    record::{self, Column, Counts, KnownAt, OnNullTime, Options, Part, Spine, SpineSource, TrainingSet, UsedView, ViewCounts},
+    record::{
+        self, Column, Counts, KnownAt, OnNullTime, Options, Part, Spine, SpineSource, TrainingSet, UsedView, ViewCounts,
+    },
 };
 use crate::{
     asof,
@@ -63,7 +65,11 @@ pub(crate) async fn prepare(engine: &Engine, registry: &Registry, pinned: Pinned
     let views = source::resolve_used(engine, &pinned.at, registry, &pinned.uses).await?;
     let used = pinned.uses.iter().map(|used| {
         let view = &views.resolved[&used.view];
-        UsedView { used: used.clone(), hash: view.hash.clone(), definition: view.view.clone() }
+        UsedView {
+            used: used.clone(),
+            hash: view.hash.clone(),
+            definition: view.view.clone(),
+        }
     });
     let used = used.collect();
     let (spine, spine_inputs) = match &pinned.spine.source {
@@ -76,12 +82,23 @@ pub(crate) async fn prepare(engine: &Engine, registry: &Registry, pinned: Pinned
             (planned.plan, planned.inputs)
         }
     };
-    Ok(Prepared { pinned, used, views, spine, spine_inputs })
+    Ok(Prepared {
+        pinned,
+        used,
+        views,
+        spine,
+        spine_inputs,
+    })
 }
 
 impl Prepared {
     pub fn id(&self) -> String {
-        record::id_of(&self.pinned.at.commit(), &self.pinned.spine, &self.used, &self.pinned.options)
+        record::id_of(
+            &self.pinned.at.commit(),
+            &self.pinned.spine,
+            &self.used,
+            &self.pinned.options,
+        )
     }
 
     /// The spine's tables, the views' tables and the definition files, each with its commit.
@@ -90,7 +107,11 @@ impl Prepared {
         inputs.extend(self.views.inputs.values().flatten().cloned());
         let commit = self.pinned.at.commit();
         for path in files_of(&self.pinned.at).await?.into_keys() {
-            inputs.push(Input { name: path.to_string(), commit: Some(commit), version: None });
+            inputs.push(Input {
+                name: path.to_string(),
+                commit: Some(commit),
+                version: None,
+            });
         }
         inputs.sort();
         inputs.dedup();
@@ -101,7 +122,13 @@ impl Prepared {
 /// Runs the join and writes the parts to scratch files.
 pub(crate) async fn run(engine: &Engine, prepared: Prepared) -> Result<Built> {
     let prepared_id = prepared.id();
-    let Prepared { pinned, used, views, spine, .. } = prepared;
+    let Prepared {
+        pinned,
+        used,
+        views,
+        spine,
+        ..
+    } = prepared;
     let spine_columns = spine.schema().fields().len();
     let mut spec = asof::AsOfSpec::new(&pinned.options.time);
     spec.threads = engine.options().threads.max(1);
@@ -111,7 +138,8 @@ pub(crate) async fn run(engine: &Engine, prepared: Prepared) -> Result<Built> {
     };
     spec.known_at = known_at(engine, pinned.options.known_at).await?;
     for used in &pinned.uses {
-        spec.lookups.push(source::lookup(engine, &pinned.at, &views.resolved[&used.view], used).await?);
+        spec.lookups
+            .push(source::lookup(engine, &pinned.at, &views.resolved[&used.view], used).await?);
     }
     let shape = Shape::new(&spec, &pinned.options);
     let context = engine.context(&pinned.at).await?;
@@ -128,7 +156,10 @@ pub(crate) async fn run(engine: &Engine, prepared: Prepared) -> Result<Built> {
     let parts = writer.finish()?;
     let seen = joined.report.counts();
     if seen.spine_rows != parts.rows {
-        return Err(Error::RowCount { rows_in: seen.spine_rows, rows_out: parts.rows });
+        return Err(Error::RowCount {
+            rows_in: seen.spine_rows,
+            rows_out: parts.rows,
+        });
     }
     for (view, (_, counts)) in seen.views.iter().zip(&mut counts) {
         counts.null_event_times = view.null_event_times;
@@ -149,7 +180,9 @@ pub(crate) async fn run(engine: &Engine, prepared: Prepared) -> Result<Built> {
         pinned,
         used,
         spine_columns,
-        counts: Counts { views: counts.into_iter().collect::<BTreeMap<_, _>>() },
+        counts: Counts {
+            views: counts.into_iter().collect::<BTreeMap<_, _>>(),
+        },
     })
 }
 
@@ -212,22 +245,37 @@ impl Shape {
             }
         }
         let label = |lookup: &asof::Lookup| lookup.prefix.as_ref().unwrap_or(&lookup.view).clone();
-        let statuses = spec.lookups.iter().map(|lookup| (label(lookup), lookup.about_name("status")));
-        Shape { dropped, statuses: statuses.collect() }
+        let statuses = spec
+            .lookups
+            .iter()
+            .map(|lookup| (label(lookup), lookup.about_name("status")));
+        Shape {
+            dropped,
+            statuses: statuses.collect(),
+        }
     }
 
     fn keep(&self, schema: &SchemaRef) -> SchemaRef {
-        let kept = schema.fields().iter().filter(|field| !self.dropped.contains(field.name()));
+        let kept = schema
+            .fields()
+            .iter()
+            .filter(|field| !self.dropped.contains(field.name()));
         Arc::new(Schema::new(kept.cloned().collect::<Vec<_>>()))
     }
 
     fn counts(&self) -> Vec<(String, ViewCounts)> {
-        self.statuses.iter().map(|(label, _)| (label.clone(), ViewCounts::default())).collect()
+        self.statuses
+            .iter()
+            .map(|(label, _)| (label.clone(), ViewCounts::default()))
+            .collect()
     }
 
     fn count(&self, batch: &RecordBatch, counts: &mut [(String, ViewCounts)]) {
         for ((_, column), (_, counts)) in self.statuses.iter().zip(counts) {
-            let Some(statuses) = batch.column_by_name(column).and_then(|array| array.as_string_opt::<i32>().cloned()) else {
+            let Some(statuses) = batch
+                .column_by_name(column)
+                .and_then(|array| array.as_string_opt::<i32>().cloned())
+            else {
                 continue;
             };
             for status in asof::Status::ALL {

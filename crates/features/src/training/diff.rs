@@ -104,7 +104,10 @@ pub(super) struct Counted {
 
 fn definitions(old: &TrainingSet, new: &TrainingSet) -> Vec<DefinitionDiff> {
     let by_label = |set: &TrainingSet| -> BTreeMap<String, super::UsedView> {
-        set.views.iter().map(|view| (view.used.label().to_owned(), view.clone())).collect()
+        set.views
+            .iter()
+            .map(|view| (view.used.label().to_owned(), view.clone()))
+            .collect()
     };
     let (old, new) = (by_label(old), by_label(new));
     let mut diffs = Vec::new();
@@ -114,12 +117,25 @@ fn definitions(old: &TrainingSet, new: &TrainingSet) -> Vec<DefinitionDiff> {
             field_changes(&definition(before), &definition(after))
         });
         let entity_changed = new.get(label).is_some_and(|after| after.hash != before.hash);
-        if fields.as_ref().is_none_or(|fields| !fields.is_empty() || entity_changed) {
-            diffs.push(DefinitionDiff { view: label.clone(), in_after: fields.is_some(), fields, in_before: true });
+        if fields
+            .as_ref()
+            .is_none_or(|fields| !fields.is_empty() || entity_changed)
+        {
+            diffs.push(DefinitionDiff {
+                view: label.clone(),
+                in_after: fields.is_some(),
+                fields,
+                in_before: true,
+            });
         }
     }
     for label in new.keys().filter(|label| !old.contains_key(*label)) {
-        diffs.push(DefinitionDiff { view: label.clone(), fields: None, in_before: false, in_after: true });
+        diffs.push(DefinitionDiff {
+            view: label.clone(),
+            fields: None,
+            in_before: false,
+            in_after: true,
+        });
     }
     diffs
 }
@@ -127,7 +143,11 @@ fn definitions(old: &TrainingSet, new: &TrainingSet) -> Vec<DefinitionDiff> {
 /// The columns by which rows of both sets are the same: the spine's of both.
 fn common_spine(old: &TrainingSet, new: &TrainingSet) -> Result<Vec<String>> {
     let names = |set: &TrainingSet| -> Vec<String> {
-        set.schema.iter().take(set.spine_columns).map(|column| column.name.clone()).collect()
+        set.schema
+            .iter()
+            .take(set.spine_columns)
+            .map(|column| column.name.clone())
+            .collect()
     };
     let (old_names, new_names) = (names(old), names(new));
     let common: Vec<String> = old_names.into_iter().filter(|name| new_names.contains(name)).collect();
@@ -144,18 +164,34 @@ fn common_spine(old: &TrainingSet, new: &TrainingSet) -> Result<Vec<String>> {
 
 fn shared_columns(old: &SchemaRef, new: &SchemaRef, spine: &[String]) -> Vec<String> {
     let shared = old.fields().iter().map(|field| field.name());
-    shared.filter(|name| new.index_of(name).is_ok() && !spine.contains(name)).cloned().collect()
+    shared
+        .filter(|name| new.index_of(name).is_ok() && !spine.contains(name))
+        .cloned()
+        .collect()
 }
 
 fn columns(old: &TrainingSet, new: &TrainingSet, shared: &[String], counted: &Counted) -> Vec<ColumnDiff> {
     let mut columns = Vec::new();
     for (column, &rows_changed) in shared.iter().zip(&counted.columns).filter(|(_, rows)| **rows > 0) {
-        columns.push(ColumnDiff { column: column.clone(), in_before: true, in_after: true, rows_changed });
+        columns.push(ColumnDiff {
+            column: column.clone(),
+            in_before: true,
+            in_after: true,
+            rows_changed,
+        });
     }
     let only = |a: &TrainingSet, b: &TrainingSet, in_before| -> Vec<ColumnDiff> {
-        let missing = a.schema.iter().filter(|column| b.schema.iter().all(|other| other.name != column.name));
+        let missing = a
+            .schema
+            .iter()
+            .filter(|column| b.schema.iter().all(|other| other.name != column.name));
         missing
-            .map(|column| ColumnDiff { column: column.name.clone(), in_before, in_after: !in_before, rows_changed: 0 })
+            .map(|column| ColumnDiff {
+                column: column.name.clone(),
+                in_before,
+                in_after: !in_before,
+                rows_changed: 0,
+            })
             .collect()
     };
     columns.extend(only(old, new, true));
@@ -168,18 +204,37 @@ pub(super) async fn parts(snapshot: &Snapshot, set: &TrainingSet) -> Result<Tabl
     let folder = folder_of(&set.name)?;
     let store: Arc<dyn ObjectStore> = Arc::new(SnapshotStore::new(snapshot.clone()));
     let files = set.parts.iter().map(|part| {
-        let path = folder.join(&part.file).map_err(|_| damaged(set, format!("{:?} is not the name of a file", part.file)))?;
-        Ok(DataFile { path: object_path(&path), size: part.bytes, written: 0 })
+        let path = folder
+            .join(&part.file)
+            .map_err(|_| damaged(set, format!("{:?} is not the name of a file", part.file)))?;
+        Ok(DataFile {
+            path: object_path(&path),
+            size: part.bytes,
+            written: 0,
+        })
     });
     let files = files.collect::<Result<Vec<_>>>()?;
     let first = files.first().ok_or_else(|| damaged(set, "it has no part".into()))?;
     let schema = scan::schema_of(&store, first).await?;
-    let input = drumlin_model::Input { name: folder.to_string(), commit: Some(snapshot.commit()), version: Some(set.content.clone()) };
-    Ok(Table { name: set.name.clone(), input, schema, store, files })
+    let input = drumlin_model::Input {
+        name: folder.to_string(),
+        commit: Some(snapshot.commit()),
+        version: Some(set.content.clone()),
+    };
+    Ok(Table {
+        name: set.name.clone(),
+        input,
+        schema,
+        store,
+        files,
+    })
 }
 
 fn damaged(set: &TrainingSet, detail: String) -> Error {
-    Error::TrainingSetDamaged { name: set.name.clone(), detail }
+    Error::TrainingSetDamaged {
+        name: set.name.clone(),
+        detail,
+    }
 }
 
 /// Compares row by row; none when the spines differ somewhere.
@@ -188,7 +243,11 @@ async fn side_by_side(old: &Table, new: &Table, spine: &[String], shared: &[Stri
     let old_schema = old.project(&wanted);
     let mut old_rows = Pieces::new(old.rows(&old_schema));
     let mut new_rows = Pieces::new(new.rows(&new.project(&wanted)));
-    let mut counted = Counted { common: 0, changed: 0, columns: vec![0; shared.len()] };
+    let mut counted = Counted {
+        common: 0,
+        changed: 0,
+        columns: vec![0; shared.len()],
+    };
     loop {
         let len = match (old_rows.len().await?, new_rows.len().await?) {
             (0, 0) => return Ok(Some(counted)),
@@ -203,7 +262,11 @@ async fn side_by_side(old: &Table, new: &Table, spine: &[String], shared: &[Stri
         }
         let mut changed = vec![false; len];
         for (name, count) in shared.iter().zip(&mut counted.columns) {
-            for (row, differs) in differing(&a, &b, name)?.into_iter().enumerate().filter(|(_, differs)| *differs) {
+            for (row, differs) in differing(&a, &b, name)?
+                .into_iter()
+                .enumerate()
+                .filter(|(_, differs)| *differs)
+            {
                 changed[row] |= differs;
                 *count += 1;
             }
@@ -236,7 +299,10 @@ struct Pieces {
 
 impl Pieces {
     fn new(rows: BoxStream<'static, Result<RecordBatch>>) -> Self {
-        Pieces { rows: rows.boxed(), current: None }
+        Pieces {
+            rows: rows.boxed(),
+            current: None,
+        }
     }
 
     /// Rows that can be taken; none at the end.

@@ -38,7 +38,11 @@ pub(super) async fn by_identity(
         }
     }
     let sums: Vec<u64> = sums.into_iter().map(|sum| sum.max(0) as u64).collect();
-    Ok(Counted { common: sums[0], changed: sums[1], columns: sums[2..].to_vec() })
+    Ok(Counted {
+        common: sums[0],
+        changed: sums[1],
+        columns: sums[2..].to_vec(),
+    })
 }
 
 /// One row of counts: common rows, changed rows, then the changed rows of each shared column.
@@ -54,14 +58,24 @@ fn query(spine: &[String], shared: &[String]) -> String {
     };
     let mut counts = vec!["count(*)".to_owned(), counted(&any)];
     counts.extend(shared.iter().map(|name| counted(&differs(name))));
-    let same = spine.iter().map(|name| format!("(a.{0} IS NOT DISTINCT FROM b.{0})", quoted(name)));
+    let same = spine
+        .iter()
+        .map(|name| format!("(a.{0} IS NOT DISTINCT FROM b.{0})", quoted(name)));
     let same = same.collect::<Vec<_>>().join(" AND ");
     let numbered = |table: &str| {
-        format!("SELECT *, row_number() OVER (PARTITION BY {0} ORDER BY {0}) AS __number FROM {table}", list(spine))
+        format!(
+            "SELECT *, row_number() OVER (PARTITION BY {0} ORDER BY {0}) AS __number FROM {table}",
+            list(spine)
+        )
     };
     format!(
         "SELECT {} FROM ({}) a JOIN ({}) b ON a.__number = b.__number AND {same}",
-        counts.into_iter().enumerate().map(|(index, count)| format!("{count} AS c{index}")).collect::<Vec<_>>().join(", "),
+        counts
+            .into_iter()
+            .enumerate()
+            .map(|(index, count)| format!("{count} AS c{index}"))
+            .collect::<Vec<_>>()
+            .join(", "),
         numbered("__before"),
         numbered("__after"),
     )

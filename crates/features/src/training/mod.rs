@@ -18,9 +18,7 @@ use drumlin_tables::Engine;
 use futures::TryStreamExt;
 
 pub use diff::{ColumnDiff, DefinitionDiff, SetDiff, diff};
-pub use record::{
-    Counts, KnownAt, OnNullTime, Options, Part, Spine, SpineSource, TrainingSet, UsedView, ViewCounts,
-};
+pub use record::{Counts, KnownAt, OnNullTime, Options, Part, Spine, SpineSource, TrainingSet, UsedView, ViewCounts};
 
 use crate::{
     apply::Request,
@@ -88,7 +86,9 @@ pub fn folder_of(name: &str) -> Result<RepoPath> {
 }
 
 fn record_path(folder: &RepoPath) -> RepoPath {
-    folder.join(RECORD).expect("a short name below a folder that leaves room for it")
+    folder
+        .join(RECORD)
+        .expect("a short name below a folder that leaves room for it")
 }
 
 /// Makes a training set and commits it to `branch` as one commit.
@@ -102,7 +102,10 @@ pub async fn create(engine: &Engine, branch: &RefName, create: Create, request: 
         Features::Views(uses) => (None, uses.clone()),
     };
     let pinned = build::Pinned {
-        spine: Spine { source: create.spine.clone(), commit: create.spine_at.commit() },
+        spine: Spine {
+            source: create.spine.clone(),
+            commit: create.spine_at.commit(),
+        },
         spine_at: create.spine_at.clone(),
         at: create.at.clone(),
         service,
@@ -112,7 +115,11 @@ pub async fn create(engine: &Engine, branch: &RefName, create: Create, request: 
     let prepared = build::prepare(engine, &registry, pinned).await?;
     if let Some(existing) = existing {
         if existing.id == prepared.id() {
-            return Ok(Created { set: existing, commit: None, notices: Vec::new() });
+            return Ok(Created {
+                set: existing,
+                commit: None,
+                notices: Vec::new(),
+            });
         }
         if !create.replace {
             return Err(Error::TrainingSetExists { name: create.name });
@@ -122,14 +129,20 @@ pub async fn create(engine: &Engine, branch: &RefName, create: Create, request: 
     let built = build::run(engine, prepared).await?;
     session.remove_within(&folder).await?;
     for (part, file) in built.parts.iter() {
-        session.write_blob_file(&folder.join(&part.file).expect("a short name"), file.path()).await?;
+        session
+            .write_blob_file(&folder.join(&part.file).expect("a short name"), file.path())
+            .await?;
     }
     let set = built.set(&create.name);
     let mut json = serde_json::to_vec_pretty(&set).expect("a record has only string keys");
     json.push(b'\n');
     session.write(&record_path(&folder), Bytes::from(json)).await?;
     let commit = session.commit(commit_info(&set, folder, inputs, request)).await?;
-    Ok(Created { set, commit: Some(commit), notices: built.notices })
+    Ok(Created {
+        set,
+        commit: Some(commit),
+        notices: built.notices,
+    })
 }
 
 fn commit_info(set: &TrainingSet, folder: RepoPath, inputs: Vec<Input>, request: Request) -> CommitInfo {
@@ -137,9 +150,17 @@ fn commit_info(set: &TrainingSet, folder: RepoPath, inputs: Vec<Input>, request:
         ("id".to_owned(), set.id.as_str().into()),
         ("content".to_owned(), set.content.as_str().into()),
         ("rows".to_owned(), set.rows.into()),
-        ("options".to_owned(), serde_json::to_value(&set.options).expect("options have only string keys")),
+        (
+            "options".to_owned(),
+            serde_json::to_value(&set.options).expect("options have only string keys"),
+        ),
     ];
-    let message = format!("Create training set {}: {} rows at {}", set.name, set.rows, set.commit.short());
+    let message = format!(
+        "Create training set {}: {} rows at {}",
+        set.name,
+        set.rows,
+        set.commit.short()
+    );
     let provenance = Provenance {
         operation: "train create".into(),
         actor: request.actor,
@@ -150,7 +171,10 @@ fn commit_info(set: &TrainingSet, folder: RepoPath, inputs: Vec<Input>, request:
         code: request.code,
         ..Provenance::default()
     };
-    CommitInfo { message: request.message.unwrap_or(message), provenance }
+    CommitInfo {
+        message: request.message.unwrap_or(message),
+        provenance,
+    }
 }
 
 /// The training sets of a commit, by name.
@@ -214,9 +238,17 @@ pub async fn rebuild(engine: &Engine, snapshot: &Snapshot, name: &str) -> Result
     let prepared = build::prepare(engine, &registry, pinned).await?;
     if prepared.id() != recorded.id {
         let detail = "its record does not have the id of what it is pinned to".into();
-        return Err(Error::TrainingSetDamaged { name: name.to_owned(), detail });
+        return Err(Error::TrainingSetDamaged {
+            name: name.to_owned(),
+            detail,
+        });
     }
     let built = build::run(engine, prepared).await?;
     let (content, rows) = (built.content(), built.rows);
-    Ok(Rebuilt { equal: content == recorded.content && rows == recorded.rows, recorded, content, rows })
+    Ok(Rebuilt {
+        equal: content == recorded.content && rows == recorded.rows,
+        recorded,
+        content,
+        rows,
+    })
 }

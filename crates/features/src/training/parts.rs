@@ -51,7 +51,15 @@ impl PartWriter {
     pub fn new(folder: PathBuf, schema: SchemaRef) -> Self {
         let nulls = vec![0; schema.fields().len()];
         let batches = BatchCoalescer::new(schema.clone(), WRITE_ROWS);
-        PartWriter { folder, schema, batches, current: None, finished: Vec::new(), rows: 0, nulls }
+        PartWriter {
+            folder,
+            schema,
+            batches,
+            current: None,
+            finished: Vec::new(),
+            rows: 0,
+            nulls,
+        }
     }
 
     pub fn write(&mut self, batch: RecordBatch) -> Result<()> {
@@ -59,19 +67,27 @@ impl PartWriter {
         for (nulls, column) in self.nulls.iter_mut().zip(batch.columns()) {
             *nulls += column.logical_null_count() as u64;
         }
-        self.batches.push_batch(batch).map_err(Error::arrow("the training set's rows"))?;
+        self.batches
+            .push_batch(batch)
+            .map_err(Error::arrow("the training set's rows"))?;
         self.drain()
     }
 
     pub fn finish(mut self) -> Result<Parts> {
-        self.batches.finish_buffered_batch().map_err(Error::arrow("the training set's rows"))?;
+        self.batches
+            .finish_buffered_batch()
+            .map_err(Error::arrow("the training set's rows"))?;
         self.drain()?;
         if self.current.is_none() && self.finished.is_empty() {
             // An empty set has its schema all the same.
             self.current = Some(self.open()?);
         }
         self.close()?;
-        Ok(Parts { files: self.finished, rows: self.rows, nulls: self.nulls })
+        Ok(Parts {
+            files: self.finished,
+            rows: self.rows,
+            nulls: self.nulls,
+        })
     }
 
     fn drain(&mut self) -> Result<()> {
@@ -80,7 +96,9 @@ impl PartWriter {
                 Some(current) => current,
                 None => self.open()?,
             };
-            writer.write(&batch).map_err(Error::parquet("write a part of the training set"))?;
+            writer
+                .write(&batch)
+                .map_err(Error::parquet("write a part of the training set"))?;
             let rows = rows + batch.num_rows();
             self.current = Some((writer, file, rows));
             if rows >= PART_ROWS {
@@ -91,23 +109,39 @@ impl PartWriter {
     }
 
     fn open(&self) -> Result<(ArrowWriter<File>, NamedTempFile, usize)> {
-        let failed = |source| Error::Io { doing: "make a file for a part of the training set", source };
+        let failed = |source| Error::Io {
+            doing: "make a file for a part of the training set",
+            source,
+        };
         let file = NamedTempFile::new_in(&self.folder).map_err(failed)?;
         let properties = WriterProperties::builder()
             .set_writer_version(WriterVersion::PARQUET_1_0)
             .set_created_by(CREATED_BY.to_owned())
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).expect("a level that zstd has")))
+            .set_compression(Compression::ZSTD(
+                ZstdLevel::try_new(ZSTD_LEVEL).expect("a level that zstd has"),
+            ))
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .build();
         let handle = file.reopen().map_err(failed)?;
         let writer = ArrowWriter::try_new(handle, self.schema.clone(), Some(properties));
-        Ok((writer.map_err(Error::parquet("write a part of the training set"))?, file, 0))
+        Ok((
+            writer.map_err(Error::parquet("write a part of the training set"))?,
+            file,
+            0,
+        ))
     }
 
     fn close(&mut self) -> Result<()> {
-        let Some((writer, file, rows)) = self.current.take() else { return Ok(()) };
-        writer.close().map_err(Error::parquet("write a part of the training set"))?;
-        let failed = |source| Error::Io { doing: "read back a part of the training set", source };
+        let Some((writer, file, rows)) = self.current.take() else {
+            return Ok(());
+        };
+        writer
+            .close()
+            .map_err(Error::parquet("write a part of the training set"))?;
+        let failed = |source| Error::Io {
+            doing: "read back a part of the training set",
+            source,
+        };
         let mut hasher = blake3::Hasher::new();
         let bytes = std::io::copy(&mut file.reopen().map_err(failed)?, &mut hasher).map_err(failed)?;
         let part = Part {

@@ -151,8 +151,16 @@ struct Identity<'a> {
 /// The id of a set, in hex.
 pub(crate) fn id_of(commit: &CommitId, spine: &Spine, views: &[UsedView], options: &Options) -> String {
     let views = views.iter().map(|view| (&view.used, view.hash.as_str())).collect();
-    let identity = serde_json::to_string(&Identity { commit, spine, views, options }).expect("it has only string keys");
-    blake3::hash(format!("{ID_FORMAT}{identity}").as_bytes()).to_hex().to_string()
+    let identity = serde_json::to_string(&Identity {
+        commit,
+        spine,
+        views,
+        options,
+    })
+    .expect("it has only string keys");
+    blake3::hash(format!("{ID_FORMAT}{identity}").as_bytes())
+        .to_hex()
+        .to_string()
 }
 
 /// The content hash of parts, in hex.
@@ -167,10 +175,16 @@ pub(crate) fn content_of<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Strin
 
 impl TrainingSet {
     pub fn parse(name: &str, json: &[u8]) -> Result<Self> {
-        let damaged = |detail: String| Error::TrainingSetDamaged { name: name.to_owned(), detail };
+        let damaged = |detail: String| Error::TrainingSetDamaged {
+            name: name.to_owned(),
+            detail,
+        };
         let set: TrainingSet = serde_json::from_slice(json).map_err(|error| damaged(error.to_string()))?;
         if set.format > FORMAT {
-            return Err(damaged(format!("its format is {}, and this program reads up to {FORMAT}", set.format)));
+            return Err(damaged(format!(
+                "its format is {}, and this program reads up to {FORMAT}",
+                set.format
+            )));
         }
         Ok(set)
     }
