@@ -47,7 +47,8 @@ const FILE_COLUMN: &str = "__drumlin_file";
 const ROW_COLUMN: &str = "__drumlin_row";
 const COUNT_COLUMN: &str = "__drumlin_count";
 /// A join whose keys are more than this part of the memory limit sorts instead of hashing, since a hash join can't spill.
-const HASHED_PART: usize = 4;
+/// The sorts of both sides share what is left, so a limit of few tens of megabytes may be too small for them, and says so.
+const HASHED_PART: usize = 2;
 
 /// What a rewrite did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

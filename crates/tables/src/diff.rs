@@ -27,6 +27,8 @@ use crate::{
 const SAMPLE_ROWS_MAX: usize = 5;
 /// A comparison of more than this part of the memory limit sorts instead of hashing, since a hash join can't spill.
 const HASHED_PART: u64 = 4;
+/// A column that is null where a side lacks the row; a table may not have one of this name.
+const PRESENT: &str = "__drumlin_present";
 
 /// What became of a table's rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -177,14 +179,15 @@ impl Engine {
         let values: Vec<&String> = columns.iter().filter(|column| !diff.key.contains(column)).collect();
         let differs = values
             .iter()
-            .map(|column| format!("b.{0} IS DISTINCT FROM a.{0}", quote(column)));
+            .map(|column| format!("(b.{0} IS DISTINCT FROM a.{0})", quote(column)));
         let differs = differs.chain(["false".to_owned()]).collect::<Vec<_>>().join(" OR ");
         let joined = format!(
-            "(SELECT *, true AS p FROM before) AS b FULL OUTER JOIN (SELECT *, true AS p FROM after) AS a ON {on}"
+            "(SELECT *, true AS {PRESENT} FROM before) AS b FULL OUTER JOIN (SELECT *, true AS {PRESENT} FROM after) AS a ON {on}"
         );
+        let both = format!("a.{PRESENT} AND b.{PRESENT}");
         let sql = format!(
-            "SELECT count(*) FILTER (WHERE b.p IS NULL), count(*) FILTER (WHERE a.p IS NULL), \
-             count(*) FILTER (WHERE a.p AND b.p AND ({differs})) FROM {joined}"
+            "SELECT count(*) FILTER (WHERE b.{PRESENT} IS NULL), count(*) FILTER (WHERE a.{PRESENT} IS NULL), \
+             count(*) FILTER (WHERE {both} AND ({differs})) FROM {joined}"
         );
         let counts = self.counts(context, &sql).await?;
         (diff.added, diff.removed, diff.changed) = (counts[0], counts[1], Some(counts[2]));
@@ -203,7 +206,7 @@ impl Engine {
                 .collect::<Vec<_>>()
                 .join(", ");
             let sql = format!(
-                "SELECT {list} FROM {joined} WHERE a.p AND b.p AND ({differs}) ORDER BY {order} LIMIT {SAMPLE_ROWS_MAX}"
+                "SELECT {list} FROM {joined} WHERE {both} AND ({differs}) ORDER BY {order} LIMIT {SAMPLE_ROWS_MAX}"
             );
             for batch in self.collect(context, &sql).await? {
                 diff.sample.extend(sample(&batch, &diff.key, &values)?);

@@ -12,7 +12,7 @@ use futures::TryStreamExt;
 use crate::support::{TestTables, columns, data, on};
 
 const SCRIPT: &str = r#"
-import json, sys
+import json, os, sys
 import deltalake
 table = deltalake.DeltaTable(sys.argv[1])
 rows = table.to_pyarrow_table()
@@ -25,6 +25,9 @@ print(json.dumps({
     "key": table.metadata().configuration.get("drumlin.key"),
     "first": [str(v) for v in sorted(rows["time_hour"].to_pylist())[:1]],
 }))
+# Not through the interpreter's end: the threads of the packages may abort there.
+sys.stdout.flush()
+os._exit(0)
 "#;
 
 fn python() -> PathBuf {
@@ -117,11 +120,12 @@ async fn duckdb_and_polars_read_the_files() {
         .unwrap();
     let folder = tempfile::TempDir::new().unwrap();
     check_out(&tables, "main", folder.path()).await;
-    let script = "import sys, duckdb, polars\n\
+    let script = "import os, sys, duckdb, polars\n\
                   files = sys.argv[1] + '/*.parquet'\n\
                   print(duckdb.sql(f\"SELECT count(*), sum(distance) FROM '{files}'\").fetchall()[0])\n\
                   frame = polars.read_delta(sys.argv[1])\n\
-                  print((frame.height, frame['distance'].sum()))";
+                  print((frame.height, frame['distance'].sum()), flush=True)\n\
+                  os._exit(0)";
     let table = folder.path().join("tables/flights");
     let output = Command::new(python()).args(["-c", script]).arg(table).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
