@@ -110,16 +110,7 @@ impl Engine {
         if !removed.is_empty() {
             let target = self.target(&context, table, None, Some(&touched.files)).await?;
             let kept = same_key(JoinType::RightAnti, target).map_err(explain::query)?;
-            // A join that sorts gives the rows of its parts in any order.
-            let order = key
-                .iter()
-                .map(|column| on("target", column).sort(true, false))
-                .collect();
-            let kept = if spills {
-                kept.sort(order).map_err(explain::query)?
-            } else {
-                kept
-            };
+            let kept = if spills { in_key_order(kept, &key)? } else { kept };
             let kept_fit = Fit::existing(&table.path, &fit.schema, kept.schema().as_arrow(), name, false)?;
             self.copy(&mut files, kept, &kept_fit, table, &touched).await?;
         }
@@ -390,6 +381,12 @@ impl Touched {
 fn holds(urls: &[String], path: &str) -> bool {
     urls.iter()
         .any(|url| url.strip_suffix(path).is_some_and(|before| before.ends_with('/')))
+}
+
+/// A join that sorts gives the rows of its parts in any order; files want one order.
+fn in_key_order(kept: DataFrame, key: &[String]) -> Result<DataFrame> {
+    let by = |column: &String| Expr::Column(Column::new(Some("target"), column)).sort(true, false);
+    kept.sort(key.iter().map(by).collect()).map_err(explain::query)
 }
 
 fn removals(table: &Delta, urls: &[String]) -> Vec<Action> {
