@@ -29,7 +29,7 @@ run drumlin table create flights --from raw/flights.csv
 run drumlin table create weather --from raw/weather.csv --key origin,time_hour
 run drumlin table create planes --from raw/planes.csv --key tailnum
 run drumlin table show flights
-expect "times are instants" "$(drumlin sql --format csv "SELECT arrow_typeof(time_hour) FROM flights LIMIT 1" | tail -1 | tr -d '"')" 'Timestamp(µs, "UTC")'
+expect "times are instants" "$(drumlin sql --format csv "SELECT count(*) FROM flights WHERE time_hour < TIMESTAMP '2013-01-01T10:00:01Z'" | tail -1)" 6
 expect "NA is null" "$(drumlin sql --format csv 'SELECT count(*) FROM flights WHERE dep_delay IS NULL' | tail -1)" 8255
 run drumlin tag create v2
 run drumlin table delete flights --where "carrier = 'HA'" -m "leave out Hawaiian"
@@ -52,7 +52,7 @@ CONTENT=$(drumlin train show delays --json | field content)
 expect "rows out = rows in" "$(drumlin train show delays --json | field rows)" 336776
 run drumlin train rebuild delays
 expect "built again: the same content" "$(drumlin train rebuild delays --json | field rebuilt)" "$CONTENT"
-run drumlin sql "SELECT carrier, flight, time_hour, dep_delay, weather__temp, carrier_delays__mean_delay_24h AS carrier_24h, plane_delays__mean_delay_7d AS plane_7d
+run drumlin sql "SELECT carrier, flight, time_hour, dep_delay, temp, mean_delay_24h AS carrier_24h, mean_delay_7d AS plane_7d
             FROM \"training/delays/part-00000.parquet\" WHERE month = 2 LIMIT 5"
 
 title "5. A branch of all of it"

@@ -8,10 +8,7 @@ use std::{
 };
 
 use drumlin_model::{Code, ErrorKind, Input, Provenance, RefExpr, RefName};
-use drumlin_repo::{
-    Author, Clock, CommitInfo, Repo, Snapshot, SystemClock,
-    working_copy::WorkingCopy,
-};
+use drumlin_repo::{Author, Clock, CommitInfo, Repo, Snapshot, SystemClock, working_copy::WorkingCopy};
 use drumlin_tables::{Engine, EngineOptions};
 
 use crate::{args::Global, error::CommandError, ui::Ui};
@@ -33,9 +30,16 @@ impl<'a> Context<'a> {
             Some(folder) => folder
                 .canonicalize()
                 .map_err(|error| CommandError::io(format!("cannot enter {}", folder.display()), error))?,
-            None => std::env::current_dir().map_err(|error| CommandError::io("cannot tell the current folder", error))?,
+            None => {
+                std::env::current_dir().map_err(|error| CommandError::io("cannot tell the current folder", error))?
+            }
         };
-        Ok(Self { ui, clock: Arc::new(SystemClock), current, global })
+        Ok(Self {
+            ui,
+            clock: Arc::new(SystemClock),
+            current,
+            global,
+        })
     }
 
     /// The working copy that the current folder lies in.
@@ -46,7 +50,14 @@ impl<'a> Context<'a> {
     /// Who asks: the flag or `DRUMLIN_ACTOR`, else the user's name.
     pub fn author(&self) -> Author {
         let user = || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-        Author { actor: self.global.actor.clone().or_else(user).unwrap_or_else(|| "unknown".to_owned()) }
+        Author {
+            actor: self
+                .global
+                .actor
+                .clone()
+                .or_else(user)
+                .unwrap_or_else(|| "unknown".to_owned()),
+        }
     }
 
     /// What a commit of this command says of itself.
@@ -59,7 +70,10 @@ impl<'a> Context<'a> {
             code: git_code(&self.current),
             ..Provenance::default()
         };
-        CommitInfo { message: message.into(), provenance }
+        CommitInfo {
+            message: message.into(),
+            provenance,
+        }
     }
 
     /// SQL and tables over the repository of `copy`.
@@ -77,8 +91,11 @@ impl<'a> Context<'a> {
 /// The branch that this working copy is on, which verbs that write need.
 pub fn current_branch(copy: &WorkingCopy) -> Result<RefName, CommandError> {
     copy.head()?.branch.ok_or_else(|| {
-        CommandError::new(ErrorKind::Precondition, "no branch is checked out here, so there is nothing to commit to")
-            .with_hint("drumlin checkout main    (or: drumlin checkout -b NAME)")
+        CommandError::new(
+            ErrorKind::Precondition,
+            "no branch is checked out here, so there is nothing to commit to",
+        )
+        .with_hint("drumlin checkout main    (or: drumlin checkout -b NAME)")
     })
 }
 
@@ -101,9 +118,18 @@ pub async fn resolve(repo: &Repo, text: &str) -> Result<drumlin_repo::Resolved, 
 fn git_code(folder: &Path) -> Option<Code> {
     folder.ancestors().find(|above| above.join(".git").exists())?;
     let git = |words: &[&str]| -> Option<String> {
-        let output =
-            Command::new("git").arg("-C").arg(folder).args(words).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(folder)
+            .args(words)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output()
+            .ok()?;
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let git_commit = git(&["rev-parse", "HEAD"])?;
     let dirty = git(&["status", "--porcelain", "--untracked-files=no"]).is_none_or(|changes| !changes.is_empty());

@@ -62,7 +62,11 @@ fn general_hint(kind: ErrorKind) -> Option<&'static str> {
 
 impl CommandError {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, messages: vec![message.into()], hint: None }
+        Self {
+            kind,
+            messages: vec![message.into()],
+            hint: None,
+        }
     }
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidInput, message)
@@ -85,7 +89,11 @@ impl CommandError {
         Self { kind, messages, hint }
     }
     pub fn io(what: impl fmt::Display, error: std::io::Error) -> Self {
-        Self { kind: ErrorKind::of_io(&error), messages: vec![what.to_string(), error.to_string()], hint: None }
+        Self {
+            kind: ErrorKind::of_io(&error),
+            messages: vec![what.to_string(), error.to_string()],
+            hint: None,
+        }
     }
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref().or_else(|| general_hint(self.kind))
@@ -125,6 +133,7 @@ impl From<drumlin_model::RefNameError> for CommandError {
 
 impl From<drumlin_model::PathError> for CommandError {
     fn from(error: drumlin_model::PathError) -> Self {
-        CommandError::invalid(error.to_string()).with_hint("drumlin status    (paths are relative to the repository's folder)")
+        CommandError::invalid(error.to_string())
+            .with_hint("drumlin status    (paths are relative to the repository's folder)")
     }
 }

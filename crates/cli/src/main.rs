@@ -24,7 +24,10 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return usage(&error),
     };
-    let ui = Ui::new(UiOptions { json: args.global.json, quiet: args.global.quiet });
+    let ui = Ui::new(UiOptions {
+        json: args.global.json,
+        quiet: args.global.quiet,
+    });
     args.global.color.write_global();
     start_log(args.global.verbose);
     match run(args, &ui) {
@@ -40,7 +43,11 @@ fn main() -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     // Nothing can be done where neither stream takes text.
     let _ = error.print();
-    if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS }
+    if error.use_stderr() {
+        ExitCode::from(EXIT_USAGE)
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 /// `-v` shows what Drumlin does, `-vv` also what lies below it; on stderr.
@@ -51,7 +58,10 @@ fn start_log(verbose: u8) {
         2 => tracing::Level::DEBUG,
         _ => tracing::Level::TRACE,
     };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 fn run(args: Args, ui: &Ui) -> Result<(), CommandError> {

@@ -49,7 +49,11 @@ impl Ui {
         value: &T,
         text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), CommandError> {
-        let written = if self.options.json { self.emit_json(value) } else { self.emit_text(text) };
+        let written = if self.options.json {
+            self.emit_json(value)
+        } else {
+            self.emit_text(text)
+        };
         allow_closed_pipe(written)
     }
 
@@ -92,7 +96,10 @@ impl Ui {
             });
             writeln!(err, "{value}")
         } else {
-            let hint = error.hint().map(|hint| format!("\n{} {hint}", paint(NAME, "hint:"))).unwrap_or_default();
+            let hint = error
+                .hint()
+                .map(|hint| format!("\n{} {hint}", paint(NAME, "hint:")))
+                .unwrap_or_default();
             writeln!(err, "{} {error}{hint}", paint(BAD.bold(), "error:"))
         };
     }
@@ -100,7 +107,10 @@ impl Ui {
     /// Progress bars for long work; silent unless a person watches.
     pub fn progress(&self) -> Bars {
         let shown = !self.options.quiet && !self.options.json && io::stderr().is_terminal();
-        Bars { shown, bar: Mutex::new(None) }
+        Bars {
+            shown,
+            bar: Mutex::new(None),
+        }
     }
 }
 
@@ -132,10 +142,19 @@ impl Progress for Bars {
         };
         let template = match total {
             Some(_) => format!("{{msg}} [{{bar:32.cyan}}] {counts}  {{eta}} left"),
-            None => format!("{{msg}} {{spinner}} {}", counts.replace("/{total_bytes}", "").replace("/{human_len}", "")),
+            None => format!(
+                "{{msg}} {{spinner}} {}",
+                counts.replace("/{total_bytes}", "").replace("/{human_len}", "")
+            ),
         };
-        let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new).with_message(task.to_owned());
-        bar.set_style(ProgressStyle::with_template(&template).expect("the template is ours").progress_chars("█▌ "));
+        let bar = total
+            .map_or_else(ProgressBar::new_spinner, ProgressBar::new)
+            .with_message(task.to_owned());
+        bar.set_style(
+            ProgressStyle::with_template(&template)
+                .expect("the template is ours")
+                .progress_chars("█▌ "),
+        );
         bar.enable_steady_tick(BAR_DELAY);
         *self.bar.lock().expect("no holder panics") = Some(bar);
     }
@@ -162,7 +181,11 @@ pub fn bytes(count: u64) -> String {
         value /= 1000.0;
         unit += 1;
     }
-    if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", units[unit]) }
+    if unit == 0 {
+        format!("{count} B")
+    } else {
+        format!("{value:.1} {}", units[unit])
+    }
 }
 
 /// `336,776`, for people.

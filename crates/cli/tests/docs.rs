@@ -7,7 +7,10 @@ use crate::support::Place;
 /// The blocks of one language in a page of Markdown.
 fn blocks(page: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
-    page.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap_or("").to_owned()).collect()
+    page.split(&fence)
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap_or("").to_owned())
+        .collect()
 }
 
 /// Splits a line as a shell does, for the quotes that the examples use.
@@ -34,7 +37,8 @@ fn words(line: &str) -> Vec<String> {
 
 #[test]
 fn the_readme_runs() {
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).expect("there is a README");
+    let page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md")).expect("there is a README");
     let place = Place::empty();
     let mut readings = String::from("sensor,at,temp\n");
     for hour in 0..24 {
@@ -43,7 +47,10 @@ fn the_readme_runs() {
         }
     }
     place.write("raw/readings.csv", &readings);
-    place.write("raw/alarms.csv", "sensor,at,level\ns1,2024-03-01T12:30:00Z,3\ns2,2024-03-02T12:00:00Z,1\n");
+    place.write(
+        "raw/alarms.csv",
+        "sensor,at,level\ns1,2024-03-01T12:30:00Z,3\ns2,2024-03-02T12:00:00Z,1\n",
+    );
     place.write("corrections.csv", "sensor,at,temp\ns1,2024-03-01T12:00:00Z,9.5\n");
     let yaml = blocks(&page, "yaml");
     assert_eq!(yaml.len(), 1, "the README defines features in one file");

@@ -7,7 +7,10 @@ use crate::support::Place;
 /// A repository with a file, a table and a feature view.
 fn furnished() -> Place {
     let place = Place::repository();
-    place.write("raw/rain.csv", "city,at,mm\noslo,2024-01-01T00:00:00Z,1\nbergen,2024-01-01T00:00:00Z,9\n");
+    place.write(
+        "raw/rain.csv",
+        "city,at,mm\noslo,2024-01-01T00:00:00Z,1\nbergen,2024-01-01T00:00:00Z,9\n",
+    );
     place.ok(&["add", "raw"]);
     place.ok(&["commit", "-m", "raw"]);
     place.ok(&["table", "create", "rain", "--from", "raw/rain.csv"]);
@@ -23,7 +26,10 @@ const RAIN: &str = "kind: entity\nname: city\nkeys: [{name: city, type: string}]
 fn mistake(place: &Place, words: &[&str], says: &[&str]) {
     let before = place.head();
     let err = place.fails(1, words);
-    let first = err.lines().find(|line| line.starts_with("error:")).unwrap_or_else(|| panic!("no error line:\n{err}"));
+    let first = err
+        .lines()
+        .find(|line| line.starts_with("error:"))
+        .unwrap_or_else(|| panic!("no error line:\n{err}"));
     for text in says {
         assert!(err.contains(text), "drumlin {words:?} does not say {text:?}:\n{err}");
     }
@@ -55,14 +61,40 @@ fn refs_that_are_not_there() {
 #[test]
 fn csv_files_with_mistakes() {
     let place = furnished();
-    place.write("ragged.csv", "city,at,mm\noslo,2024-01-02T00:00:00Z,1\nbergen,2024-01-02T00:00:00Z\n");
-    mistake(&place, &["table", "append", "rain", "--from", "ragged.csv"], &["ragged.csv", "3"]);
-    place.write("bad.csv", "city,at,mm\noslo,2024-01-02T00:00:00Z,1\nbergen,2024-01-02T00:00:00Z,wet\n");
-    mistake(&place, &["table", "append", "rain", "--from", "bad.csv"], &["bad.csv", "3", "mm", "wet"]);
-    mistake(&place, &["table", "create", "x", "--from", "bad.csv", "--type", "mm=int64"], &["bad.csv", "3", "mm", "wet"]);
+    place.write(
+        "ragged.csv",
+        "city,at,mm\noslo,2024-01-02T00:00:00Z,1\nbergen,2024-01-02T00:00:00Z\n",
+    );
+    mistake(
+        &place,
+        &["table", "append", "rain", "--from", "ragged.csv"],
+        &["ragged.csv", "3"],
+    );
+    place.write(
+        "bad.csv",
+        "city,at,mm\noslo,2024-01-02T00:00:00Z,1\nbergen,2024-01-02T00:00:00Z,wet\n",
+    );
+    mistake(
+        &place,
+        &["table", "append", "rain", "--from", "bad.csv"],
+        &["bad.csv", "3", "mm", "wet"],
+    );
+    mistake(
+        &place,
+        &["table", "create", "x", "--from", "bad.csv", "--type", "mm=int64"],
+        &["bad.csv", "3", "mm", "wet"],
+    );
     mistake(&place, &["table", "create", "x", "--from", "none.csv"], &["none.csv"]);
-    mistake(&place, &["table", "create", "rain", "--from", "raw/rain.csv"], &["rain"]);
-    mistake(&place, &["table", "append", "rian", "--from", "raw/rain.csv"], &["rian", "rain"]);
+    mistake(
+        &place,
+        &["table", "create", "rain", "--from", "raw/rain.csv"],
+        &["rain"],
+    );
+    mistake(
+        &place,
+        &["table", "append", "rian", "--from", "raw/rain.csv"],
+        &["rian", "rain"],
+    );
     let rows = place.ok(&["sql", "SELECT count(*) FROM rain", "--format", "csv"]);
     assert_eq!(rows.lines().last(), Some("2"));
 }
@@ -79,20 +111,37 @@ fn sql_with_mistakes() {
 #[test]
 fn definitions_with_mistakes() {
     let place = furnished();
-    place.write("features/rain.yaml", &RAIN.replace("event_time: at", "event_time: at\nmax_agee: 3h"));
+    place.write(
+        "features/rain.yaml",
+        &RAIN.replace("event_time: at", "event_time: at\nmax_agee: 3h"),
+    );
     mistake(&place, &["apply"], &["features/rain.yaml:10", "max_agee", "max_age"]);
-    place.write("features/rain.yaml", &RAIN.replace("{table: rain}", "{sql: 'SELECT at, mm FROM rain'}"));
+    place.write(
+        "features/rain.yaml",
+        &RAIN.replace("{table: rain}", "{sql: 'SELECT at, mm FROM rain'}"),
+    );
     mistake(&place, &["apply"], &["features/rain.yaml", "city"]);
-    place.write("features/rain.yaml", &RAIN.replace("{table: rain}", "{sql: 'SELECT city, mm FROM rain'}"));
+    place.write(
+        "features/rain.yaml",
+        &RAIN.replace("{table: rain}", "{sql: 'SELECT city, mm FROM rain'}"),
+    );
     mistake(&place, &["apply"], &["features/rain.yaml", "at"]);
-    place.write("features/rain.yaml", &RAIN.replace("event_time: at", "event_time: at\nmax_age: 0h"));
+    place.write(
+        "features/rain.yaml",
+        &RAIN.replace("event_time: at", "event_time: at\nmax_age: 0h"),
+    );
     mistake(&place, &["apply"], &["features/rain.yaml", "max"]);
 }
 
 #[test]
 fn spines_with_mistakes() {
     let place = furnished();
-    let create = |spine: &str| ["train", "create", "t", "--views", "rain", "--time", "at", "--spine", spine].map(str::to_owned);
+    let create = |spine: &str| {
+        [
+            "train", "create", "t", "--views", "rain", "--time", "at", "--spine", spine,
+        ]
+        .map(str::to_owned)
+    };
     for (spine, says) in [
         ("SELECT at FROM rain", vec!["city"]),
         ("SELECT city FROM rain", vec!["at"]),
@@ -146,5 +195,8 @@ fn work_is_not_overwritten() {
     place.ok(&["commit", "-m", "emptied"]);
     place.write("raw/rain.csv", "my own work");
     mistake(&place, &["checkout", "main"], &["raw/rain.csv"]);
-    assert_eq!(fs::read_to_string(place.file("raw/rain.csv")).expect("it is there"), "my own work");
+    assert_eq!(
+        fs::read_to_string(place.file("raw/rain.csv")).expect("it is there"),
+        "my own work"
+    );
 }

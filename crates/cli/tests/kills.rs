@@ -16,7 +16,12 @@ const KILLS: usize = 36;
 
 /// Starts the program, kills it after a while, and says whether it had ended well before that.
 fn killed(place: &Place, words: &[&str], after: Duration) -> bool {
-    let mut child = place.command(words).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().expect("the program starts");
+    let mut child = place
+        .command(words)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("the program starts");
     thread::sleep(after);
     match child.try_wait().expect("a child can be asked") {
         Some(status) => status.success(),
@@ -78,10 +83,21 @@ fn killed_at_any_moment() {
         let after = usual.mul_f64(random.random_range(0.0..1.1));
         let done = killed(&place, &words, after);
         let moved = place.head() != before;
-        assert!(moved || !done || !matches!(words[0], "commit" | "table"), "round {round}: {words:?} was acknowledged and is gone");
-        let rows: u64 = place.ok(&["sql", "SELECT count(*) FROM rain", "--format", "csv"]).lines().last().and_then(|line| line.parse().ok()).expect("a count");
+        assert!(
+            moved || !done || !matches!(words[0], "commit" | "table"),
+            "round {round}: {words:?} was acknowledged and is gone"
+        );
+        let rows: u64 = place
+            .ok(&["sql", "SELECT count(*) FROM rain", "--format", "csv"])
+            .lines()
+            .last()
+            .and_then(|line| line.parse().ok())
+            .expect("a count");
         if words[0] == "table" {
-            assert!(rows == rows_acknowledged + u64::from(moved), "round {round}: {rows} rows");
+            assert!(
+                rows == rows_acknowledged + u64::from(moved),
+                "round {round}: {rows} rows"
+            );
         }
         rows_acknowledged = rows;
         if round % 6 == 5 {

@@ -14,13 +14,20 @@ fn crowd() -> (Place, Vec<Place>) {
     let home = Place::repository();
     let places: Vec<Place> = (0..PROCESSES).map(|_| Place::empty()).collect();
     for place in &places {
-        home.ok(&["clone", ".", place.file("copy").to_str().expect("a temporary path is text")]);
+        home.ok(&[
+            "clone",
+            ".",
+            place.file("copy").to_str().expect("a temporary path is text"),
+        ]);
     }
     (home, places)
 }
 
 fn commits(home: &Place) -> Vec<Value> {
-    home.json(&["log", "-n", "1000"]).as_array().expect("the log is a list").clone()
+    home.json(&["log", "-n", "1000"])
+        .as_array()
+        .expect("the log is a list")
+        .clone()
 }
 
 #[test]
@@ -41,15 +48,24 @@ fn eight_processes_on_paths_that_do_not_meet() {
             });
         }
     });
-    let messages: Vec<String> =
-        commits(&home).iter().map(|commit| commit["message"].as_str().expect("text").to_owned()).collect();
+    let messages: Vec<String> = commits(&home)
+        .iter()
+        .map(|commit| commit["message"].as_str().expect("text").to_owned())
+        .collect();
     for at in 0..PROCESSES {
         for round in 0..COMMITS {
-            assert!(messages.contains(&format!("from-{at}/{round}.txt")), "commit {round} of process {at} is lost");
+            assert!(
+                messages.contains(&format!("from-{at}/{round}.txt")),
+                "commit {round} of process {at} is lost"
+            );
         }
     }
     home.ok(&["checkout", "main"]);
-    let files = (0..PROCESSES).map(|at| std::fs::read_dir(home.file(&format!("from-{at}"))).expect("it is there").count());
+    let files = (0..PROCESSES).map(|at| {
+        std::fs::read_dir(home.file(&format!("from-{at}")))
+            .expect("it is there")
+            .count()
+    });
     assert_eq!(files.sum::<usize>(), PROCESSES * COMMITS);
     home.ok(&["fsck"]);
 }
@@ -63,11 +79,17 @@ fn eight_processes_on_one_path() {
                 let copy = place.file("copy");
                 let (mut won, mut lost) = (0, 0);
                 for round in 0..10 {
-                    ran(command_in(&copy, &["checkout", "main", "--force"]).output().expect("the program starts"));
+                    ran(command_in(&copy, &["checkout", "main", "--force"])
+                        .output()
+                        .expect("the program starts"));
                     place.write("copy/one.txt", &format!("{at} {round}"));
-                    ran(command_in(&copy, &["add", "one.txt"]).output().expect("the program starts"));
+                    ran(command_in(&copy, &["add", "one.txt"])
+                        .output()
+                        .expect("the program starts"));
                     let message = format!("{at} {round}");
-                    let ran = ran(command_in(&copy, &["commit", "-m", &message]).output().expect("the program starts"));
+                    let ran = ran(command_in(&copy, &["commit", "-m", &message])
+                        .output()
+                        .expect("the program starts"));
                     match ran.code {
                         Some(0) => won += 1,
                         _ => {
@@ -79,11 +101,18 @@ fn eight_processes_on_one_path() {
                 (won, lost)
             })
         });
-        work.collect::<Vec<_>>().into_iter().map(|thread| thread.join().expect("no assertion failed")).collect()
+        work.collect::<Vec<_>>()
+            .into_iter()
+            .map(|thread| thread.join().expect("no assertion failed"))
+            .collect()
     });
     let won: usize = outcomes.iter().map(|(won, _)| won).sum();
     // The first commit of a repository is its own.
-    assert_eq!(commits(&home).len(), won + 1, "every acknowledged commit is there, and no other");
+    assert_eq!(
+        commits(&home).len(),
+        won + 1,
+        "every acknowledged commit is there, and no other"
+    );
     assert!(won > 0);
     home.ok(&["fsck"]);
 }

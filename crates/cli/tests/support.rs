@@ -23,7 +23,9 @@ pub struct Ran {
 impl Place {
     /// An empty folder.
     pub fn empty() -> Place {
-        Place { folder: tempfile::tempdir().expect("a temporary folder can be made") }
+        Place {
+            folder: tempfile::tempdir().expect("a temporary folder can be made"),
+        }
     }
 
     /// A repository with nothing in it.
@@ -76,17 +78,29 @@ impl Place {
 
     /// The commit that the current branch is at.
     pub fn head(&self) -> String {
-        self.json(&["log", "-n", "1"])[0]["id"].as_str().expect("a commit has an id").to_owned()
+        self.json(&["log", "-n", "1"])[0]["id"]
+            .as_str()
+            .expect("a commit has an id")
+            .to_owned()
     }
 }
 
 pub fn command_in(folder: &Path, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_drumlin"));
-    command.args(words).current_dir(folder).env_clear().env("DRUMLIN_ACTOR", "tester").stdin(Stdio::null());
+    command
+        .args(words)
+        .current_dir(folder)
+        .env_clear()
+        .env("DRUMLIN_ACTOR", "tester")
+        .stdin(Stdio::null());
     command
 }
 
 pub fn ran(output: Output) -> Ran {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("the program prints UTF-8");
-    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    Ran {
+        code: output.status.code(),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
 }

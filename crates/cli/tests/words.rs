@@ -6,11 +6,51 @@ use crate::support::{Place, command_in};
 
 /// Every verb, with its own verbs below it.
 const VERBS: [&str; 45] = [
-    "init", "clone", "status", "add", "restore", "commit", "log", "show", "diff", "branch", "tag", "checkout", "merge",
-    "revert", "cherry-pick", "reset", "undo", "op log", "table create", "table append", "table overwrite", "table upsert",
-    "table delete", "table list", "table show", "table history", "sql", "apply", "feature list", "feature show",
-    "feature search", "train create", "train list", "train show", "train rebuild", "train diff", "online materialize",
-    "online get", "online push", "online list", "verify", "lineage", "fsck", "completions", "op",
+    "init",
+    "clone",
+    "status",
+    "add",
+    "restore",
+    "commit",
+    "log",
+    "show",
+    "diff",
+    "branch",
+    "tag",
+    "checkout",
+    "merge",
+    "revert",
+    "cherry-pick",
+    "reset",
+    "undo",
+    "op log",
+    "table create",
+    "table append",
+    "table overwrite",
+    "table upsert",
+    "table delete",
+    "table list",
+    "table show",
+    "table history",
+    "sql",
+    "apply",
+    "feature list",
+    "feature show",
+    "feature search",
+    "train create",
+    "train list",
+    "train show",
+    "train rebuild",
+    "train diff",
+    "online materialize",
+    "online get",
+    "online push",
+    "online list",
+    "verify",
+    "lineage",
+    "fsck",
+    "completions",
+    "op",
 ];
 
 #[test]
@@ -20,7 +60,10 @@ fn every_verb_has_help_with_examples() {
     for verb in VERBS {
         let words: Vec<&str> = verb.split(' ').collect();
         let own = place.ok(&[words.as_slice(), &["--help"]].concat());
-        assert!(own.contains("Examples:") || own.contains("Commands:"), "`drumlin {verb} --help` has no examples:\n{own}");
+        assert!(
+            own.contains("Examples:") || own.contains("Commands:"),
+            "`drumlin {verb} --help` has no examples:\n{own}"
+        );
         assert!(help.contains(words[0]), "`drumlin --help` does not name {verb}");
     }
 }
@@ -46,7 +89,10 @@ fn no_color_unless_asked() {
     let place = Place::repository();
     assert!(!place.ok(&["log"]).contains('\u{1b}'), "a pipe gets no colors");
     assert!(place.ok(&["log", "--color", "always"]).contains('\u{1b}'));
-    let output = command_in(place.path(), &["log"]).env("NO_COLOR", "1").output().expect("the program starts");
+    let output = command_in(place.path(), &["log"])
+        .env("NO_COLOR", "1")
+        .output()
+        .expect("the program starts");
     assert!(!output.stdout.contains(&0x1b));
 }
 

@@ -89,7 +89,11 @@ impl Commit {
             .and_then(|line| line.strip_prefix(MAGIC)?.parse().ok())
             .ok_or_else(|| FormatError::damaged(object(), "it does not start as a commit does"))?;
         if format > COMMIT_FORMAT {
-            return Err(FormatError::TooNew { object: object(), found: format, newest: COMMIT_FORMAT });
+            return Err(FormatError::TooNew {
+                object: object(),
+                found: format,
+                newest: COMMIT_FORMAT,
+            });
         }
         serde_json::from_slice(&bytes[line_end..]).map_err(|error| FormatError::damaged(object(), error.to_string()))
     }

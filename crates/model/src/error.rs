@@ -57,7 +57,10 @@ pub enum FormatError {
 
 impl FormatError {
     pub fn damaged(object: impl Into<String>, detail: impl Into<String>) -> Self {
-        FormatError::Damaged { object: object.into(), detail: detail.into() }
+        FormatError::Damaged {
+            object: object.into(),
+            detail: detail.into(),
+        }
     }
 
     pub fn kind(&self) -> ErrorKind {

@@ -26,14 +26,23 @@ pub struct RefNameError {
 impl RefName {
     pub fn new(name: impl Into<String>) -> Result<Self, RefNameError> {
         let name = name.into();
-        let bad = |why| Err(RefNameError { what: "name of a branch or tag", text: name.chars().take(120).collect(), why });
+        let bad = |why| {
+            Err(RefNameError {
+                what: "name of a branch or tag",
+                text: name.chars().take(120).collect(),
+                why,
+            })
+        };
         if name.is_empty() || name.len() > REF_NAME_LEN_MAX {
             return bad("it must have 1 to 100 bytes");
         }
         if name.starts_with(['-', '.']) || name.ends_with(".lock") {
             return bad("it must not start with '-' or '.', or end in '.lock'");
         }
-        if !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '+')) {
+        if !name
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '+'))
+        {
             return bad("letters, digits, '-', '_', '.' and '+' are allowed");
         }
         if name.len() >= COMMIT_PREFIX_LEN_MIN && name.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -75,7 +84,10 @@ pub enum RefExpr {
     /// Hex digits at the start of a commit id (or all 64).
     CommitPrefix(String),
     /// The `steps`-th first parent.
-    Ancestor { of: Box<RefExpr>, steps: u32 },
+    Ancestor {
+        of: Box<RefExpr>,
+        steps: u32,
+    },
 }
 
 impl FromStr for RefExpr {
@@ -88,9 +100,13 @@ impl FromStr for RefExpr {
                 text: text.to_owned(),
                 why: "'~' must be followed by a number",
             })?;
-            return Ok(RefExpr::Ancestor { of: Box::new(of.parse()?), steps });
+            return Ok(RefExpr::Ancestor {
+                of: Box::new(of.parse()?),
+                steps,
+            });
         }
-        let hex = text.len() >= COMMIT_PREFIX_LEN_MIN && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let hex =
+            text.len() >= COMMIT_PREFIX_LEN_MIN && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
         if hex {
             return Ok(RefExpr::CommitPrefix(text.to_ascii_lowercase()));
         }

@@ -1,5 +1,8 @@
 //! The tests of `drumlin-model`: one binary, one module a subject.
-#![expect(clippy::unwrap_used, reason = "a test stops at the first thing that it did not expect")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops at the first thing that it did not expect"
+)]
 
 mod tree_codec;
 mod tree_fuzz;

@@ -158,7 +158,7 @@ async fn a_commit_that_meets_others_changes_nothing_and_the_session_lives_on() {
     session.rebase(OnConflict::KeepOurs).await.unwrap();
     let mine = session.commit(info("mine")).await.unwrap();
     let files = test.files(mine).await.unwrap();
-    assert_eq!(files.into_iter().map(|(path, _)| path).collect::<Vec<_>>(), ["a", "c"]);
+    assert_eq!(files.into_keys().collect::<Vec<_>>(), ["a", "c"]);
     assert_eq!(
         test.repo
             .snapshot_at(mine)

@@ -85,10 +85,9 @@ fn edit(root: &Path, step: &Step) {
     };
     match step {
         Step::Write { path, content } => {
-            if !at(path).is_file() || at(path).is_symlink() {
-                if !make_way(path) {
-                    return;
-                }
+            let in_the_way = !at(path).is_file() || at(path).is_symlink();
+            if in_the_way && !make_way(path) {
+                return;
             }
             // Two of the contents have the same size; one is empty; one is cut into chunks.
             let content = [vec![], b"one".to_vec(), b"two".to_vec(), vec![9; 200_000]][usize::from(*content)].clone();

@@ -291,7 +291,7 @@ impl Mount {
             .arg(folder.path())
             .output();
         if !mounted.is_ok_and(|output| output.status.success()) {
-            eprintln!("skipped: mounting a tmpfs is not allowed here");
+            println!("skipped: mounting a tmpfs is not allowed here");
             return None;
         }
         Some(Mount(folder))

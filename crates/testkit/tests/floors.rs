@@ -22,24 +22,39 @@ const HEAVY: [&str; 3] = ["datafusion", "deltalake", "deltalake-core"];
 
 fn floor(name: &str) -> u32 {
     let found = FLOORS.iter().find(|(known, _)| *known == name);
-    found.unwrap_or_else(|| panic!("crate {name:?} has no floor: add it to FLOORS")).1
+    found
+        .unwrap_or_else(|| panic!("crate {name:?} has no floor: add it to FLOORS"))
+        .1
 }
 
 fn manifest(name: &str) -> toml::Table {
     let path = root().join("crates").join(name).join("Cargo.toml");
-    std::fs::read_to_string(path).expect("each crate has a manifest").parse().expect("a manifest is TOML")
+    std::fs::read_to_string(path)
+        .expect("each crate has a manifest")
+        .parse()
+        .expect("a manifest is TOML")
 }
 
 fn ours(manifest: &toml::Table, section: &str) -> Vec<String> {
     let dependencies = manifest.get(section).and_then(|table| table.as_table());
-    dependencies.into_iter().flatten().filter_map(|(name, _)| Some(name.strip_prefix("drumlin-")?.to_owned())).collect()
+    dependencies
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, _)| Some(name.strip_prefix("drumlin-")?.to_owned()))
+        .collect()
 }
 
 #[test]
 fn every_crate_has_a_floor() {
     let mut folders: Vec<String> = std::fs::read_dir(root().join("crates"))
         .expect("the crates folder exists")
-        .map(|entry| entry.expect("an entry can be read").file_name().to_string_lossy().into_owned())
+        .map(|entry| {
+            entry
+                .expect("an entry can be read")
+                .file_name()
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     folders.sort();
     let mut known: Vec<_> = FLOORS.iter().map(|(name, _)| (*name).to_owned()).collect();
@@ -53,11 +68,21 @@ fn imports_go_down() {
         for section in ["dependencies", "build-dependencies"] {
             for used in ours(&manifest(name), section) {
                 assert_ne!(used, "testkit", "{name}: testkit is for dev-dependencies");
-                assert!(floor(&used) < own_floor, "{name} (floor {own_floor}) must not import {used} (floor {})", floor(&used));
+                assert!(
+                    floor(&used) < own_floor,
+                    "{name} (floor {own_floor}) must not import {used} (floor {})",
+                    floor(&used)
+                );
             }
         }
-        for used in ours(&manifest(name), "dev-dependencies").iter().filter(|used| *used != "testkit") {
-            assert!(floor(used) <= own_floor, "the tests of {name} must not import {used}, which is above it");
+        for used in ours(&manifest(name), "dev-dependencies")
+            .iter()
+            .filter(|used| *used != "testkit")
+        {
+            assert!(
+                floor(used) <= own_floor,
+                "the tests of {name} must not import {used}, which is above it"
+            );
         }
     }
 }
@@ -69,20 +94,40 @@ fn source_names_only_declared_crates() {
         for (other, other_floor) in FLOORS {
             let named = source.text.contains(&format!("drumlin_{other}::"));
             let allowed = other_floor < floor(own) || other == own;
-            assert!(!named || allowed, "{} names drumlin_{other}, which is not below it", source.path);
+            assert!(
+                !named || allowed,
+                "{} names drumlin_{other}, which is not below it",
+                source.path
+            );
         }
     }
 }
 
 #[test]
 fn light_floors_never_link_the_sql_engine() {
-    let lock: toml::Table =
-        std::fs::read_to_string(root().join("Cargo.lock")).expect("the lock file exists").parse().expect("it is TOML");
+    let lock: toml::Table = std::fs::read_to_string(root().join("Cargo.lock"))
+        .expect("the lock file exists")
+        .parse()
+        .expect("it is TOML");
     let mut needs: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for package in lock["package"].as_array().expect("a lock file lists packages") {
-        let uses = package.get("dependencies").and_then(|list| list.as_array()).into_iter().flatten();
-        let uses = uses.map(|line| line.as_str().expect("text").split(' ').next().expect("a name").to_owned());
-        needs.entry(package["name"].as_str().expect("text").to_owned()).or_default().extend(uses);
+        let uses = package
+            .get("dependencies")
+            .and_then(|list| list.as_array())
+            .into_iter()
+            .flatten();
+        let uses = uses.map(|line| {
+            line.as_str()
+                .expect("text")
+                .split(' ')
+                .next()
+                .expect("a name")
+                .to_owned()
+        });
+        needs
+            .entry(package["name"].as_str().expect("text").to_owned())
+            .or_default()
+            .extend(uses);
     }
     for (name, _) in FLOORS.iter().filter(|(_, floor)| *floor <= LIGHT_FLOOR_MAX) {
         let direct: Vec<String> = manifest(name)

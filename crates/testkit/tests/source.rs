@@ -7,7 +7,10 @@ use std::{
 
 /// The root of the checkout.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the checkout exists")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the checkout exists")
 }
 
 /// A file of the checkout: its path from the root, with `/`, and its text.
@@ -21,7 +24,10 @@ impl Source {
         self.path.contains("/tests/") || self.path.contains("/benches/") || self.path.contains("/examples/")
     }
     pub fn crate_name(&self) -> &str {
-        self.path.split('/').nth(1).expect("a source file stands in crates/NAME/")
+        self.path
+            .split('/')
+            .nth(1)
+            .expect("a source file stands in crates/NAME/")
     }
 }
 
@@ -38,14 +44,22 @@ pub fn files(folder: &str, endings: &[&str]) -> Vec<Source> {
 fn collect(root: &Path, folder: &Path, endings: &[&str], found: &mut Vec<Source>) {
     for entry in fs::read_dir(folder).expect("a folder of the checkout can be read") {
         let path = entry.expect("an entry can be read").path();
-        let name = path.file_name().expect("an entry has a name").to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .expect("an entry has a name")
+            .to_string_lossy()
+            .into_owned();
         if path.is_dir() {
             if !matches!(name.as_str(), "target" | ".git" | "bin" | "node_modules") {
                 collect(root, &path, endings, found);
             }
         } else if endings.iter().any(|ending| name.ends_with(ending)) {
             let text = fs::read_to_string(&path).expect("a source file is text");
-            let path = path.strip_prefix(root).expect("found below the root").to_string_lossy().replace('\\', "/");
+            let path = path
+                .strip_prefix(root)
+                .expect("found below the root")
+                .to_string_lossy()
+                .replace('\\', "/");
             found.push(Source { path, text });
         }
     }

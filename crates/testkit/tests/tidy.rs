@@ -35,12 +35,18 @@ const BANNED_BELOW_CLI: [(&str, &str); 3] = [
 ];
 
 fn library_code() -> Vec<Source> {
-    files("crates", &[".rs"]).into_iter().filter(|source| !source.is_test()).collect()
+    files("crates", &[".rs"])
+        .into_iter()
+        .filter(|source| !source.is_test())
+        .collect()
 }
 
 /// The text without comment lines, so that prose may name what code may not.
 fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")).map(|(at, line)| (at + 1, line))
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        .map(|(at, line)| (at + 1, line))
 }
 
 #[test]
@@ -50,7 +56,10 @@ fn no_banned_calls() {
         let below_cli = source.crate_name() != "cli";
         let banned = BANNED.iter().chain(BANNED_BELOW_CLI.iter().filter(|_| below_cli));
         for (call, instead) in banned {
-            if AT_HOME.iter().any(|(path, at_home)| source.path.ends_with(path) && at_home == call) {
+            if AT_HOME
+                .iter()
+                .any(|(path, at_home)| source.path.ends_with(path) && at_home == call)
+            {
                 continue;
             }
             let hits = code_lines(&source.text).filter(|(_, line)| line.contains(call));
@@ -64,7 +73,14 @@ fn no_banned_calls() {
 fn files_fit() {
     let long: Vec<String> = files("crates", &[".rs"])
         .iter()
-        .map(|source| (&source.path, code_lines(&source.text).filter(|(_, line)| !line.trim().is_empty()).count()))
+        .map(|source| {
+            (
+                &source.path,
+                code_lines(&source.text)
+                    .filter(|(_, line)| !line.trim().is_empty())
+                    .count(),
+            )
+        })
         .filter(|(_, lines)| *lines > FILE_LINES_MAX)
         .map(|(path, lines)| format!("{path}: {lines} lines of code; at most {FILE_LINES_MAX}: split it by noun"))
         .collect();
@@ -78,7 +94,11 @@ fn modules_say_their_job_first() {
         .filter(|source| !source.text.starts_with("//!"))
         .map(|source| source.path)
         .collect();
-    assert!(silent.is_empty(), "start these with `//!` and the module's job:\n{}", silent.join("\n"));
+    assert!(
+        silent.is_empty(),
+        "start these with `//!` and the module's job:\n{}",
+        silent.join("\n")
+    );
 }
 
 /// Collects the length of every function of a file.
@@ -113,7 +133,8 @@ impl<'ast> Visit<'ast> for Lengths {
 
 /// The functions that are longer than the limit for now: `path function lines`, a line each.
 fn ratchet() -> BTreeMap<String, usize> {
-    let text = std::fs::read_to_string(root().join("crates/testkit/tests/long_functions.txt")).expect("the ratchet exists");
+    let text =
+        std::fs::read_to_string(root().join("crates/testkit/tests/long_functions.txt")).expect("the ratchet exists");
     text.lines()
         .filter(|line| !line.starts_with('#') && !line.is_empty())
         .map(|line| {
@@ -130,48 +151,94 @@ fn functions_fit_a_screen() {
         let file = syn::parse_file(&source.text).unwrap_or_else(|error| panic!("{}: {error}", source.path));
         let mut lengths = Lengths::default();
         lengths.visit_file(&file);
-        let over = lengths.found.into_iter().filter(|(_, lines)| *lines > FUNCTION_LINES_MAX);
+        let over = lengths
+            .found
+            .into_iter()
+            .filter(|(_, lines)| *lines > FUNCTION_LINES_MAX);
         long.extend(over.map(|(name, lines)| (format!("{} {name}", source.path), lines)));
     }
     let allowed = ratchet();
-    let show = |map: &BTreeMap<String, usize>| map.iter().map(|(name, lines)| format!("{name} {lines}\n")).collect::<String>();
-    let worse: BTreeMap<_, _> =
-        long.iter().filter(|(name, lines)| allowed.get(*name).is_none_or(|max| *lines > max)).map(|(n, l)| (n.clone(), *l)).collect();
-    assert!(worse.is_empty(), "longer than {FUNCTION_LINES_MAX} lines, split them:\n{}", show(&worse));
-    let slack: BTreeMap<_, _> =
-        allowed.iter().filter(|(name, max)| long.get(*name) != Some(max)).map(|(n, l)| (n.clone(), *l)).collect();
-    assert!(slack.is_empty(), "shorter than the ratchet says; the whole list is now:\n{}", show(&long));
+    let show = |map: &BTreeMap<String, usize>| {
+        map.iter()
+            .map(|(name, lines)| format!("{name} {lines}\n"))
+            .collect::<String>()
+    };
+    let worse: BTreeMap<_, _> = long
+        .iter()
+        .filter(|(name, lines)| allowed.get(*name).is_none_or(|max| *lines > max))
+        .map(|(n, l)| (n.clone(), *l))
+        .collect();
+    assert!(
+        worse.is_empty(),
+        "longer than {FUNCTION_LINES_MAX} lines, split them:\n{}",
+        show(&worse)
+    );
+    let slack: BTreeMap<_, _> = allowed
+        .iter()
+        .filter(|(name, max)| long.get(*name) != Some(max))
+        .map(|(n, l)| (n.clone(), *l))
+        .collect();
+    assert!(
+        slack.is_empty(),
+        "shorter than the ratchet says; the whole list is now:\n{}",
+        show(&long)
+    );
 }
 
 #[test]
 fn no_forgotten_test_files() {
     let tests = files("crates", &[".rs"]);
-    for source in tests.iter().filter(|source| source.path.contains("/tests/") && !source.path.ends_with("/main.rs")) {
+    for source in tests
+        .iter()
+        .filter(|source| source.path.contains("/tests/") && !source.path.ends_with("/main.rs"))
+    {
         let (folder, file) = source.path.rsplit_once('/').expect("a path with a folder");
         let module = file.trim_end_matches(".rs");
         let (owner, name) = if folder.ends_with("/tests") {
             (format!("{folder}/main.rs"), module)
         } else if module == "mod" {
             let (above, name) = folder.rsplit_once('/').expect("a folder below tests");
-            (if above.ends_with("/tests") { format!("{above}/main.rs") } else { format!("{above}/mod.rs") }, name)
+            (
+                if above.ends_with("/tests") {
+                    format!("{above}/main.rs")
+                } else {
+                    format!("{above}/mod.rs")
+                },
+                name,
+            )
         } else {
             (format!("{folder}/mod.rs"), module)
         };
         let beside = format!("{folder}.rs");
         let declares = |path: &str| {
-            tests.iter().any(|other| other.path == path && other.text.lines().any(|line| {
-                let line = line.trim_start_matches("pub ").trim_start_matches("pub(crate) ");
-                line == format!("mod {name};")
-            }))
+            tests.iter().any(|other| {
+                other.path == path
+                    && other.text.lines().any(|line| {
+                        let line = line.trim_start_matches("pub ").trim_start_matches("pub(crate) ");
+                        line == format!("mod {name};")
+                    })
+            })
         };
-        assert!(declares(&owner) || declares(&beside), "{} is never compiled: add `mod {name};` to {owner}", source.path);
+        assert!(
+            declares(&owner) || declares(&beside),
+            "{} is never compiled: add `mod {name};` to {owner}",
+            source.path
+        );
     }
 }
 
 #[test]
 fn the_project_speaks_of_itself_alone() {
     // Spelled in halves, so that this file does not find itself.
-    let foreign = [("/wo", "rk/"), ("farm-", "studio"), ("farm-", "bench"), ("sub", "agent"), ("sha", "red/spec"), ("pypi", ".org"), ("crates", ".io")];
+    let foreign = [
+        ("/wo", "rk/"),
+        ("farm-", "studio"),
+        ("farm-", "bench"),
+        ("sub", "agent"),
+        ("sha", "red/spec"),
+        ("pypi", ".org"),
+        ("crates", ".io"),
+    ];
     let mut found = Vec::new();
     for source in files("", &[".rs", ".md", ".toml", ".sh", ".py", ".yaml", "Makefile", "run"]) {
         for (a, b) in foreign {

@@ -27,10 +27,12 @@ impl Add {
         let copy = cx.working_copy().await?;
         let summary = copy.add(&self.paths, &cx.ui.progress()).await?;
         for path in &summary.special {
-            cx.ui.warn(format!("{path} is neither file, folder nor symlink: left out"));
+            cx.ui
+                .warn(format!("{path} is neither file, folder nor symlink: left out"));
         }
         for path in &summary.unstable {
-            cx.ui.warn(format!("{path} changed while it was read: left out; add it again"));
+            cx.ui
+                .warn(format!("{path} changed while it was read: left out; add it again"));
         }
         let value = json!({
             "added": summary.added, "modified": summary.modified, "deleted": summary.deleted,

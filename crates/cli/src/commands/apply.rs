@@ -25,7 +25,9 @@ use crate::{
 /// Definitions are YAML files in `features/`. Given the folder, definitions whose files are gone are removed; given
 /// files, the others stay. Nothing is committed when anything is wrong.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin apply\n  drumlin apply --dry-run\n  drumlin apply features/weather.yaml -m 'weather counts for one hour'")]
+#[command(
+    after_help = "Examples:\n  drumlin apply\n  drumlin apply --dry-run\n  drumlin apply features/weather.yaml -m 'weather counts for one hour'"
+)]
 pub struct Apply {
     /// Files, or the folder `features`
     #[arg(default_value = "features")]
@@ -51,12 +53,21 @@ impl Apply {
             "branch": branch, "changes": changes, "unchanged": plan.unchanged,
             "training_sets": plan.training_sets, "online_views": plan.online_views, "dry_run": self.dry_run,
         });
-        let (sets, views, unchanged, empty) =
-            (plan.training_sets.clone(), plan.online_views.clone(), plan.unchanged, plan.is_empty());
+        let (sets, views, unchanged, empty) = (
+            plan.training_sets.clone(),
+            plan.online_views.clone(),
+            plan.unchanged,
+            plan.is_empty(),
+        );
         let mut commit = None;
         if !self.dry_run && !empty {
             let info = cx.commit_info("apply", "", Vec::new());
-            let request = Request { actor: info.provenance.actor, started, code: info.provenance.code, message: self.message.clone() };
+            let request = Request {
+                actor: info.provenance.actor,
+                started,
+                code: info.provenance.code,
+                message: self.message.clone(),
+            };
             commit = Some(plan.commit(request).await?);
             copy.follow(&cx.ui.progress()).await?;
             let typed: Vec<PathBuf> = self.paths.iter().map(|path| cx.current.join(path)).collect();
@@ -64,13 +75,26 @@ impl Apply {
         }
         value["commit"] = json!(commit);
         cx.ui.emit(&value, |out| {
-            writeln!(out, "Plan for branch {} ({} unchanged)", paint(NAME, &branch), unchanged)?;
+            writeln!(
+                out,
+                "Plan for branch {} ({} unchanged)",
+                paint(NAME, &branch),
+                unchanged
+            )?;
             print_changes(out, &changes)?;
             for set in &sets {
-                writeln!(out, "  {} training set {set} was made by older definitions; it stays, and rebuilds as it was", paint(FAINT, "·"))?;
+                writeln!(
+                    out,
+                    "  {} training set {set} was made by older definitions; it stays, and rebuilds as it was",
+                    paint(FAINT, "·")
+                )?;
             }
             for view in &views {
-                writeln!(out, "  {} online rows of {view} are made anew by the next: drumlin online materialize", paint(FAINT, "·"))?;
+                writeln!(
+                    out,
+                    "  {} online rows of {view} are made anew by the next: drumlin online materialize",
+                    paint(FAINT, "·")
+                )?;
             }
             match commit {
                 Some(commit) => writeln!(out, "Applied as {}", paint(NAME, commit.short())),
@@ -87,8 +111,11 @@ impl Apply {
         for typed in &self.paths {
             let path = cx.current.join(typed);
             let metadata = std::fs::metadata(&path).map_err(|_| {
-                CommandError::new(ErrorKind::NotFound, format!("there are no definitions at {}", typed.display()))
-                    .with_hint("mkdir features    (and write features/NAME.yaml; see drumlin help apply)")
+                CommandError::new(
+                    ErrorKind::NotFound,
+                    format!("there are no definitions at {}", typed.display()),
+                )
+                .with_hint("mkdir features    (and write features/NAME.yaml; see drumlin help apply)")
             })?;
             if metadata.is_file() {
                 read_file(copy, &path, &mut files)?;
@@ -97,9 +124,12 @@ impl Apply {
             if copy.to_repo_path(&path)? == registry::folder() {
                 scope = Scope::Whole;
             }
-            let entries = std::fs::read_dir(&path).map_err(|error| CommandError::io(format!("cannot read {}", path.display()), error))?;
+            let entries = std::fs::read_dir(&path)
+                .map_err(|error| CommandError::io(format!("cannot read {}", path.display()), error))?;
             for entry in entries {
-                let entry = entry.map_err(|error| CommandError::io(format!("cannot read {}", path.display()), error))?.path();
+                let entry = entry
+                    .map_err(|error| CommandError::io(format!("cannot read {}", path.display()), error))?
+                    .path();
                 if registry::is_definition_file(&copy.to_repo_path(&entry)?) {
                     read_file(copy, &entry, &mut files)?;
                 }
@@ -110,7 +140,8 @@ impl Apply {
 }
 
 fn read_file(copy: &WorkingCopy, path: &Path, files: &mut registry::Files) -> Result<(), CommandError> {
-    let bytes = std::fs::read(path).map_err(|error| CommandError::io(format!("cannot read {}", path.display()), error))?;
+    let bytes =
+        std::fs::read(path).map_err(|error| CommandError::io(format!("cannot read {}", path.display()), error))?;
     files.insert(copy.to_repo_path(path)?, bytes.into());
     Ok(())
 }
@@ -124,13 +155,31 @@ pub fn print_changes(out: &mut dyn Write, changes: &[Change]) -> io::Result<()> 
             What::Changed { .. } => ("~", WARN),
         };
         let note = if change.meaning { "" } else { "  (no value changes)" };
-        writeln!(out, "  {} {} {}{}", paint(style, sign), change.kind, paint(NAME, &change.name), paint(FAINT, note))?;
+        writeln!(
+            out,
+            "  {} {} {}{}",
+            paint(style, sign),
+            change.kind,
+            paint(NAME, &change.name),
+            paint(FAINT, note)
+        )?;
         if let What::Changed { fields } = &change.what {
             for field in fields {
-                let show = |value: &Option<serde_json::Value>| value.as_ref().map_or("none".to_owned(), ToString::to_string);
-                writeln!(out, "      {}: {} → {}", field.field, show(&field.before), show(&field.after))?;
+                let show =
+                    |value: &Option<serde_json::Value>| value.as_ref().map_or("none".to_owned(), ToString::to_string);
+                writeln!(
+                    out,
+                    "      {}: {} → {}",
+                    field.field,
+                    show(&field.before),
+                    show(&field.after)
+                )?;
             }
         }
     }
-    if changes.is_empty() { writeln!(out, "  {}", paint(FAINT, "no definition changes")) } else { Ok(()) }
+    if changes.is_empty() {
+        writeln!(out, "  {}", paint(FAINT, "no definition changes"))
+    } else {
+        Ok(())
+    }
 }

@@ -12,7 +12,9 @@ use crate::{
 
 /// List, make, rename or delete branches
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin branch\n  drumlin branch create fix-weather\n  drumlin branch create old --at v1\n  drumlin branch rename fix-weather weather\n  drumlin branch delete weather")]
+#[command(
+    after_help = "Examples:\n  drumlin branch\n  drumlin branch create fix-weather\n  drumlin branch create old --at v1\n  drumlin branch rename fix-weather weather\n  drumlin branch delete weather"
+)]
 pub struct Branch {
     #[command(subcommand)]
     verb: Option<Verb>,
@@ -56,7 +58,11 @@ impl Branch {
                     .collect();
                 cx.ui.emit(&rows, |out| {
                     for (name, target) in &refs.branches {
-                        let mark = if Some(name) == current.as_ref() { paint(GOOD, "*") } else { " ".to_owned() };
+                        let mark = if Some(name) == current.as_ref() {
+                            paint(GOOD, "*")
+                        } else {
+                            " ".to_owned()
+                        };
                         writeln!(out, "{mark} {}  {}", paint(NAME, target.commit.short()), name)?;
                     }
                     Ok(())
@@ -70,7 +76,9 @@ impl Branch {
             Verb::Rename { from, to } => {
                 let target = repo.branch_rename(&by, &from, &to).await?;
                 if copy.head()?.branch.as_ref() == Some(&from) {
-                    cx.ui.note(format!("This working copy is still on {from}; go on with: drumlin checkout {to}"));
+                    cx.ui.note(format!(
+                        "This working copy is still on {from}; go on with: drumlin checkout {to}"
+                    ));
                 }
                 say(cx, "Renamed to", &to, target.commit)
             }
@@ -93,7 +101,8 @@ impl Branch {
 
 /// One line about one ref, for branches and tags.
 pub fn say(cx: &Context<'_>, did: &str, name: &RefName, commit: drumlin_model::CommitId) -> Result<(), CommandError> {
-    cx.ui.emit(&json!({ "did": did, "name": name, "commit": commit }), |out| {
-        writeln!(out, "{did} {} at {}", paint(NAME, name), commit.short())
-    })
+    cx.ui
+        .emit(&json!({ "did": did, "name": name, "commit": commit }), |out| {
+            writeln!(out, "{did} {} at {}", paint(NAME, name), commit.short())
+        })
 }

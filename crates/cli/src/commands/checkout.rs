@@ -33,8 +33,18 @@ impl Checkout {
         let copy = cx.working_copy().await?;
         let progress = cx.ui.progress();
         let summary = match (&self.create, &self.to) {
-            (Some(branch), from) => copy.checkout_new(&cx.author(), branch, from.as_ref(), self.force, &progress).await?,
-            (None, to) => copy.checkout(to.as_ref().expect("the parser asks for one of them"), self.force, &progress).await?,
+            (Some(branch), from) => {
+                copy.checkout_new(&cx.author(), branch, from.as_ref(), self.force, &progress)
+                    .await?
+            }
+            (None, to) => {
+                copy.checkout(
+                    to.as_ref().expect("the parser asks for one of them"),
+                    self.force,
+                    &progress,
+                )
+                .await?
+            }
         };
         let head = copy.head()?;
         let value = json!({
@@ -42,8 +52,18 @@ impl Checkout {
             "written": summary.written, "removed": summary.removed,
         });
         cx.ui.emit(&value, |out| {
-            let place = if head.branch.is_some() { "On branch" } else { "At commit" };
-            writeln!(out, "{place} {} ({} files written, {} removed)", paint(NAME, head.label()), count(summary.written), count(summary.removed))
+            let place = if head.branch.is_some() {
+                "On branch"
+            } else {
+                "At commit"
+            };
+            writeln!(
+                out,
+                "{place} {} ({} files written, {} removed)",
+                paint(NAME, head.label()),
+                count(summary.written),
+                count(summary.removed)
+            )
         })
     }
 }

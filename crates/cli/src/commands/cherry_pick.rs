@@ -26,7 +26,10 @@ impl CherryPick {
         let commit = copy.repo().resolve(&self.commit).await?.commit;
         let original = copy.repo().commit_info(commit).await?;
         let message = self.message.unwrap_or_else(|| original.message.clone());
-        let merged = copy.repo().cherry_pick(&branch, commit, cx.commit_info("cherry-pick", message, Vec::new())).await?;
+        let merged = copy
+            .repo()
+            .cherry_pick(&branch, commit, cx.commit_info("cherry-pick", message, Vec::new()))
+            .await?;
         finish(cx, &copy, &branch, merged).await
     }
 }

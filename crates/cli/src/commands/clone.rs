@@ -16,7 +16,9 @@ use crate::{
 ///
 /// Both share one store: a commit in one is seen by the other at once, and nothing is stored twice.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin clone ../my-data experiment\n  drumlin clone /srv/data/.drumlin/repo here")]
+#[command(
+    after_help = "Examples:\n  drumlin clone ../my-data experiment\n  drumlin clone /srv/data/.drumlin/repo here"
+)]
 pub struct Clone {
     /// A working copy, or the folder of a repository's store
     from: PathBuf,
@@ -29,7 +31,11 @@ impl Clone {
         let from = cx.current.join(&self.from);
         let inside = from.join(".drumlin");
         let repository = if inside.is_dir() {
-            WorkingCopy::discover(&from, cx.clock.clone()).await?.layout().repository.clone()
+            WorkingCopy::discover(&from, cx.clock.clone())
+                .await?
+                .layout()
+                .repository
+                .clone()
         } else {
             from
         };
@@ -38,7 +44,12 @@ impl Clone {
         let head = copy.head()?;
         let value = json!({ "folder": copy.folder(), "repository": repository, "branch": head.branch, "commit": head.base.commit });
         cx.ui.emit(&value, |out| {
-            writeln!(out, "Made a working copy in {} on {}", paint(NAME, copy.folder().display()), paint(NAME, head.label()))
+            writeln!(
+                out,
+                "Made a working copy in {} on {}",
+                paint(NAME, copy.folder().display()),
+                paint(NAME, head.label())
+            )
         })
     }
 }

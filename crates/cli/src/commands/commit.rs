@@ -26,8 +26,17 @@ impl Commit {
         let copy = cx.working_copy().await?;
         let id = copy.commit(cx.commit_info("commit", &self.message, Vec::new())).await?;
         let label = copy.head()?.label();
-        cx.ui.emit(&json!({ "commit": id, "branch": label, "message": self.message }), |out| {
-            writeln!(out, "{} {}  {}", paint(NAME, &label), paint(NAME, id.short()), self.message)
-        })
+        cx.ui.emit(
+            &json!({ "commit": id, "branch": label, "message": self.message }),
+            |out| {
+                writeln!(
+                    out,
+                    "{} {}  {}",
+                    paint(NAME, &label),
+                    paint(NAME, id.short()),
+                    self.message
+                )
+            },
+        )
     }
 }

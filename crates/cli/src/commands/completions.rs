@@ -7,7 +7,9 @@ use crate::{args::Args, context::Context, error::CommandError};
 
 /// Print the completions for a shell
 #[derive(ClapArgs)]
-#[command(after_help = "Examples:\n  drumlin completions bash > ~/.local/share/bash-completion/completions/drumlin\n  drumlin completions zsh  > ~/.zfunc/_drumlin\n  drumlin completions fish > ~/.config/fish/completions/drumlin.fish")]
+#[command(
+    after_help = "Examples:\n  drumlin completions bash > ~/.local/share/bash-completion/completions/drumlin\n  drumlin completions zsh  > ~/.zfunc/_drumlin\n  drumlin completions fish > ~/.config/fish/completions/drumlin.fish"
+)]
 pub struct Completions {
     shell: Shell,
 }

@@ -29,7 +29,9 @@ use crate::{
 /// Without REFs: the working files against what is staged or committed. With one: that version against the current
 /// branch. With two: the first against the second.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin diff\n  drumlin diff --staged\n  drumlin diff v1\n  drumlin diff main fix-weather\n  drumlin diff v1 main --path tables/flights")]
+#[command(
+    after_help = "Examples:\n  drumlin diff\n  drumlin diff --staged\n  drumlin diff v1\n  drumlin diff main fix-weather\n  drumlin diff v1 main --path tables/flights"
+)]
 pub struct Diff {
     #[arg(value_name = "REF", num_args = 0..=2)]
     refs: Vec<RefExpr>,
@@ -63,7 +65,12 @@ impl DiffRow {
             _ => ChangeKind::Modified,
         };
         let size = |placed: &Option<drumlin_model::Placed>| placed.as_ref().map(|placed| placed.entry.size());
-        DiffRow { path: diff.path.clone(), change: word(kind), size_before: size(&diff.before), size_after: size(&diff.after) }
+        DiffRow {
+            path: diff.path.clone(),
+            change: word(kind),
+            size_before: size(&diff.before),
+            size_after: size(&diff.after),
+        }
     }
 }
 
@@ -84,30 +91,65 @@ impl Diff {
     }
 
     fn scope(&self) -> Result<Option<RepoPath>, PathError> {
-        self.path.as_deref().map(|path| RepoPath::new(path.trim_end_matches('/'))).transpose()
+        self.path
+            .as_deref()
+            .map(|path| RepoPath::new(path.trim_end_matches('/')))
+            .transpose()
     }
 
     async fn working(&self, cx: &Context<'_>, copy: &WorkingCopy) -> Result<(), CommandError> {
         let side = if self.staged { Side::Staged } else { Side::Unstaged };
         let scope = self.scope()?;
-        let size = |kind: &Option<EntryKind>| kind.as_ref().and_then(|kind| if let EntryKind::File(file) = kind { Some(file.size) } else { None });
+        let size = |kind: &Option<EntryKind>| {
+            kind.as_ref().and_then(|kind| {
+                if let EntryKind::File(file) = kind {
+                    Some(file.size)
+                } else {
+                    None
+                }
+            })
+        };
         let rows: Vec<DiffRow> = copy
             .diff(&[], side)
             .await?
             .into_iter()
             .filter(|changed| scope.as_ref().is_none_or(|scope| changed.path.is_within(scope)))
-            .map(|changed| DiffRow { change: word(changed.kind), size_before: size(&changed.before), size_after: size(&changed.after), path: changed.path })
+            .map(|changed| DiffRow {
+                change: word(changed.kind),
+                size_before: size(&changed.before),
+                size_after: size(&changed.after),
+                path: changed.path,
+            })
             .collect();
         cx.ui.emit(&json!({ "files": rows }), |out| print_rows(out, &rows))
     }
 
-    async fn versions(&self, cx: &Context<'_>, copy: &WorkingCopy, from: Snapshot, to: Snapshot) -> Result<(), CommandError> {
+    async fn versions(
+        &self,
+        cx: &Context<'_>,
+        copy: &WorkingCopy,
+        from: Snapshot,
+        to: Snapshot,
+    ) -> Result<(), CommandError> {
         let scope = self.scope()?;
-        let all: Vec<DiffRow> =
-            copy.repo().diff(from.tree(), to.tree()).await?.map_ok(|diff| DiffRow::of(&diff)).try_collect().await?;
-        let all = all.into_iter().filter(|row| scope.as_ref().is_none_or(|scope| row.path.is_within(scope) || scope.is_within(&row.path)));
+        let all: Vec<DiffRow> = copy
+            .repo()
+            .diff(from.tree(), to.tree())
+            .await?
+            .map_ok(|diff| DiffRow::of(&diff))
+            .try_collect()
+            .await?;
+        let all = all.into_iter().filter(|row| {
+            scope
+                .as_ref()
+                .is_none_or(|scope| row.path.is_within(scope) || scope.is_within(&row.path))
+        });
         let (mut files, mut tables) = (Vec::new(), BTreeMap::new());
-        let roots = if self.files_only { Vec::new() } else { table_roots(cx, copy, &from, &to).await? };
+        let roots = if self.files_only {
+            Vec::new()
+        } else {
+            table_roots(cx, copy, &from, &to).await?
+        };
         for row in all {
             match roots.iter().find(|root| row.path.is_within(root)) {
                 Some(root) => _ = tables.insert(root.clone(), ()),
@@ -120,7 +162,10 @@ impl Diff {
             rows.push(engine.diff(&from, &to, &table).await?);
         }
         // What stands in a version may have been broken by hand: then its definitions count as none.
-        let (before, after) = (Registry::load(&from).await.unwrap_or_default(), Registry::load(&to).await.unwrap_or_default());
+        let (before, after) = (
+            Registry::load(&from).await.unwrap_or_default(),
+            Registry::load(&to).await.unwrap_or_default(),
+        );
         let (definitions, _) = drumlin_features::apply::compare(&before, &after);
         let value = json!({
             "from": from.commit(), "to": to.commit(), "files": files, "tables": rows.iter().map(table_json).collect::<Vec<_>>(),
@@ -139,13 +184,22 @@ impl Diff {
                 writeln!(out, "{}", paint(BOLD, "Definitions"))?;
                 apply::print_changes(out, &definitions)?;
             }
-            if files.is_empty() && rows.is_empty() { writeln!(out, "No differences") } else { Ok(()) }
+            if files.is_empty() && rows.is_empty() {
+                writeln!(out, "No differences")
+            } else {
+                Ok(())
+            }
         })
     }
 }
 
 /// The tables of either version.
-async fn table_roots(cx: &Context<'_>, copy: &WorkingCopy, from: &Snapshot, to: &Snapshot) -> Result<Vec<RepoPath>, CommandError> {
+async fn table_roots(
+    cx: &Context<'_>,
+    copy: &WorkingCopy,
+    from: &Snapshot,
+    to: &Snapshot,
+) -> Result<Vec<RepoPath>, CommandError> {
     let engine = cx.engine(copy)?;
     let mut roots = engine.tables(from).await?;
     roots.extend(engine.tables(to).await?);
@@ -163,14 +217,24 @@ fn table_json(table: &RowDiff) -> serde_json::Value {
 }
 
 fn print_table(out: &mut dyn Write, table: &RowDiff) -> io::Result<()> {
-    let changed = table.changed.map(|changed| format!(" {}", paint(WARN, format!("~{}", count(changed))))).unwrap_or_default();
+    let changed = table
+        .changed
+        .map(|changed| format!(" {}", paint(WARN, format!("~{}", count(changed)))))
+        .unwrap_or_default();
     writeln!(
         out,
         "  {}  {} {}{changed} rows  {}",
         paint(NAME, &table.path),
         paint(GOOD, format!("+{}", count(table.added))),
         paint(BAD, format!("-{}", count(table.removed))),
-        paint(FAINT, format!("({} before, {} after)", count(table.rows_before), count(table.rows_after)))
+        paint(
+            FAINT,
+            format!(
+                "({} before, {} after)",
+                count(table.rows_before),
+                count(table.rows_after)
+            )
+        )
     )?;
     for change in &table.schema_changes {
         writeln!(out, "      column {change}")?;
@@ -197,7 +261,11 @@ pub fn print_rows(out: &mut dyn Write, rows: &[DiffRow]) -> io::Result<()> {
         writeln!(out, "  {} {}  {}", paint(style, sign), row.path, paint(FAINT, sizes))?;
     }
     if rows.len() > SHOWN_MAX {
-        writeln!(out, "  {}", paint(FAINT, format!("… and {} more", rows.len() - SHOWN_MAX)))?;
+        writeln!(
+            out,
+            "  {}",
+            paint(FAINT, format!("… and {} more", rows.len() - SHOWN_MAX))
+        )?;
     }
     Ok(())
 }

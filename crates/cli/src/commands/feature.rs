@@ -80,7 +80,13 @@ impl List {
             for placed in registry.definitions() {
                 let definition = &placed.definition;
                 let about = definition.about().description.clone().unwrap_or_default();
-                writeln!(out, "{:<16} {:<24} {}", definition.kind().as_str(), paint(NAME, definition.name()), paint(FAINT, about))?;
+                writeln!(
+                    out,
+                    "{:<16} {:<24} {}",
+                    definition.kind().as_str(),
+                    paint(NAME, definition.name()),
+                    paint(FAINT, about)
+                )?;
             }
             Ok(())
         })
@@ -91,13 +97,25 @@ impl Show {
     async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
         let registry = registry(cx, self.at.as_ref()).await?;
         let placed = registry.find(&self.name)?;
-        let value = json!({ "file": placed.place.file, "definition": placed.definition, "hash": placed.definition.hash() });
+        let value =
+            json!({ "file": placed.place.file, "definition": placed.definition, "hash": placed.definition.hash() });
         cx.ui.emit(&value, |out| {
             let definition = &placed.definition;
-            writeln!(out, "{} {}  {}", definition.kind(), paint(NAME, definition.name()), paint(FAINT, &placed.place.file))?;
+            writeln!(
+                out,
+                "{} {}  {}",
+                definition.kind(),
+                paint(NAME, definition.name()),
+                paint(FAINT, &placed.place.file)
+            )?;
             if let Definition::FeatureView(view) = definition {
                 let age = view.max_age.map_or("unlimited".to_owned(), |age| age.to_string());
-                writeln!(out, "entities {}; event time {}; max age {age}", view.entities.join(", "), view.event_time)?;
+                writeln!(
+                    out,
+                    "entities {}; event time {}; max age {age}",
+                    view.entities.join(", "),
+                    view.event_time
+                )?;
             }
             let json = serde_json::to_string_pretty(definition).expect("a definition has only string keys");
             writeln!(out, "{json}")
@@ -114,11 +132,24 @@ impl Search {
             .collect();
         cx.ui.emit(&rows, |out| {
             for hit in &found {
-                let name = hit.feature.as_ref().map_or(hit.name.clone(), |feature| format!("{}.{feature}", hit.name));
+                let name = hit
+                    .feature
+                    .as_ref()
+                    .map_or(hit.name.clone(), |feature| format!("{}.{feature}", hit.name));
                 let about = hit.description.as_deref().unwrap_or_default();
-                writeln!(out, "{:<16} {:<32} {}", hit.kind.as_str(), paint(NAME, name), paint(FAINT, about))?;
+                writeln!(
+                    out,
+                    "{:<16} {:<32} {}",
+                    hit.kind.as_str(),
+                    paint(NAME, name),
+                    paint(FAINT, about)
+                )?;
             }
-            if found.is_empty() { writeln!(out, "Nothing has all of these words") } else { Ok(()) }
+            if found.is_empty() {
+                writeln!(out, "Nothing has all of these words")
+            } else {
+                Ok(())
+            }
         })
     }
 }

@@ -28,15 +28,24 @@ impl Fsck {
             for problem in &problems {
                 writeln!(out, "{} {problem}", paint(BAD, "damaged:"))?;
             }
-            let verdict = if problems.is_empty() { paint(GOOD, "All is well") } else { paint(BAD, "Damage was found") };
+            let verdict = if problems.is_empty() {
+                paint(GOOD, "All is well")
+            } else {
+                paint(BAD, "Damage was found")
+            };
             let (commits, files) = (plural(report.commits, "commit"), plural(report.files, "file"));
             let stored = plural(report.packs + report.blobs, "object");
-            writeln!(out, "{verdict}: {commits}, {files} ({}), {stored} of content", bytes(report.bytes))
+            writeln!(
+                out,
+                "{verdict}: {commits}, {files} ({}), {stored} of content",
+                bytes(report.bytes)
+            )
         })?;
         if problems.is_empty() {
             return Ok(());
         }
         let message = format!("{} of the repository's objects are damaged or missing", problems.len());
-        Err(CommandError::new(ErrorKind::Corrupt, message).with_hint("copy the named objects back from a backup or another copy of the store"))
+        Err(CommandError::new(ErrorKind::Corrupt, message)
+            .with_hint("copy the named objects back from a backup or another copy of the store"))
     }
 }

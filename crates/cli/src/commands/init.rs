@@ -34,7 +34,11 @@ impl Init {
         let value = json!({ "folder": copy.folder(), "branch": branch, "commit": head.base.commit });
         cx.ui.emit(&value, |out| {
             writeln!(out, "Made a repository in {}", paint(NAME, copy.folder().display()))?;
-            writeln!(out, "On branch {}; next: drumlin add PATH", paint(NAME, branch.as_deref().unwrap_or("main")))
+            writeln!(
+                out,
+                "On branch {}; next: drumlin add PATH",
+                paint(NAME, branch.as_deref().unwrap_or("main"))
+            )
         })
     }
 }

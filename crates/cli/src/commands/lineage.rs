@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use drumlin_lineage::{Lineage as Graphs, Limits};
+use drumlin_lineage::{Limits, Lineage as Graphs};
 use drumlin_model::{RefExpr, RepoPath};
 
 use crate::{
@@ -16,7 +16,9 @@ use crate::{
 /// Read from the history itself: every commit says what it read and wrote. The path may be a file, a table, a
 /// definition or a training set.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin lineage training/delays\n  drumlin lineage raw/weather.csv --impact\n  drumlin lineage tables/flights --at v1 --json\n  drumlin lineage training/delays --svg lineage.svg")]
+#[command(
+    after_help = "Examples:\n  drumlin lineage training/delays\n  drumlin lineage raw/weather.csv --impact\n  drumlin lineage tables/flights --at v1 --json\n  drumlin lineage training/delays --svg lineage.svg"
+)]
 pub struct Lineage {
     path: String,
     /// The version [default: the current branch]
@@ -40,13 +42,21 @@ impl Lineage {
         let commit = context::snapshot(&copy, self.at.as_ref()).await?.commit();
         let graphs = Graphs::at(copy.repo(), commit).await?;
         let defaults = Limits::default();
-        let limits = Limits { depth: self.depth.unwrap_or(defaults.depth), ..defaults };
-        let graph = if self.impact { graphs.impact(&path, limits)? } else { graphs.origins(&path, commit, limits)? };
+        let limits = Limits {
+            depth: self.depth.unwrap_or(defaults.depth),
+            ..defaults
+        };
+        let graph = if self.impact {
+            graphs.impact(&path, limits)?
+        } else {
+            graphs.origins(&path, commit, limits)?
+        };
         if let Some(file) = &self.svg {
             std::fs::write(cx.current.join(file), graph.to_svg())
                 .map_err(|error| CommandError::io(format!("cannot write {}", file.display()), error))?;
             cx.ui.note(format!("Drew {}", file.display()));
         }
-        cx.ui.emit(&graph.to_json(), |out| out.write_all(graph.to_text().as_bytes()))
+        cx.ui
+            .emit(&graph.to_json(), |out| out.write_all(graph.to_text().as_bytes()))
     }
 }

@@ -53,9 +53,21 @@ impl Log {
         cx.ui.emit(&rows, |out| {
             for Row { id, commit } in &rows {
                 let provenance = &commit.provenance;
-                let merge = if commit.parents.len() > 1 { paint(WARN, " (merge)") } else { String::new() };
-                writeln!(out, "{}  {}{merge}", paint(NAME, id.short()), commit.message.lines().next().unwrap_or(""))?;
-                let by = format!("{} · {} · {}", provenance.finished, provenance.actor, provenance.operation);
+                let merge = if commit.parents.len() > 1 {
+                    paint(WARN, " (merge)")
+                } else {
+                    String::new()
+                };
+                writeln!(
+                    out,
+                    "{}  {}{merge}",
+                    paint(NAME, id.short()),
+                    commit.message.lines().next().unwrap_or("")
+                )?;
+                let by = format!(
+                    "{} · {} · {}",
+                    provenance.finished, provenance.actor, provenance.operation
+                );
                 writeln!(out, "              {}", paint(FAINT, by))?;
             }
             Ok(())
@@ -64,5 +76,9 @@ impl Log {
 }
 
 fn touches(commit: &Commit, path: &RepoPath) -> bool {
-    commit.provenance.outputs.iter().any(|output| output.is_within(path) || path.is_within(output))
+    commit
+        .provenance
+        .outputs
+        .iter()
+        .any(|output| output.is_within(path) || path.is_within(output))
 }

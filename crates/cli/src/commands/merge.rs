@@ -29,7 +29,9 @@ impl Merge {
         let copy = cx.working_copy().await?;
         let into = context::current_branch(&copy)?;
         let from = copy.repo().resolve(&self.from).await?;
-        let message = self.message.unwrap_or_else(|| format!("merge {} into {into}", self.from));
+        let message = self
+            .message
+            .unwrap_or_else(|| format!("merge {} into {into}", self.from));
         let info = cx.commit_info("merge", message, Vec::new());
         let merged = copy.repo().merge(&into, from.commit, info).await?;
         finish(cx, &copy, &into, merged).await
@@ -43,16 +45,32 @@ pub async fn finish(cx: &Context<'_>, copy: &WorkingCopy, into: &RefName, merged
         Merged::FastForward(commit) => ("Fast-forwarded", commit),
         Merged::Committed(commit) => ("Merged", commit),
         Merged::Conflicts(conflicts) => {
-            let paths: Vec<String> = conflicts.iter().take(20).map(|conflict| conflict.path.to_string()).collect();
+            let paths: Vec<String> = conflicts
+                .iter()
+                .take(20)
+                .map(|conflict| conflict.path.to_string())
+                .collect();
             let more = conflicts.len().saturating_sub(paths.len());
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
             let message = format!("both sides changed {}{more}; nothing was merged", paths.join(", "));
-            return Err(CommandError::new(ErrorKind::Conflict, message)
-                .with_hint(format!("drumlin restore --source OTHER {}    to take their side, commit, and merge again", paths[0])));
+            return Err(CommandError::new(ErrorKind::Conflict, message).with_hint(format!(
+                "drumlin restore --source OTHER {}    to take their side, commit, and merge again",
+                paths[0]
+            )));
         }
     };
     copy.follow(&cx.ui.progress()).await?;
-    cx.ui.emit(&json!({ "did": did, "branch": into, "commit": commit }), |out| {
-        writeln!(out, "{did}: {} is at {}", paint(NAME, into), paint(NAME, commit.short()))
-    })
+    cx.ui
+        .emit(&json!({ "did": did, "branch": into, "commit": commit }), |out| {
+            writeln!(
+                out,
+                "{did}: {} is at {}",
+                paint(NAME, into),
+                paint(NAME, commit.short())
+            )
+        })
 }

@@ -6,7 +6,10 @@ use clap::{Args, Subcommand};
 use drumlin_features::{
     Registry,
     definition::ViewUse,
-    online::{Lookup, Materialized, OnlineStore, OwnedValue, Push as Row, Value, materialize::{How, Request}},
+    online::{
+        Lookup, Materialized, OnlineStore, OwnedValue, Push as Row, Value,
+        materialize::{How, Request},
+    },
 };
 use drumlin_model::{RefExpr, Timestamp};
 use drumlin_repo::working_copy::WorkingCopy;
@@ -35,7 +38,9 @@ pub enum Online {
 /// Reads only what was added since the last time where that is enough. Late rows arrive whenever they are newer than
 /// what is there.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin online materialize\n  drumlin online materialize weather carrier_delays\n  drumlin online materialize --rebuild")]
+#[command(
+    after_help = "Examples:\n  drumlin online materialize\n  drumlin online materialize weather carrier_delays\n  drumlin online materialize --rebuild"
+)]
 pub struct Materialize {
     /// Feature views [default: all with `online: true`]
     views: Vec<String>,
@@ -51,7 +56,9 @@ pub struct Materialize {
 ///
 /// Each view answers with a status: PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE_MAX_AGE or DELETED.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin online get departure_delay origin=JFK tailnum=N14228 carrier=UA\n  drumlin online get weather origin=JFK --json\n  echo '{\"carrier\": \"UA\"}' | drumlin online get carrier_delays -")]
+#[command(
+    after_help = "Examples:\n  drumlin online get departure_delay origin=JFK tailnum=N14228 carrier=UA\n  drumlin online get weather origin=JFK --json\n  echo '{\"carrier\": \"UA\"}' | drumlin online get carrier_delays -"
+)]
 pub struct Get {
     /// A feature service, or a feature view
     name: String,
@@ -68,7 +75,9 @@ pub struct Get {
 /// Each line has the keys, the features and `event_time`; `"deleted": true` deletes the key. Older rows never replace
 /// newer ones.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  echo '{\"origin\": \"JFK\", \"event_time\": \"2013-12-31T05:00:00Z\", \"temp\": 30.9}' | drumlin online push weather")]
+#[command(
+    after_help = "Examples:\n  echo '{\"origin\": \"JFK\", \"event_time\": \"2013-12-31T05:00:00Z\", \"temp\": 30.9}' | drumlin online push weather"
+)]
 pub struct Push {
     view: String,
 }
@@ -108,15 +117,30 @@ impl Materialize {
         let copy = cx.working_copy().await?;
         let snapshot = context::snapshot(&copy, self.at.as_ref()).await?;
         let engine = cx.engine(&copy)?;
-        let request = Request { views: self.views, rebuild: self.rebuild };
-        let done =
-            open(&copy)?.materialize(&engine, &snapshot, &request, cx.clock.now(), &cx.ui.progress()).await?;
+        let request = Request {
+            views: self.views,
+            rebuild: self.rebuild,
+        };
+        let done = open(&copy)?
+            .materialize(&engine, &snapshot, &request, cx.clock.now(), &cx.ui.progress())
+            .await?;
         let rows: Vec<_> = done.iter().map(materialized_json).collect();
         cx.ui.emit(&rows, |out| {
             writeln!(out, "Online store at {}", paint(NAME, snapshot.commit().short()))?;
             for view in &done {
-                let about = format!("{}; read {}, stored {}", how(view), plural(view.rows_read, "row"), count(view.rows_stored));
-                writeln!(out, "  {:<24} {:>10} keys  {}", view.view, count(view.keys), paint(FAINT, about))?;
+                let about = format!(
+                    "{}; read {}, stored {}",
+                    how(view),
+                    plural(view.rows_read, "row"),
+                    count(view.rows_stored)
+                );
+                writeln!(
+                    out,
+                    "  {:<24} {:>10} keys  {}",
+                    view.view,
+                    count(view.keys),
+                    paint(FAINT, about)
+                )?;
             }
             Ok(())
         })
@@ -153,8 +177,10 @@ impl Get {
         let store = open(&copy)?;
         let mut lookup = store.prepare(&wants)?;
         let rows = self.rows(&lookup)?;
-        let values: Vec<Vec<Value<'_>>> =
-            rows.iter().map(|row| row.iter().map(OwnedValue::as_value).collect()).collect();
+        let values: Vec<Vec<Value<'_>>> = rows
+            .iter()
+            .map(|row| row.iter().map(OwnedValue::as_value).collect())
+            .collect();
         let slices: Vec<&[Value<'_>]> = values.iter().map(Vec::as_slice).collect();
         let now = self.now.unwrap_or_else(|| cx.clock.now());
         let names: Vec<String> = lookup.keys().iter().map(|(name, _)| name.clone()).collect();
@@ -165,18 +191,28 @@ impl Get {
             .iter()
             .zip(&rows)
             .map(|(answer, row)| {
-                let keys: serde_json::Map<String, serde_json::Value> =
-                    names.iter().cloned().zip(row.iter().map(|value| value.as_value().to_json())).collect();
+                let keys: serde_json::Map<String, serde_json::Value> = names
+                    .iter()
+                    .cloned()
+                    .zip(row.iter().map(|value| value.as_value().to_json()))
+                    .collect();
                 json!({ "keys": keys, "features": answer })
             })
             .collect();
         cx.ui.emit(&keyed, |out| {
             for (answer, row) in answers.iter().zip(&rows) {
-                let keys: Vec<String> =
-                    names.iter().zip(row).map(|(name, value)| format!("{name}={}", value.as_value().to_json())).collect();
+                let keys: Vec<String> = names
+                    .iter()
+                    .zip(row)
+                    .map(|(name, value)| format!("{name}={}", value.as_value().to_json()))
+                    .collect();
                 writeln!(out, "{}", paint(NAME, keys.join(" ")))?;
                 for (name, value) in answer {
-                    let style = if name.contains("__status") || name.contains("__event_time") { FAINT } else { anstyle::Style::new() };
+                    let style = if name.contains("__status") || name.contains("__event_time") {
+                        FAINT
+                    } else {
+                        anstyle::Style::new()
+                    };
                     writeln!(out, "  {}", paint(style, format!("{name:<36} {value}")))?;
                 }
             }
@@ -189,39 +225,54 @@ impl Get {
         if self.keys != ["-"] {
             let mut given = BTreeMap::new();
             for pair in &self.keys {
-                let (name, value) = pair.split_once('=').ok_or_else(|| CommandError::invalid(format!("{pair:?} is not KEY=VALUE")).with_hint(self.example(lookup)))?;
+                let (name, value) = pair.split_once('=').ok_or_else(|| {
+                    CommandError::invalid(format!("{pair:?} is not KEY=VALUE")).with_hint(self.example(lookup))
+                })?;
                 given.insert(name.to_owned(), value.to_owned());
             }
             return Ok(vec![self.row(lookup, given)?]);
         }
-        json_lines()?.into_iter().map(|line| {
-            let text = |value: serde_json::Value| match value {
-                serde_json::Value::String(text) => text,
-                other => other.to_string(),
-            };
-            self.row(lookup, line.into_iter().map(|(name, value)| (name, text(value))).collect())
-        }).collect()
+        json_lines()?
+            .into_iter()
+            .map(|line| {
+                let text = |value: serde_json::Value| match value {
+                    serde_json::Value::String(text) => text,
+                    other => other.to_string(),
+                };
+                self.row(
+                    lookup,
+                    line.into_iter().map(|(name, value)| (name, text(value))).collect(),
+                )
+            })
+            .collect()
     }
 
     fn row(&self, lookup: &Lookup, mut given: BTreeMap<String, String>) -> Result<Vec<OwnedValue>, CommandError> {
         let mut row = Vec::new();
         for (name, kind) in lookup.keys() {
             let text = given.remove(name).ok_or_else(|| {
-                CommandError::invalid(format!("{} needs a value for key {name:?}", self.name)).with_hint(self.example(lookup))
+                CommandError::invalid(format!("{} needs a value for key {name:?}", self.name))
+                    .with_hint(self.example(lookup))
             })?;
             let value = OwnedValue::parse(*kind, &text).ok_or_else(|| {
-                CommandError::invalid(format!("{text:?} is not a {kind}, the type of key {name:?}")).with_hint(self.example(lookup))
+                CommandError::invalid(format!("{text:?} is not a {kind}, the type of key {name:?}"))
+                    .with_hint(self.example(lookup))
             })?;
             row.push(value);
         }
         match given.keys().next() {
-            Some(name) => Err(CommandError::invalid(format!("{name:?} is not a key of {}", self.name)).with_hint(self.example(lookup))),
+            Some(name) => Err(CommandError::invalid(format!("{name:?} is not a key of {}", self.name))
+                .with_hint(self.example(lookup))),
             None => Ok(row),
         }
     }
 
     fn example(&self, lookup: &Lookup) -> String {
-        let keys: Vec<String> = lookup.keys().iter().map(|(name, kind)| format!("{name}=<{kind}>")).collect();
+        let keys: Vec<String> = lookup
+            .keys()
+            .iter()
+            .map(|(name, kind)| format!("{name}=<{kind}>"))
+            .collect();
         format!("drumlin online get {} {}", self.name, keys.join(" "))
     }
 }
@@ -242,8 +293,10 @@ fn json_lines() -> Result<Vec<serde_json::Map<String, serde_json::Value>>, Comma
     });
     let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
     if rows.len() > ROWS_MAX {
-        return Err(CommandError::invalid(format!("{} rows are more than {ROWS_MAX} at once", rows.len()))
-            .with_hint("drumlin table append TABLE --from FILE, then drumlin online materialize"));
+        return Err(
+            CommandError::invalid(format!("{} rows are more than {ROWS_MAX} at once", rows.len()))
+                .with_hint("drumlin table append TABLE --from FILE, then drumlin online materialize"),
+        );
     }
     Ok(rows)
 }
@@ -253,11 +306,20 @@ impl Push {
         let copy = cx.working_copy().await?;
         let store = open(&copy)?;
         let state = store.view(&self.view)?;
-        let rows = json_lines()?.iter().map(|row| Row::from_json(&state, row)).collect::<Result<Vec<_>, _>>()?;
+        let rows = json_lines()?
+            .iter()
+            .map(|row| Row::from_json(&state, row))
+            .collect::<Result<Vec<_>, _>>()?;
         let newer = store.push(&self.view, &rows, cx.clock.now())?;
         let value = json!({ "view": self.view, "rows": rows.len(), "newer": newer });
         cx.ui.emit(&value, |out| {
-            writeln!(out, "Pushed {} to {}; {} newer than what was there", plural(rows.len() as u64, "row"), paint(NAME, &self.view), count(newer))
+            writeln!(
+                out,
+                "Pushed {} to {}; {} newer than what was there",
+                plural(rows.len() as u64, "row"),
+                paint(NAME, &self.view),
+                count(newer)
+            )
         })
     }
 }

@@ -28,7 +28,14 @@ impl Op {
         cx.ui.emit(&operations, |out| {
             for operation in &operations {
                 writeln!(out, "{}  {}", paint(NAME, operation.id), operation.summary)?;
-                writeln!(out, "    {}", paint(FAINT, format!("{} · {} · {}", operation.time, operation.actor, operation.verb)))?;
+                writeln!(
+                    out,
+                    "    {}",
+                    paint(
+                        FAINT,
+                        format!("{} · {} · {}", operation.time, operation.actor, operation.verb)
+                    )
+                )?;
             }
             Ok(())
         })

@@ -35,7 +35,13 @@ impl Reset {
         let value = json!({ "branch": branch, "before": from, "after": to, "dry_run": self.dry_run });
         cx.ui.emit(&value, |out| {
             let did = if self.dry_run { "would move" } else { "moved" };
-            writeln!(out, "{} {did} from {} to {}", paint(NAME, &branch), from.short(), paint(NAME, to.short()))
+            writeln!(
+                out,
+                "{} {did} from {} to {}",
+                paint(NAME, &branch),
+                from.short(),
+                paint(NAME, to.short())
+            )
         })
     }
 }

@@ -16,7 +16,9 @@ use crate::{
 ///
 /// Also how a table or training set comes here as ordinary files, for other programs to read.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin restore raw/flights.csv               Drop what you changed\n  drumlin restore --staged raw/flights.csv      Unstage it, keep the file\n  drumlin restore --source v1 raw               As it was at v1\n  drumlin restore tables/flights                A table as files")]
+#[command(
+    after_help = "Examples:\n  drumlin restore raw/flights.csv               Drop what you changed\n  drumlin restore --staged raw/flights.csv      Unstage it, keep the file\n  drumlin restore --source v1 raw               As it was at v1\n  drumlin restore tables/flights                A table as files"
+)]
 pub struct Restore {
     #[arg(required = true)]
     paths: Vec<PathBuf>,
@@ -31,13 +33,20 @@ pub struct Restore {
 impl Restore {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
         let copy = cx.working_copy().await?;
-        let summary = copy.restore(&self.paths, self.source.as_ref(), self.staged, &cx.ui.progress()).await?;
+        let summary = copy
+            .restore(&self.paths, self.source.as_ref(), self.staged, &cx.ui.progress())
+            .await?;
         let value = json!({ "written": summary.written, "removed": summary.removed, "unstaged": summary.unstaged });
         cx.ui.emit(&value, |out| {
             if self.staged {
                 return writeln!(out, "Took {} out of the stage", plural(summary.unstaged, "path"));
             }
-            writeln!(out, "Restored {}, removed {}", plural(summary.written, "file"), count(summary.removed))
+            writeln!(
+                out,
+                "Restored {}, removed {}",
+                plural(summary.written, "file"),
+                count(summary.removed)
+            )
         })
     }
 }

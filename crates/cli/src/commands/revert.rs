@@ -25,7 +25,10 @@ impl Revert {
         let branch = context::current_branch(&copy)?;
         let commit = copy.repo().resolve(&self.commit).await?.commit;
         let message = self.message.unwrap_or_else(|| format!("revert {}", commit.short()));
-        let merged = copy.repo().revert(&branch, commit, cx.commit_info("revert", message, Vec::new())).await?;
+        let merged = copy
+            .repo()
+            .revert(&branch, commit, cx.commit_info("revert", message, Vec::new()))
+            .await?;
         finish(cx, &copy, &branch, merged).await
     }
 }

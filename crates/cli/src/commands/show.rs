@@ -15,7 +15,9 @@ use crate::{
 
 /// Show a commit, or what stands at a path of one
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin show\n  drumlin show v1\n  drumlin show raw/planes.csv@v1\n  drumlin show --cat raw/airlines.csv@main~2")]
+#[command(
+    after_help = "Examples:\n  drumlin show\n  drumlin show v1\n  drumlin show raw/planes.csv@v1\n  drumlin show --cat raw/airlines.csv@main~2"
+)]
 pub struct Show {
     /// REF, or PATH@REF
     #[arg(value_name = "REF | PATH@REF")]
@@ -32,7 +34,9 @@ impl Show {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
         match self.what.as_deref().and_then(|what| what.rsplit_once('@')) {
             Some((path, at)) => self.path(cx, path, at).await,
-            None if self.cat => Err(CommandError::invalid("--cat needs PATH@REF").with_hint("drumlin show --cat PATH@main")),
+            None if self.cat => {
+                Err(CommandError::invalid("--cat needs PATH@REF").with_hint("drumlin show --cat PATH@main"))
+            }
             None => self.commit(cx).await,
         }
     }
@@ -46,7 +50,11 @@ impl Show {
         if let Some(parent) = commit.parents.first() {
             let before = copy.repo().commit_info(*parent).await?.tree;
             let diff = copy.repo().diff(before, commit.tree).await?;
-            changes = diff.take(CHANGES_SHOWN_MAX + 1).map_ok(|change| DiffRow::of(&change)).try_collect().await?;
+            changes = diff
+                .take(CHANGES_SHOWN_MAX + 1)
+                .map_ok(|change| DiffRow::of(&change))
+                .try_collect()
+                .await?;
         }
         let more = changes.len() > CHANGES_SHOWN_MAX;
         changes.truncate(CHANGES_SHOWN_MAX);
@@ -61,10 +69,18 @@ impl Show {
             writeln!(out, "time      {}", provenance.finished)?;
             writeln!(out, "by        {} with `{}`", provenance.actor, provenance.operation)?;
             if let Some(code) = &provenance.code {
-                writeln!(out, "code      git {}{}", code.git_commit, if code.dirty { " (dirty)" } else { "" })?;
+                writeln!(
+                    out,
+                    "code      git {}{}",
+                    code.git_commit,
+                    if code.dirty { " (dirty)" } else { "" }
+                )?;
             }
             for input in &provenance.inputs {
-                let at = input.commit.map(|commit| format!("@{}", commit.short())).unwrap_or_default();
+                let at = input
+                    .commit
+                    .map(|commit| format!("@{}", commit.short()))
+                    .unwrap_or_default();
                 writeln!(out, "input     {}{at}", input.name)?;
             }
             for output in &provenance.outputs {
@@ -75,7 +91,11 @@ impl Show {
             }
             writeln!(out, "\n    {}\n", commit.message.trim_end().replace('\n', "\n    "))?;
             print_rows(out, &changes)?;
-            if more { writeln!(out, "{}", paint(FAINT, "… and more: drumlin diff")) } else { Ok(()) }
+            if more {
+                writeln!(out, "{}", paint(FAINT, "… and more: drumlin diff"))
+            } else {
+                Ok(())
+            }
         })
     }
 
@@ -87,7 +107,8 @@ impl Show {
             let mut bytes = snapshot.stream(&path);
             let mut out = std::io::stdout().lock();
             while let Some(next) = bytes.next().await {
-                out.write_all(&next?).map_err(|error| CommandError::io("cannot write the file", error))?;
+                out.write_all(&next?)
+                    .map_err(|error| CommandError::io("cannot write the file", error))?;
             }
             return Ok(());
         }
@@ -97,19 +118,39 @@ impl Show {
                 let id = entry.as_file().map(|file| file.id);
                 let value = json!({ "path": path, "commit": snapshot.commit(), "kind": kind(&entry.kind), "size": entry.size(), "id": id, "modified": entry.modified.to_string() });
                 cx.ui.emit(&value, |out| {
-                    writeln!(out, "{} {} at {}", kind(&entry.kind), paint(NAME, &path), snapshot.commit().short())?;
+                    writeln!(
+                        out,
+                        "{} {} at {}",
+                        kind(&entry.kind),
+                        paint(NAME, &path),
+                        snapshot.commit().short()
+                    )?;
                     if let Some(id) = id {
                         writeln!(out, "id        {id}")?;
                     }
-                    writeln!(out, "size      {}\nmodified  {}", ui::bytes(entry.size()), entry.modified)
+                    writeln!(
+                        out,
+                        "size      {}\nmodified  {}",
+                        ui::bytes(entry.size()),
+                        entry.modified
+                    )
                 })
             }
             None => self.folder(cx, &snapshot, &path).await,
         }
     }
 
-    async fn folder(&self, cx: &Context<'_>, snapshot: &drumlin_repo::Snapshot, path: &RepoPath) -> Result<(), CommandError> {
-        let listed: Vec<_> = snapshot.list(Some(path), None).take(CHANGES_SHOWN_MAX + 1).try_collect().await?;
+    async fn folder(
+        &self,
+        cx: &Context<'_>,
+        snapshot: &drumlin_repo::Snapshot,
+        path: &RepoPath,
+    ) -> Result<(), CommandError> {
+        let listed: Vec<_> = snapshot
+            .list(Some(path), None)
+            .take(CHANGES_SHOWN_MAX + 1)
+            .try_collect()
+            .await?;
         if listed.is_empty() {
             let message = format!("nothing stands at {path} at {}", snapshot.commit().short());
             return Err(CommandError::new(drumlin_model::ErrorKind::NotFound, message)
@@ -118,13 +159,19 @@ impl Show {
         let rows: Vec<_> = listed
             .iter()
             .take(CHANGES_SHOWN_MAX)
-            .map(|(path, placed)| json!({ "path": path, "size": placed.entry.size(), "kind": kind(&placed.entry.kind) }))
+            .map(
+                |(path, placed)| json!({ "path": path, "size": placed.entry.size(), "kind": kind(&placed.entry.kind) }),
+            )
             .collect();
         cx.ui.emit(&rows, |out| {
             for (path, placed) in listed.iter().take(CHANGES_SHOWN_MAX) {
                 writeln!(out, "{:>10}  {path}", ui::bytes(placed.entry.size()))?;
             }
-            if listed.len() > CHANGES_SHOWN_MAX { writeln!(out, "{}", paint(FAINT, "… and more")) } else { Ok(()) }
+            if listed.len() > CHANGES_SHOWN_MAX {
+                writeln!(out, "{}", paint(FAINT, "… and more"))
+            } else {
+                Ok(())
+            }
         })
     }
 }

@@ -20,7 +20,9 @@ use crate::{
 /// `flights` is the table at the current branch; `flights@v1`, `flights@main~2` at that ref. Files of the repository
 /// answer too: "raw/planes.csv"@v1. SQL only reads.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin sql 'SELECT count(*) FROM flights'\n  drumlin sql 'SELECT (SELECT count(*) FROM flights@v1) AS then, (SELECT count(*) FROM flights) AS now'\n  drumlin sql 'SELECT * FROM weather' --format parquet --output weather.parquet\n  echo 'SELECT 1' | drumlin sql -")]
+#[command(
+    after_help = "Examples:\n  drumlin sql 'SELECT count(*) FROM flights'\n  drumlin sql 'SELECT (SELECT count(*) FROM flights@v1) AS then, (SELECT count(*) FROM flights) AS now'\n  drumlin sql 'SELECT * FROM weather' --format parquet --output weather.parquet\n  echo 'SELECT 1' | drumlin sql -"
+)]
 pub struct Sql {
     /// The query; - reads it from stdin
     query: String,
@@ -64,7 +66,8 @@ impl Sql {
             None => RowFormat::Table { rows_max: self.limit },
         };
         if format == RowFormat::Parquet && self.output.is_none() && std::io::stdout().is_terminal() {
-            return Err(CommandError::invalid("Parquet is not for a terminal").with_hint("drumlin sql ... --format parquet --output FILE"));
+            return Err(CommandError::invalid("Parquet is not for a terminal")
+                .with_hint("drumlin sql ... --format parquet --output FILE"));
         }
         let rows = engine.query_at(&text, &snapshot).await?.stream().await?;
         let written = match &self.output {
@@ -73,17 +76,23 @@ impl Sql {
                     .map_err(|error| CommandError::io(format!("cannot write {}", file.display()), error))?;
                 let mut out = std::io::BufWriter::new(beside);
                 let written = write_rows(&engine, rows, format, &mut out).await?;
-                let done = out.into_inner().map_err(|error| error.into_error()).and_then(|file_beside| {
-                    file_beside.persist(cx.current.join(file)).map_err(|error| error.error)
-                });
+                let done = out
+                    .into_inner()
+                    .map_err(|error| error.into_error())
+                    .and_then(|file_beside| file_beside.persist(cx.current.join(file)).map_err(|error| error.error));
                 done.map_err(|error| CommandError::io(format!("cannot write {}", file.display()), error))?;
-                cx.ui.note(format!("Wrote {} to {}", plural(written.rows, "row"), file.display()));
+                cx.ui
+                    .note(format!("Wrote {} to {}", plural(written.rows, "row"), file.display()));
                 written
             }
             None => {
                 let mut out = std::io::BufWriter::new(std::io::stdout());
                 match write_rows(&engine, rows, format, &mut out).await {
-                    Err(drumlin_tables::Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+                    Err(drumlin_tables::Error::Io { source, .. })
+                        if source.kind() == std::io::ErrorKind::BrokenPipe =>
+                    {
+                        return Ok(());
+                    }
                     written => {
                         // A reader that has seen enough closes the pipe.
                         let _ = out.flush();
@@ -93,7 +102,13 @@ impl Sql {
             }
         };
         if written.more {
-            cx.ui.note(paint(FAINT, format!("… more rows; the first {} are shown (--limit N, or --format csv for all)", written.rows)));
+            cx.ui.note(paint(
+                FAINT,
+                format!(
+                    "… more rows; the first {} are shown (--limit N, or --format csv for all)",
+                    written.rows
+                ),
+            ));
         }
         Ok(())
     }

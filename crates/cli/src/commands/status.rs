@@ -26,7 +26,10 @@ impl Status {
         let copy = cx.working_copy().await?;
         let state = copy.status().await?;
         let changes = |changes: &[(RepoPath, ChangeKind)]| -> Vec<_> {
-            changes.iter().map(|(path, kind)| json!({ "path": path, "change": word(*kind) })).collect()
+            changes
+                .iter()
+                .map(|(path, kind)| json!({ "path": path, "change": word(*kind) }))
+                .collect()
         };
         let value = json!({
             "branch": state.branch, "commit": state.base.commit, "behind": state.behind, "interrupted": state.interrupted,
@@ -48,17 +51,43 @@ pub fn word(kind: ChangeKind) -> &'static str {
 
 fn show(out: &mut dyn Write, state: &State) -> io::Result<()> {
     match &state.branch {
-        Some(branch) => writeln!(out, "On branch {} at {}", paint(NAME, branch), state.base.commit.short())?,
-        None => writeln!(out, "At commit {}, on no branch", paint(NAME, state.base.commit.short()))?,
+        Some(branch) => writeln!(
+            out,
+            "On branch {} at {}",
+            paint(NAME, branch),
+            state.base.commit.short()
+        )?,
+        None => writeln!(
+            out,
+            "At commit {}, on no branch",
+            paint(NAME, state.base.commit.short())
+        )?,
     }
     if let Some(target) = &state.interrupted {
-        writeln!(out, "{} a checkout of {target} was interrupted; run it again: drumlin checkout {target}", paint(WARN, "!"))?;
+        writeln!(
+            out,
+            "{} a checkout of {target} was interrupted; run it again: drumlin checkout {target}",
+            paint(WARN, "!")
+        )?;
     }
     if let (true, Some(branch)) = (state.behind, &state.branch) {
-        writeln!(out, "The branch has moved on; see it here with: drumlin checkout {branch}")?;
+        writeln!(
+            out,
+            "The branch has moved on; see it here with: drumlin checkout {branch}"
+        )?;
     }
-    section(out, "Staged for the next commit (drumlin commit -m MESSAGE):", &state.staged, GOOD)?;
-    section(out, "Changed (drumlin add PATH, or drumlin restore PATH):", &state.unstaged, BAD)?;
+    section(
+        out,
+        "Staged for the next commit (drumlin commit -m MESSAGE):",
+        &state.staged,
+        GOOD,
+    )?;
+    section(
+        out,
+        "Changed (drumlin add PATH, or drumlin restore PATH):",
+        &state.unstaged,
+        BAD,
+    )?;
     let untracked: Vec<_> = state.untracked.iter().map(|path| (path.to_string(), "")).collect();
     lines(out, "Untracked (drumlin add PATH):", &untracked, FAINT)?;
     for reason in state.unkeepable.iter().take(SHOWN_MAX) {
@@ -70,8 +99,16 @@ fn show(out: &mut dyn Write, state: &State) -> io::Result<()> {
     Ok(())
 }
 
-fn section(out: &mut dyn Write, title: &str, changes: &[(RepoPath, ChangeKind)], style: anstyle::Style) -> io::Result<()> {
-    let rows: Vec<_> = changes.iter().map(|(path, kind)| (path.to_string(), word(*kind))).collect();
+fn section(
+    out: &mut dyn Write,
+    title: &str,
+    changes: &[(RepoPath, ChangeKind)],
+    style: anstyle::Style,
+) -> io::Result<()> {
+    let rows: Vec<_> = changes
+        .iter()
+        .map(|(path, kind)| (path.to_string(), word(*kind)))
+        .collect();
     lines(out, title, &rows, style)
 }
 
@@ -81,11 +118,19 @@ fn lines(out: &mut dyn Write, title: &str, rows: &[(String, &str)], style: ansty
     }
     writeln!(out, "\n{title}")?;
     for (path, word) in rows.iter().take(SHOWN_MAX) {
-        let word = if word.is_empty() { String::new() } else { format!("{word:<9} ") };
+        let word = if word.is_empty() {
+            String::new()
+        } else {
+            format!("{word:<9} ")
+        };
         writeln!(out, "  {}", paint(style, format!("{word}{path}")))?;
     }
     if rows.len() > SHOWN_MAX {
-        writeln!(out, "  {}", paint(FAINT, format!("… and {} more", rows.len() - SHOWN_MAX)))?;
+        writeln!(
+            out,
+            "  {}",
+            paint(FAINT, format!("… and {} more", rows.len() - SHOWN_MAX))
+        )?;
     }
     Ok(())
 }

@@ -33,7 +33,9 @@ pub enum Table {
 
 /// Make a table from a file
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin table create flights --from raw/flights.csv\n  drumlin table create weather --from raw/weather.csv --key origin,time_hour\n  drumlin table create planes --from raw/planes.csv --type seats=int32 --null NA --null unknown")]
+#[command(
+    after_help = "Examples:\n  drumlin table create flights --from raw/flights.csv\n  drumlin table create weather --from raw/weather.csv --key origin,time_hour\n  drumlin table create planes --from raw/planes.csv --type seats=int32 --null NA --null unknown"
+)]
 pub struct Create {
     table: String,
     #[command(flatten)]
@@ -48,7 +50,9 @@ pub struct Create {
 
 /// Add the rows of a file
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin table append flights --from raw/flights-2014.csv\n  drumlin table append flights --from new.parquet --evolve")]
+#[command(
+    after_help = "Examples:\n  drumlin table append flights --from raw/flights-2014.csv\n  drumlin table append flights --from new.parquet --evolve"
+)]
 pub struct Append {
     table: String,
     #[command(flatten)]
@@ -75,7 +79,9 @@ pub struct Overwrite {
 
 /// Replace rows with the same key, and add the others
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin table upsert weather --from corrections.csv\n  drumlin table upsert planes --from new.csv --key tailnum")]
+#[command(
+    after_help = "Examples:\n  drumlin table upsert weather --from corrections.csv\n  drumlin table upsert planes --from new.csv --key tailnum"
+)]
 pub struct Upsert {
     table: String,
     #[command(flatten)]
@@ -93,7 +99,9 @@ pub struct Upsert {
 
 /// Delete the rows that a condition is true of
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin table delete flights --where \"carrier = 'HA'\" --dry-run\n  drumlin table delete flights --where 'dep_time IS NULL'")]
+#[command(
+    after_help = "Examples:\n  drumlin table delete flights --where \"carrier = 'HA'\" --dry-run\n  drumlin table delete flights --where 'dep_time IS NULL'"
+)]
 pub struct Delete {
     table: String,
     #[arg(long = "where", value_name = "CONDITION")]
@@ -180,7 +188,10 @@ impl Create {
         let copy = cx.working_copy().await?;
         let (source, options) = (self.input.source(cx, &copy)?, self.input.options());
         let request = request(cx, &copy, self.message)?;
-        let written = cx.engine(&copy)?.create(&request, &self.table, &source, &options, &self.key).await?;
+        let written = cx
+            .engine(&copy)?
+            .create(&request, &self.table, &source, &options, &self.key)
+            .await?;
         finish(cx, &copy, written).await
     }
 }
@@ -190,7 +201,10 @@ impl Append {
         let copy = cx.working_copy().await?;
         let (source, options) = (self.input.source(cx, &copy)?, self.input.options());
         let request = request(cx, &copy, self.message)?;
-        let written = cx.engine(&copy)?.append(&request, &self.table, &source, &options, self.evolve).await?;
+        let written = cx
+            .engine(&copy)?
+            .append(&request, &self.table, &source, &options, self.evolve)
+            .await?;
         finish(cx, &copy, written).await
     }
 }
@@ -200,7 +214,10 @@ impl Overwrite {
         let copy = cx.working_copy().await?;
         let (source, options) = (self.input.source(cx, &copy)?, self.input.options());
         let request = request(cx, &copy, self.message)?;
-        let written = cx.engine(&copy)?.overwrite(&request, &self.table, &source, &options).await?;
+        let written = cx
+            .engine(&copy)?
+            .overwrite(&request, &self.table, &source, &options)
+            .await?;
         finish(cx, &copy, written).await
     }
 }
@@ -211,7 +228,10 @@ impl Upsert {
         let (source, options) = (self.input.source(cx, &copy)?, self.input.options());
         let request = request(cx, &copy, self.message)?;
         let key = (self.key.as_slice(), self.evolve);
-        let written = cx.engine(&copy)?.upsert(&request, &self.table, &source, &options, key).await?;
+        let written = cx
+            .engine(&copy)?
+            .upsert(&request, &self.table, &source, &options, key)
+            .await?;
         finish(cx, &copy, written).await
     }
 }
@@ -222,15 +242,31 @@ impl Delete {
         let engine = cx.engine(&copy)?;
         let request = request(cx, &copy, self.message)?;
         if self.dry_run {
-            let sql = format!("SELECT count(*) FROM \"{}\" WHERE {}", table_path(&self.table)?, self.condition);
+            let sql = format!(
+                "SELECT count(*) FROM \"{}\" WHERE {}",
+                table_path(&self.table)?,
+                self.condition
+            );
             let query = engine.query(&sql, &request.branch.into()).await?;
             let mut text = Vec::new();
             write_rows(&engine, query.stream().await?, RowFormat::Csv, &mut text).await?;
             let text = String::from_utf8_lossy(&text);
-            let rows: u64 = text.lines().last().and_then(|line| line.parse().ok()).expect("a count is a number");
-            return cx.ui.emit(&json!({ "table": self.table, "rows_deleted": rows, "dry_run": true }), |out| {
-                writeln!(out, "Would delete {} of {}", plural(rows, "row"), paint(NAME, &self.table))
-            });
+            let rows: u64 = text
+                .lines()
+                .last()
+                .and_then(|line| line.parse().ok())
+                .expect("a count is a number");
+            return cx.ui.emit(
+                &json!({ "table": self.table, "rows_deleted": rows, "dry_run": true }),
+                |out| {
+                    writeln!(
+                        out,
+                        "Would delete {} of {}",
+                        plural(rows, "row"),
+                        paint(NAME, &self.table)
+                    )
+                },
+            );
         }
         let written = engine.delete(&request, &self.table, &self.condition).await?;
         finish(cx, &copy, written).await
@@ -253,7 +289,13 @@ impl List {
         cx.ui.emit(&rows, |out| {
             for table in &tables {
                 let about = format!("{}, version {}", ui::bytes(table.bytes), table.version);
-                writeln!(out, "{:<24} {:>14} rows  {}", table.name, count(table.rows), paint(FAINT, about))?;
+                writeln!(
+                    out,
+                    "{:<24} {:>14} rows  {}",
+                    table.name,
+                    count(table.rows),
+                    paint(FAINT, about)
+                )?;
             }
             Ok(())
         })
@@ -278,12 +320,22 @@ impl Show {
         cx.ui.emit(&value, |out| {
             writeln!(out, "{} at {}", paint(NAME, &table.path), table.commit.short())?;
             let files = plural(table.files as u64, "file");
-            writeln!(out, "{} rows, {}, {files}, version {}", count(table.rows), ui::bytes(table.bytes), table.version)?;
+            writeln!(
+                out,
+                "{} rows, {}, {files}, version {}",
+                count(table.rows),
+                ui::bytes(table.bytes),
+                table.version
+            )?;
             if !table.key.is_empty() {
                 writeln!(out, "row key: {}", table.key.join(", "))?;
             }
             writeln!(out, "{}", paint(BOLD, "columns"))?;
-            table.schema.fields().iter().try_for_each(|field| writeln!(out, "  {:<24} {}", field.name(), type_name(field.data_type())))
+            table
+                .schema
+                .fields()
+                .iter()
+                .try_for_each(|field| writeln!(out, "  {:<24} {}", field.name(), type_name(field.data_type())))
         })
     }
 }
@@ -299,9 +351,23 @@ impl History {
             .collect();
         cx.ui.emit(&rows, |out| {
             for change in &changes {
-                let version = change.version.map_or("gone".to_owned(), |version| format!("v{version}"));
-                writeln!(out, "{}  {version:<5} {}", paint(NAME, change.commit.short()), change.message)?;
-                writeln!(out, "              {}", paint(FAINT, format!("{} · {} · {}", change.time, change.actor, change.operation)))?;
+                let version = change
+                    .version
+                    .map_or("gone".to_owned(), |version| format!("v{version}"));
+                writeln!(
+                    out,
+                    "{}  {version:<5} {}",
+                    paint(NAME, change.commit.short()),
+                    change.message
+                )?;
+                writeln!(
+                    out,
+                    "              {}",
+                    paint(
+                        FAINT,
+                        format!("{} · {} · {}", change.time, change.actor, change.operation)
+                    )
+                )?;
             }
             Ok(())
         })
@@ -312,10 +378,17 @@ impl Input {
     fn source(&self, cx: &Context<'_>, copy: &WorkingCopy) -> Result<Source, CommandError> {
         let file: PathBuf = cx.current.join(&self.from);
         if let (false, Some((path, at))) = (file.exists(), self.from.rsplit_once('@')) {
-            return Ok(Source::Path { path: drumlin_model::RepoPath::new(path)?, at: at.parse()? });
+            return Ok(Source::Path {
+                path: drumlin_model::RepoPath::new(path)?,
+                at: at.parse()?,
+            });
         }
         let path = copy.to_repo_path(&file).ok();
-        Ok(Source::File { file, name: self.from.clone(), path })
+        Ok(Source::File {
+            file,
+            name: self.from.clone(),
+            path,
+        })
     }
 
     fn options(&self) -> ReadOptions {
@@ -323,7 +396,11 @@ impl Input {
         ReadOptions {
             format: self.format,
             types: self.types.clone(),
-            nulls: if self.nulls.is_empty() { defaults.nulls } else { self.nulls.clone() },
+            nulls: if self.nulls.is_empty() {
+                defaults.nulls
+            } else {
+                self.nulls.clone()
+            },
             delimiter: self.delimiter,
             header: !self.no_header,
         }
@@ -332,7 +409,10 @@ impl Input {
 
 fn parse_type(text: &str) -> Result<(String, ColumnType), String> {
     let (column, kind) = text.split_once('=').ok_or("write COLUMN=TYPE, such as seats=int32")?;
-    Ok((column.to_owned(), kind.parse().map_err(|error: drumlin_tables::Error| error.to_string())?))
+    Ok((
+        column.to_owned(),
+        kind.parse().map_err(|error: drumlin_tables::Error| error.to_string())?,
+    ))
 }
 
 fn parse_delimiter(text: &str) -> Result<u8, String> {
@@ -346,7 +426,13 @@ fn parse_delimiter(text: &str) -> Result<u8, String> {
 fn request(cx: &Context<'_>, copy: &WorkingCopy, message: Option<String>) -> Result<WriteRequest, CommandError> {
     let provenance = cx.commit_info("", "", Vec::new()).provenance;
     let (actor, started, code) = (provenance.actor, provenance.started, provenance.code);
-    Ok(WriteRequest { branch: context::current_branch(copy)?, actor, started, code, message })
+    Ok(WriteRequest {
+        branch: context::current_branch(copy)?,
+        actor,
+        started,
+        code,
+        message,
+    })
 }
 
 /// Renders what a write did, and moves the working copy along.
@@ -360,10 +446,27 @@ async fn finish(cx: &Context<'_>, copy: &WorkingCopy, written: Written) -> Resul
         let Some(commit) = written.commit else {
             return writeln!(out, "{}: nothing to do", paint(NAME, &written.table));
         };
-        let rows = [(written.rows_added, "added"), (written.rows_updated, "updated"), (written.rows_deleted, "deleted")];
-        let rows: Vec<String> =
-            rows.iter().filter(|(rows, _)| *rows > 0).map(|(rows, did)| format!("{} {did}", plural(*rows, "row"))).collect();
-        let rows = if rows.is_empty() { "no rows".to_owned() } else { rows.join(", ") };
-        writeln!(out, "{}: {rows}; version {} as {}", paint(NAME, &written.table), written.version, paint(NAME, commit.short()))
+        let rows = [
+            (written.rows_added, "added"),
+            (written.rows_updated, "updated"),
+            (written.rows_deleted, "deleted"),
+        ];
+        let rows: Vec<String> = rows
+            .iter()
+            .filter(|(rows, _)| *rows > 0)
+            .map(|(rows, did)| format!("{} {did}", plural(*rows, "row")))
+            .collect();
+        let rows = if rows.is_empty() {
+            "no rows".to_owned()
+        } else {
+            rows.join(", ")
+        };
+        writeln!(
+            out,
+            "{}: {rows}; version {} as {}",
+            paint(NAME, &written.table),
+            written.version,
+            paint(NAME, commit.short())
+        )
     })
 }

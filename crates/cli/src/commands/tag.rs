@@ -13,7 +13,9 @@ use crate::{
 
 /// List, make or delete tags: names that stay where they are
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin tag\n  drumlin tag create v1\n  drumlin tag create before-fix --at main~1\n  drumlin tag delete v1")]
+#[command(
+    after_help = "Examples:\n  drumlin tag\n  drumlin tag create v1\n  drumlin tag create before-fix --at main~1\n  drumlin tag delete v1"
+)]
 pub struct Tag {
     #[command(subcommand)]
     verb: Option<Verb>,
@@ -46,12 +48,15 @@ impl Tag {
         match self.verb.unwrap_or(Verb::List) {
             Verb::List => {
                 let refs = repo.refs().await?;
-                let rows: Vec<_> =
-                    refs.tags.iter().map(|(name, target)| json!({ "name": name, "commit": target.commit })).collect();
+                let rows: Vec<_> = refs
+                    .tags
+                    .iter()
+                    .map(|(name, target)| json!({ "name": name, "commit": target.commit }))
+                    .collect();
                 cx.ui.emit(&rows, |out| {
-                    refs.tags.iter().try_for_each(|(name, target)| {
-                        writeln!(out, "{}  {name}", paint(NAME, target.commit.short()))
-                    })
+                    refs.tags
+                        .iter()
+                        .try_for_each(|(name, target)| writeln!(out, "{}  {name}", paint(NAME, target.commit.short())))
                 })
             }
             Verb::Create { name, at } => {
@@ -61,7 +66,10 @@ impl Tag {
             }
             Verb::Delete { name, dry_run: true } => {
                 let refs = repo.refs().await?;
-                let target = refs.tags.get(&name).ok_or(drumlin_repo::Error::NoSuchTag { name: name.clone() })?;
+                let target = refs
+                    .tags
+                    .get(&name)
+                    .ok_or(drumlin_repo::Error::NoSuchTag { name: name.clone() })?;
                 say(cx, "Would delete tag", &name, target.commit)
             }
             Verb::Delete { name, dry_run: false } => {

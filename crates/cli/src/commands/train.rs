@@ -30,7 +30,9 @@ pub enum Train {
 
 /// Make a training set
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin train create delays --spine flights --time time_hour --service departure_delay\n  drumlin train create june --spine \"SELECT * FROM flights WHERE month = 6\" --time time_hour --views weather,planes\n  drumlin train create delays --spine flights --time time_hour --service departure_delay --at v1 --with-status")]
+#[command(
+    after_help = "Examples:\n  drumlin train create delays --spine flights --time time_hour --service departure_delay\n  drumlin train create june --spine \"SELECT * FROM flights WHERE month = 6\" --time time_hour --views weather,planes\n  drumlin train create delays --spine flights --time time_hour --service departure_delay --at v1 --with-status"
+)]
 pub struct Create {
     name: String,
     /// A table, or a query that begins with SELECT or WITH
@@ -101,7 +103,9 @@ pub struct Rebuild {
 
 /// Compare two training sets: definitions, rows, values
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin train diff delays@main delays@fix-weather\n  drumlin train diff delays delays-2")]
+#[command(
+    after_help = "Examples:\n  drumlin train diff delays@main delays@fix-weather\n  drumlin train diff delays delays-2"
+)]
 pub struct Diff {
     /// NAME, or NAME@REF
     before: String,
@@ -137,14 +141,31 @@ impl Create {
         };
         let options = Options {
             known_at: known_at(&copy, &self.known_at).await?,
-            on_null_time: if self.keep_null_times { OnNullTime::Keep } else { OnNullTime::Error },
+            on_null_time: if self.keep_null_times {
+                OnNullTime::Keep
+            } else {
+                OnNullTime::Error
+            },
             with_status: self.with_status,
             with_event_time: self.with_event_time,
             ..Options::new(self.time)
         };
-        let wanted = Wanted { name: self.name, spine, spine_at: at.clone(), features, at, options, replace: self.replace };
+        let wanted = Wanted {
+            name: self.name,
+            spine,
+            spine_at: at.clone(),
+            features,
+            at,
+            options,
+            replace: self.replace,
+        };
         let provenance = cx.commit_info("train create", "", Vec::new()).provenance;
-        let request = Request { actor: provenance.actor, started: provenance.started, code: provenance.code, message: self.message };
+        let request = Request {
+            actor: provenance.actor,
+            started: provenance.started,
+            code: provenance.code,
+            message: self.message,
+        };
         let created = training::create(&cx.engine(&copy)?, &branch, wanted, request).await?;
         copy.follow(&cx.ui.progress()).await?;
         for notice in &created.notices {
@@ -180,7 +201,13 @@ impl List {
             for set in &sets {
                 let short = |text: &str| text.chars().take(12).collect::<String>();
                 let pinned = format!("content {} at {}", short(&set.content), set.commit.short());
-                writeln!(out, "{:<24} {:>12} rows  {}", paint(NAME, &set.name), count(set.rows), paint(FAINT, pinned))?;
+                writeln!(
+                    out,
+                    "{:<24} {:>12} rows  {}",
+                    paint(NAME, &set.name),
+                    count(set.rows),
+                    paint(FAINT, pinned)
+                )?;
             }
             Ok(())
         })
@@ -194,8 +221,18 @@ impl Show {
         cx.ui.emit(&set, |out| {
             print_set(out, &set)?;
             for column in &set.schema {
-                let nulls = if column.nulls > 0 { format!("{} null", count(column.nulls)) } else { String::new() };
-                writeln!(out, "  {:<32} {:<12} {}", column.name, column.data_type, paint(FAINT, nulls))?;
+                let nulls = if column.nulls > 0 {
+                    format!("{} null", count(column.nulls))
+                } else {
+                    String::new()
+                };
+                writeln!(
+                    out,
+                    "  {:<32} {:<12} {}",
+                    column.name,
+                    column.data_type,
+                    paint(FAINT, nulls)
+                )?;
             }
             Ok(())
         })
@@ -212,8 +249,16 @@ impl Rebuild {
             "rows": rebuilt.rows, "equal": rebuilt.equal,
         });
         cx.ui.emit(&value, |out| {
-            writeln!(out, "recorded  {}\nrebuilt   {}", rebuilt.recorded.content, rebuilt.content)?;
-            let verdict = if rebuilt.equal { paint(GOOD, "the same bytes") } else { paint(BAD, "other bytes") };
+            writeln!(
+                out,
+                "recorded  {}\nrebuilt   {}",
+                rebuilt.recorded.content, rebuilt.content
+            )?;
+            let verdict = if rebuilt.equal {
+                paint(GOOD, "the same bytes")
+            } else {
+                paint(BAD, "other bytes")
+            };
             writeln!(out, "{}: {verdict}", plural(rebuilt.rows, "row"))
         })?;
         if rebuilt.equal {
@@ -237,11 +282,25 @@ impl Diff {
             for definition in &diff.definitions {
                 writeln!(out, "definition of {}", paint(NAME, &definition.view))?;
                 for field in definition.fields.iter().flatten() {
-                    let show = |value: &Option<serde_json::Value>| value.as_ref().map_or("none".to_owned(), ToString::to_string);
-                    writeln!(out, "    {}: {} → {}", field.field, show(&field.before), show(&field.after))?;
+                    let show = |value: &Option<serde_json::Value>| {
+                        value.as_ref().map_or("none".to_owned(), ToString::to_string)
+                    };
+                    writeln!(
+                        out,
+                        "    {}: {} → {}",
+                        field.field,
+                        show(&field.before),
+                        show(&field.after)
+                    )?;
                 }
             }
-            let rows = format!("+{} -{} rows, {} changed of {} in both", count(diff.rows_added), count(diff.rows_removed), count(diff.rows_changed), count(diff.rows_common));
+            let rows = format!(
+                "+{} -{} rows, {} changed of {} in both",
+                count(diff.rows_added),
+                count(diff.rows_removed),
+                count(diff.rows_changed),
+                count(diff.rows_common)
+            );
             writeln!(out, "{rows}")?;
             for column in &diff.columns {
                 let what = match (column.in_before, column.in_after) {
@@ -274,7 +333,11 @@ fn print_set(out: &mut dyn std::io::Write, set: &TrainingSet) -> std::io::Result
     writeln!(out, "content   {}", set.content)?;
     writeln!(out, "pinned at {}", set.commit)?;
     for (view, counts) in &set.counts.views {
-        let statuses: Vec<String> = counts.statuses.iter().map(|(status, rows)| format!("{status} {}", count(*rows))).collect();
+        let statuses: Vec<String> = counts
+            .statuses
+            .iter()
+            .map(|(status, rows)| format!("{status} {}", count(*rows)))
+            .collect();
         writeln!(out, "  {:<18} {}", paint(NAME, view), paint(FAINT, statuses.join(", ")))?;
     }
     Ok(())

@@ -13,7 +13,9 @@ use crate::{
 ///
 /// Nothing is erased: undoing is an operation of its own. Refused when a ref has moved since.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  drumlin undo                The newest operation\n  drumlin op log              Shows the ids\n  drumlin undo OPERATION_ID   That one")]
+#[command(
+    after_help = "Examples:\n  drumlin undo                The newest operation\n  drumlin op log              Shows the ids\n  drumlin undo OPERATION_ID   That one"
+)]
 pub struct Undo {
     /// The operation [default: the newest]
     operation: Option<OperationId>,
@@ -25,9 +27,11 @@ impl Undo {
         let done: Operation = copy.repo().undo(&cx.author(), self.operation).await?;
         copy.follow(&cx.ui.progress()).await?;
         cx.ui.emit(&done, |out| {
-            writeln!(out, "{}", done.summary)?;
+            writeln!(out, "Undid: {}", done.summary)?;
             for change in &done.changes {
-                let at = change.after.map_or_else(|| "gone".to_owned(), |target| target.commit.short());
+                let at = change
+                    .after
+                    .map_or_else(|| "gone".to_owned(), |target| target.commit.short());
                 writeln!(out, "  {} is now {}", paint(NAME, &change.name), at)?;
             }
             Ok(())
