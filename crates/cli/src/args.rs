@@ -47,7 +47,7 @@ pub struct Global {
         global = true,
         help_heading = "Global options"
     )]
-    pub folder: Option<PathBuf>,
+    pub started_in: Option<PathBuf>,
     /// Print JSON on stdout, errors too as JSON on stderr
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,

@@ -26,7 +26,7 @@ const THREADS_MAX: usize = 16;
 
 impl<'a> Context<'a> {
     pub fn new(ui: &'a Ui, global: Global) -> Result<Self, CommandError> {
-        let current = match &global.folder {
+        let current = match &global.started_in {
             Some(folder) => folder
                 .canonicalize()
                 .map_err(|error| CommandError::io(format!("cannot enter {}", folder.display()), error))?,

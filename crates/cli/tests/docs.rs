@@ -43,7 +43,7 @@ fn the_readme_runs() {
     let mut readings = String::from("sensor,at,temp\n");
     for hour in 0..24 {
         for sensor in ["s1", "s2"] {
-            writeln!(readings, "{sensor},2024-03-01T{hour:02}:00:00Z,{}", hour - 3).expect("text grows");
+            writeln!(readings, "{sensor},2024-03-01T{hour:02}:00:00Z,{}.5", hour - 3).expect("text grows");
         }
     }
     place.write("raw/readings.csv", &readings);

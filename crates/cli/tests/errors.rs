@@ -55,7 +55,8 @@ fn refs_that_are_not_there() {
     mistake(&place, &["show", "main~99"], &["99"]);
     mistake(&place, &["sql", "SELECT 1 FROM rain@nowhere"], &["nowhere"]);
     mistake(&place, &["merge", "nowhere"], &["nowhere"]);
-    mistake(&place, &["branch", "create", "a/b"], &["a/b"]);
+    let err = place.fails(2, &["branch", "create", "a/b"]);
+    assert!(err.contains("a/b"), "{err}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! and the command that was killed can be run again.
 
 use std::{
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
@@ -40,29 +40,44 @@ fn usual(place: &Place, words: &[&str]) -> Duration {
     start.elapsed()
 }
 
-#[test]
-fn killed_at_any_moment() {
-    let mut random = StdRng::seed_from_u64(SEED);
+/// A repository with a table, a feature view over it and a folder of files.
+fn furnished() -> Place {
     let place = Place::repository();
     place.write("rows.csv", "city,at,mm\noslo,2024-01-01T00:00:00Z,1\n");
     place.ok(&["table", "create", "rain", "--from", "rows.csv"]);
-    place.write(
-        "features/rain.yaml",
-        "kind: entity\nname: city\nkeys: [{name: city, type: string}]\n---\nkind: feature_view\nname: rain\nentity: city\nsource: {table: rain}\nevent_time: at\n",
-    );
+    define(&place, 1);
     place.ok(&["apply"]);
     place.write("data/first.bin", "first");
+    place
+}
+
+/// Writes the definition with a maximal age that no round had before.
+fn define(place: &Place, hours: usize) {
+    let text = format!(
+        "kind: entity\nname: city\nkeys: [{{name: city, type: string}}]\n---\nkind: feature_view\nname: rain\n\
+         entity: city\nsource: {{table: rain}}\nevent_time: at\nmax_age: {hours}h\n"
+    );
+    place.write("features/rain.yaml", &text);
+}
+
+fn rows(place: &Place) -> u64 {
+    let out = place.ok(&["sql", "SELECT count(*) FROM rain", "--format", "csv"]);
+    out.lines().last().and_then(|line| line.parse().ok()).expect("a count")
+}
+
+#[test]
+fn killed_at_any_moment() {
+    let mut random = StdRng::seed_from_u64(SEED);
+    let place = furnished();
     let add = usual(&place, &["add", "data"]);
     let commit = usual(&place, &["commit", "-m", "first"]);
     let append = usual(&place, &["table", "append", "rain", "--from", "rows.csv"]);
     let materialize = usual(&place, &["online", "materialize"]);
-    let mut rows_acknowledged = 2;
+    let mut rows_before = rows(&place);
     for round in 0..KILLS {
-        let name = format!("data/{round}.bin");
         let body: Vec<u8> = (0..200_000).map(|_| random.random()).collect();
-        std::fs::write(place.file(&name), &body).expect("a file can be written");
+        fs::write(place.file(&format!("data/{round}.bin")), &body).expect("a file can be written");
         let message = format!("round {round}");
-        let age = format!("event_time: at\nmax_age: {}h\n", round + 1);
         let (words, usual): (Vec<&str>, Duration) = match round % 5 {
             0 => (vec!["add", "data"], add),
             1 => {
@@ -71,39 +86,36 @@ fn killed_at_any_moment() {
             }
             2 => (vec!["table", "append", "rain", "--from", "rows.csv"], append),
             3 => {
-                let file = place.file("features/rain.yaml");
-                let text = std::fs::read_to_string(&file).expect("it is there");
-                let head = text.split("event_time").next().expect("it has a start").to_owned();
-                std::fs::write(file, head + &age).expect("it can be written");
+                define(&place, round + 2);
                 (vec!["apply"], append)
             }
             _ => (vec!["online", "materialize"], materialize),
         };
         let before = place.head();
-        let after = usual.mul_f64(random.random_range(0.0..1.1));
-        let done = killed(&place, &words, after);
+        let done = killed(&place, &words, usual.mul_f64(random.random_range(0.0..1.1)));
         let moved = place.head() != before;
+        let moves = matches!(words[0], "commit" | "table" | "apply");
         assert!(
-            moved || !done || !matches!(words[0], "commit" | "table"),
+            moved || !done || !moves,
             "round {round}: {words:?} was acknowledged and is gone"
         );
-        let rows: u64 = place
-            .ok(&["sql", "SELECT count(*) FROM rain", "--format", "csv"])
-            .lines()
-            .last()
-            .and_then(|line| line.parse().ok())
-            .expect("a count");
-        if words[0] == "table" {
-            assert!(
-                rows == rows_acknowledged + u64::from(moved),
-                "round {round}: {rows} rows"
-            );
-        }
-        rows_acknowledged = rows;
+        let appended = u64::from(words[0] == "table" && moved);
+        assert_eq!(
+            rows(&place),
+            rows_before + appended,
+            "round {round}: rows after {words:?}"
+        );
+        rows_before += appended;
         if round % 6 == 5 {
             place.ok(&["fsck"]);
         }
     }
+    finish(&place);
+}
+
+/// Runs again whatever was killed, and finds everything in its place.
+fn finish(place: &Place) {
+    place.ok(&["checkout", "main"]);
     place.ok(&["add", "data"]);
     if !place.json(&["status"])["staged"].as_array().expect("a list").is_empty() {
         place.ok(&["commit", "-m", "the rest"]);

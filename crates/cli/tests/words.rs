@@ -77,6 +77,15 @@ fn wrong_words_exit_with_2() {
 }
 
 #[test]
+fn a_folder_may_be_named_before_or_by_the_verb() {
+    let place = Place::empty();
+    place.ok(&["init", "data"]);
+    place.ok(&["-C", "data", "log"]);
+    place.ok(&["clone", "data", "copy"]);
+    assert!(place.ok(&["status", "-C", "copy"]).contains("On branch main"));
+}
+
+#[test]
 fn completions_for_each_shell() {
     let place = Place::empty();
     for shell in ["bash", "zsh", "fish"] {

@@ -65,7 +65,7 @@ pub struct Get {
     /// KEY=VALUE of one row; - reads rows as JSON lines from stdin
     #[arg(required = true, value_name = "KEY=VALUE | -")]
     keys: Vec<String>,
-    /// The time that ages are counted from [default: now]
+    /// The time that ages are counted from, not before the newest rows [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     now: Option<Timestamp>,
 }

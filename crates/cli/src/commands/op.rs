@@ -11,9 +11,9 @@ use crate::{
 
 /// Look at the operations that moved branches and tags
 #[derive(Subcommand)]
-#[command(after_help = "Examples:\n  drumlin op log\n  drumlin op log -n 100 --json")]
 pub enum Op {
     /// List the operations, newest first
+    #[command(after_help = "Examples:\n  drumlin op log\n  drumlin op log -n 100 --json")]
     Log {
         #[arg(short = 'n', long, default_value_t = 20)]
         limit: usize,

@@ -22,7 +22,7 @@ use crate::{
 pub struct Verify {
     /// Feature views [default: all in the store]
     views: Vec<String>,
-    /// The time of the comparison [default: now]
+    /// The time of the comparison, not before the newest rows: the store keeps no older ones [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     now: Option<Timestamp>,
 }
