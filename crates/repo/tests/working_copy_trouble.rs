@@ -283,6 +283,7 @@ async fn a_file_that_never_rests_is_passed_over_and_told() {
 struct Mount(TempDir);
 
 impl Mount {
+    #[expect(clippy::print_stdout, reason = "a test that was skipped says so")]
     fn tmpfs(size: &str) -> Option<Mount> {
         let folder = TempDir::new().unwrap();
         let options = format!("size={size}");
