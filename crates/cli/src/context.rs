@@ -48,6 +48,10 @@ impl<'a> Context<'a> {
     }
 
     /// Who asks: the flag or `DRUMLIN_ACTOR`, else the user's name.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the environment"
+    )]
     pub fn author(&self) -> Author {
         let user = || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
         Author {

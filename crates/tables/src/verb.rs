@@ -229,10 +229,10 @@ impl Engine {
         let input = InputFile::open(self, &session.base(), source, options).await?;
         let schema = input.schema(table).await?;
         let mut parameters = read_parameters(&input, options);
-        if let WriteMode::Create { key } = &mode {
-            if !key.is_empty() {
-                parameters.insert("key".into(), json!(key));
-            }
+        if let WriteMode::Create { key } = &mode
+            && !key.is_empty()
+        {
+            parameters.insert("key".into(), json!(key));
         }
         if mode == (WriteMode::Append { evolve: true }) {
             parameters.insert("evolve".into(), json!(true));

@@ -1,4 +1,5 @@
 //! The tests of `drumlin-tables`: one binary, one module a subject.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod concurrent;
 mod evolve;

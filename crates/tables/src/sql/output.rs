@@ -79,7 +79,7 @@ enum Rows<'a> {
         table: Table,
         out: &'a mut (dyn Write + Send),
     },
-    Csv(arrow::csv::Writer<&'a mut (dyn Write + Send)>),
+    Csv(Box<arrow::csv::Writer<&'a mut (dyn Write + Send)>>),
     JsonLines(arrow::json::Writer<&'a mut (dyn Write + Send), LineDelimited>),
     Parquet(Box<ArrowWriter<&'a mut (dyn Write + Send)>>),
 }
@@ -96,7 +96,7 @@ impl<'a> Rows<'a> {
             RowFormat::Csv => {
                 let mut writer = CsvWriterBuilder::new().with_header(true).build(out);
                 writer.write(&RecordBatch::new_empty(schema.clone())).map_err(failed)?;
-                Rows::Csv(writer)
+                Rows::Csv(Box::new(writer))
             }
             RowFormat::JsonLines => {
                 let writer: LineDelimitedWriter<_> = JsonWriterBuilder::new().with_explicit_nulls(true).build(out);
