@@ -68,7 +68,7 @@ async fn a_training_set_is_whole_or_nothing_wherever_the_store_dies() {
         let head = again.snapshot("main").await;
         let sets = training::list(&head).await.unwrap();
         if let Ok(created) = &created {
-            assert_eq!(sets, [created.set.clone()], "after {after}");
+            assert_eq!(sets, std::slice::from_ref(&created.set), "after {after}");
         }
         for set in sets {
             assert!(
