@@ -28,12 +28,12 @@ $(VENV)/.ready: tools/requirements.txt
 
 test: build tools ## Every test
 	$(CARGO) test --locked
-	$(CARGO) test --locked --package drumlin-objects
+	$(CARGO) test --locked --package drumlin-chunks --package drumlin-objects
 
 lint: ## Formatting, lints, licenses
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets -- --deny warnings
-	$(CARGO) clippy --locked --package drumlin-objects --all-targets -- --deny warnings
+	$(CARGO) clippy --locked --package drumlin-chunks --package drumlin-objects --all-targets -- --deny warnings
 	tools/deny.sh
 
 format: ## Format the code

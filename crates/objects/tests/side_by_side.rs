@@ -372,7 +372,7 @@ async fn run_case(ops: Vec<Op>) {
         theirs.run(&all, 0).await,
         "after the commit"
     );
-    for at in 0..KEYS.len() {
+    for (at, key) in KEYS.iter().enumerate() {
         let get = Op::Get {
             key: at,
             range: None,
@@ -382,8 +382,7 @@ async fn run_case(ops: Vec<Op>) {
         assert_eq!(
             committed.run(&get, 0).await,
             theirs.run(&get, 0).await,
-            "after the commit: {}",
-            KEYS[at]
+            "after the commit: {key}"
         );
     }
 }

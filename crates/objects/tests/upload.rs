@@ -3,7 +3,7 @@
 use drumlin_model::Location;
 use drumlin_objects::SessionStore;
 use futures::future::join_all;
-use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, path::Path};
+use object_store::{Error as StoreError, ObjectStoreExt, path::Path};
 
 use crate::support::{self, noise, path};
 
