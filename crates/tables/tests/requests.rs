@@ -8,6 +8,9 @@ use object_store::memory::InMemory;
 use crate::support::TestTables;
 
 const APPEND_REQUESTS_MAX: usize = 12;
+/// With nothing cached. File names are random, so that now and then the log and the data files fall into two ranges of the tree:
+/// one more to read and one more to write.
+const COLD_APPEND_REQUESTS_MAX: usize = APPEND_REQUESTS_MAX + 2;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_append_takes_few_requests() {
@@ -24,7 +27,7 @@ async fn an_append_takes_few_requests() {
         requests.take();
         fresh.append("main", "t", &csv).await.unwrap();
         let seen = requests.take();
-        if seen.len() > APPEND_REQUESTS_MAX {
+        if seen.len() > COLD_APPEND_REQUESTS_MAX {
             seen.iter()
                 .for_each(|request| println!("{round} {:?} {}", request.verb, request.key));
         }
@@ -32,5 +35,8 @@ async fn an_append_takes_few_requests() {
     }
     println!("requests of an append: warm {warm:?}, cold {cold:?}");
     assert!(warm.iter().all(|&count| count <= APPEND_REQUESTS_MAX), "warm: {warm:?}");
-    assert!(cold.iter().all(|&count| count <= APPEND_REQUESTS_MAX), "cold: {cold:?}");
+    assert!(
+        cold.iter().all(|&count| count <= COLD_APPEND_REQUESTS_MAX),
+        "cold: {cold:?}"
+    );
 }
