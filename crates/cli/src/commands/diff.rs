@@ -12,7 +12,7 @@ use drumlin_repo::{
     PathDiff, Snapshot,
     working_copy::{ChangeKind, Side, WorkingCopy},
 };
-use drumlin_tables::RowDiff;
+use drumlin_tables::{Engine, RowDiff};
 use futures::TryStreamExt;
 use serde::Serialize;
 use serde_json::json;
@@ -131,6 +131,7 @@ impl Diff {
         from: Snapshot,
         to: Snapshot,
     ) -> Result<(), CommandError> {
+        let engine = cx.engine(copy)?;
         let scope = self.scope()?;
         let all: Vec<DiffRow> = copy
             .repo()
@@ -148,7 +149,7 @@ impl Diff {
         let roots = if self.files_only {
             Vec::new()
         } else {
-            table_roots(cx, copy, &from, &to).await?
+            table_roots(&engine, &from, &to).await?
         };
         for row in all {
             match roots.iter().find(|root| row.path.is_within(root)) {
@@ -156,7 +157,6 @@ impl Diff {
                 None => files.push(row),
             }
         }
-        let engine = cx.engine(copy)?;
         let mut rows = Vec::new();
         for table in tables.into_keys() {
             rows.push(engine.diff(&from, &to, &table).await?);
@@ -194,13 +194,7 @@ impl Diff {
 }
 
 /// The tables of either version.
-async fn table_roots(
-    cx: &Context<'_>,
-    copy: &WorkingCopy,
-    from: &Snapshot,
-    to: &Snapshot,
-) -> Result<Vec<RepoPath>, CommandError> {
-    let engine = cx.engine(copy)?;
+async fn table_roots(engine: &Engine, from: &Snapshot, to: &Snapshot) -> Result<Vec<RepoPath>, CommandError> {
     let mut roots = engine.tables(from).await?;
     roots.extend(engine.tables(to).await?);
     roots.sort();
