@@ -1,5 +1,6 @@
 //! The tests of the `drumlin` program, run as a person runs it: real processes, real files.
 
+mod cases;
 mod differences;
 mod docs;
 mod errors;

@@ -263,22 +263,25 @@ pub(crate) async fn lookup(
         spine: used.keys.get(&key.name).unwrap_or(&key.name).clone(),
         feature: key.column.clone(),
     };
-    let wanted = view
-        .features
-        .iter()
-        .filter(|(name, _)| used.features.is_empty() || used.features.contains(name));
-    let mut features: Vec<asof::Feature> = wanted
+    let place = |name: &String| used.features.iter().position(|wanted| wanted == name);
+    let wanted = |name: &String| used.features.is_empty() || place(name).is_some();
+    let features = view.features.iter().filter(|(name, _)| wanted(name));
+    let mut features: Vec<asof::Feature> = features
         .map(|(name, kind)| asof::Feature {
             column: name.clone(),
             data_type: Some(kind.to_arrow()),
         })
         .collect();
-    // Asked for by name, features come in the order in which they were asked for.
-    features.sort_by_key(|feature| used.features.iter().position(|name| name == &feature.column));
+    let windows = definition.windows.iter().filter(|window| wanted(&window.name));
+    let mut windows: Vec<asof::Window> = windows.map(window).collect();
+    // Asked for by name, features come in the order in which they were asked for, and so do windows after them.
+    features.sort_by_key(|feature| place(&feature.column));
+    windows.sort_by_key(|window| place(&window.name));
     Ok(asof::Lookup {
         prefix: used.alias.clone(),
         keys: view.keys.iter().map(key).collect(),
         created_time: definition.created_time.clone(),
+        valid_to: definition.valid_to.clone(),
         deleted: definition.tombstone.clone(),
         max_age: definition.max_age.map(|age| asof::Span::micros(age.micros())),
         inclusive: definition.inclusive,
@@ -287,10 +290,22 @@ pub(crate) async fn lookup(
             Nulls::LastNonNull => asof::Nulls::LastNonNull,
         },
         features,
+        windows,
         with_event_time: true,
         with_status: true,
         ..asof::Lookup::new(used.label(), definition.event_time.clone(), source)
     })
+}
+
+fn window(window: &crate::definition::Window) -> asof::Window {
+    asof::Window {
+        name: window.name.clone(),
+        function: window.function,
+        column: window.column.clone(),
+        length: asof::Span::micros(window.length.micros()),
+        inclusive: window.inclusive,
+        label: window.label,
+    }
 }
 
 /// A joined plan that is ready to run.

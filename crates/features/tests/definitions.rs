@@ -3,7 +3,8 @@
 use drumlin_features::{
     Registry,
     apply::{Scope, What},
-    definition::{Definition, FeatureType, Kind, MaxAge, Nulls, Source},
+    asof::WindowFunction,
+    definition::{Definition, FeatureType, Kind, Length, Nulls, Source},
 };
 use drumlin_model::ErrorKind;
 
@@ -44,6 +45,10 @@ owner: me
 tags: {team: x}
 description: what it is
 features: [p, {name: q, type: int32}]
+valid_to: until
+windows:
+  - {name: n, function: count, length: 1h}
+  - {name: later, function: sum, column: p, length: 2d, inclusive: true, label: true, description: to be predicted}
 ",
     );
     let view = registry.view("v").unwrap();
@@ -58,7 +63,7 @@ features: [p, {name: q, type: int32}]
         ),
         ("t", Some("c"), Some("gone"))
     );
-    assert_eq!(view.max_age, MaxAge::from_micros(90 * 60 * 1_000_000));
+    assert_eq!(view.max_age, Length::from_micros(90 * 60 * 1_000_000));
     assert_eq!(
         (view.inclusive, view.nulls, view.online),
         (false, Nulls::LastNonNull, false)
@@ -66,12 +71,19 @@ features: [p, {name: q, type: int32}]
     assert_eq!(view.about.owner.as_deref(), Some("me"));
     assert_eq!(view.about.tags["team"], "x");
     assert_eq!(view.features[1].data_type, Some(FeatureType::Int32));
+    assert_eq!(view.valid_to.as_deref(), Some("until"));
+    let [n, later] = &view.windows[..] else {
+        panic!("two windows")
+    };
+    assert_eq!((n.function, &n.column, n.inclusive, n.label), (WindowFunction::Count, &None, false, false));
+    assert_eq!((later.function, later.column.as_deref()), (WindowFunction::Sum, Some("p")));
+    assert_eq!((later.length.to_string().as_str(), later.inclusive, later.label), ("2d", true, true));
 }
 
 #[test]
 fn durations_read_back_as_they_are_written() {
     for text in ["1us", "250ms", "30s", "90m", "3h", "30d", "2w"] {
-        assert_eq!(text.parse::<MaxAge>().unwrap().to_string(), text);
+        assert_eq!(text.parse::<Length>().unwrap().to_string(), text);
     }
     for text in [
         "0h",
@@ -82,7 +94,7 @@ fn durations_read_back_as_they_are_written() {
         "9999999999999999999d",
         "99999999999999d",
     ] {
-        assert!(text.parse::<MaxAge>().is_err(), "{text}");
+        assert!(text.parse::<Length>().is_err(), "{text}");
     }
 }
 
@@ -95,7 +107,7 @@ fn mistakes_name_file_line_column_and_cure() {
         ),
         (
             with("max_age: 3h", "max_age: 0h"),
-            r#"features/all.yaml:10:10: `max_age`: "0h" is not a maximal age; write more than zero, or leave it out for a value of any age"#,
+            r#"features/all.yaml:10:10: `max_age` has to be longer than zero, and is "0h"; write more than zero, or leave it out where there is no limit"#,
         ),
         (
             with("event_time: time_hour\n", ""),
@@ -111,7 +123,7 @@ fn mistakes_name_file_line_column_and_cure() {
         ),
         (
             with("type: float64", "type: flot64"),
-            r#"features/all.yaml:13:11: `type`: "flot64" is not a type; types are string, bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, timestamp, date, binary"#,
+            r#"features/all.yaml:13:11: `type` cannot be "flot64", which is not a type; types are string, bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, timestamp, date, binary"#,
         ),
         (
             with("  - wind\n", "  - wind\n  - wind\n"),
@@ -136,6 +148,14 @@ fn mistakes_name_file_line_column_and_cure() {
         (
             with("max_age: 3h", "max_age: &a 3h"),
             "features/all.yaml:10:10: definitions cannot hold anchors (&name); remove the anchor and write the value out",
+        ),
+        (
+            with("max_age: 3h", "windows: [{name: n, function: average, length: 1h}]"),
+            r#"features/all.yaml:10:32: `function` cannot be "average"; functions are count, sum, mean, min, max"#,
+        ),
+        (
+            with("max_age: 3h", "windows: [{name: n, function: count, length: -1h}]"),
+            r#"features/all.yaml:10:47: `the length of window "n"` has to be longer than zero, and is "-1h"; write more than zero, or leave it out where there is no limit"#,
         ),
         (with("max_age: 3h", "max_age: [3h"), ""),
     ] {

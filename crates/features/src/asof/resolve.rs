@@ -404,7 +404,7 @@ fn resolve_window(
         }
         (function, Some(position)) => {
             let field = &columns.fields[position];
-            window_type(function, field.data_type()).ok_or_else(|| Error::NotANumber {
+            function.output(field.data_type()).ok_or_else(|| Error::NotANumber {
                 view: lookup.view.clone(),
                 window: window.name.clone(),
                 column: field.name().clone(),
@@ -420,19 +420,5 @@ fn resolve_window(
         inclusive: window.inclusive,
         label: window.label,
         output,
-    })
-}
-
-/// The result's type: sums of integers stay 64-bit integers, extremes keep the column's type.
-fn window_type(function: WindowFunction, column: &DataType) -> Option<DataType> {
-    if !column.is_integer() && !matches!(column, DataType::Float32 | DataType::Float64) {
-        return None;
-    }
-    Some(match function {
-        WindowFunction::Count => DataType::Int64,
-        WindowFunction::Mean => DataType::Float64,
-        WindowFunction::Min | WindowFunction::Max => column.clone(),
-        WindowFunction::Sum if column.is_integer() => DataType::Int64,
-        WindowFunction::Sum => DataType::Float64,
     })
 }

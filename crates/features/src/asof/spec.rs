@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 use object_store::ObjectStore;
+use serde::{Deserialize, Serialize};
 
 /// A length of time in microseconds. Zero or less is an error wherever a span is asked for, never "unlimited".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -118,13 +119,48 @@ impl Feature {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum WindowFunction {
     Count,
     Sum,
     Mean,
     Min,
     Max,
+}
+
+impl WindowFunction {
+    pub const ALL: [WindowFunction; 5] = [
+        WindowFunction::Count,
+        WindowFunction::Sum,
+        WindowFunction::Mean,
+        WindowFunction::Min,
+        WindowFunction::Max,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            WindowFunction::Count => "count",
+            WindowFunction::Sum => "sum",
+            WindowFunction::Mean => "mean",
+            WindowFunction::Min => "min",
+            WindowFunction::Max => "max",
+        }
+    }
+
+    /// The result's type for a column: sums of integers stay 64-bit integers, extremes keep the column's type. None for a column
+    /// that it cannot aggregate.
+    pub fn output(self, column: &DataType) -> Option<DataType> {
+        let float = matches!(column, DataType::Float32 | DataType::Float64);
+        Some(match self {
+            WindowFunction::Count => DataType::Int64,
+            _ if !column.is_integer() && !float => return None,
+            WindowFunction::Mean => DataType::Float64,
+            WindowFunction::Min | WindowFunction::Max => column.clone(),
+            WindowFunction::Sum if float => DataType::Float64,
+            WindowFunction::Sum => DataType::Int64,
+        })
+    }
 }
 
 /// An aggregate of the events in a window that ends, or (a label) begins, at the spine row's time.

@@ -10,6 +10,7 @@ use super::{
     Definition, Entity, FeatureService, FeatureType, FeatureView, Source, ViewUse,
     parse::{did_you_mean, suggestion},
 };
+use crate::asof::WindowFunction;
 
 /// A problem of one field of a definition; the registry knows its file and line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub struct ResolvedView {
     /// The hash of what the view and its entities mean.
     pub hash: String,
     pub keys: Vec<ResolvedKey>,
-    /// Names and types, in the order of the definition or the source.
+    /// Names and types of the source's columns that are features, in the order of the definition or the source.
     pub features: Vec<(String, FeatureType)>,
 }
 
@@ -57,17 +58,26 @@ impl ResolvedView {
         let times = [
             Some(&view.event_time),
             view.created_time.as_ref(),
+            view.valid_to.as_ref(),
             view.tombstone.as_ref(),
         ]
         .into_iter()
         .flatten();
+        let features = self.features.iter().map(|(name, _)| name);
+        let aggregated = view.windows.iter().filter_map(|window| window.column.as_ref());
         let mut columns: Vec<String> = Vec::new();
-        for column in keys.chain(times).chain(self.features.iter().map(|(name, _)| name)) {
+        for column in keys.chain(times).chain(features).chain(aggregated) {
             if !columns.contains(column) {
                 columns.push(column.clone());
             }
         }
         columns
+    }
+
+    /// Everything that a spine can be completed with: features, then windows.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        let features = self.features.iter().map(|(name, _)| name.as_str());
+        features.chain(self.view.windows.iter().map(|window| window.name.as_str()))
     }
 
     pub fn key_types(&self) -> Vec<(String, FeatureType)> {
@@ -146,12 +156,17 @@ pub fn resolve(
     if let Some(column) = &view.created_time {
         checker.time("created_time", column);
     }
+    if let Some(column) = &view.valid_to {
+        checker.time("valid_to", column);
+    }
     checker.tombstone();
-    let features = if view.features.is_empty() {
+    let features = if view.features.is_empty() && view.windows.is_empty() {
         checker.all_features(&keys)
     } else {
         checker.named_features()
     };
+    checker.windows(&features);
+    checker.online();
     if !checker.faults.is_empty() {
         return Err(checker.faults);
     }
@@ -253,10 +268,10 @@ impl<'a> Checker<'a> {
     }
 
     fn time(&mut self, field: &str, column: &str) {
-        let what = if field == "event_time" {
-            "the event time"
-        } else {
-            "the created time"
+        let what = match field {
+            "event_time" => "the event time",
+            "valid_to" => "the end of validity",
+            _ => "the created time",
         };
         let Some(found) = self.column(column) else {
             return self.missing(field, what, column);
@@ -329,6 +344,7 @@ impl<'a> Checker<'a> {
             let other = [
                 Some(&view.event_time),
                 view.created_time.as_ref(),
+                view.valid_to.as_ref(),
                 view.tombstone.as_ref(),
             ];
             if other.contains(&Some(name)) || keys.iter().any(|key| &key.column == name) {
@@ -348,6 +364,50 @@ impl<'a> Checker<'a> {
             self.fault("source", message, "add a column to the source");
         }
         features
+    }
+
+    fn windows(&mut self, features: &[(String, FeatureType)]) {
+        let view = self.view;
+        for window in &view.windows {
+            let field = format!("windows.{}", window.name);
+            if features.iter().any(|(name, _)| name == &window.name) {
+                let message = format!("{:?} is both a feature and a window of {:?}", window.name, view.name);
+                self.fault(&field, message, "give the window another name");
+            }
+            let Some(name) = &window.column else {
+                if window.function != WindowFunction::Count {
+                    let message = format!("window {:?} does not say which column it aggregates", window.name);
+                    self.fault(&field, message, "write `column: NAME`");
+                }
+                continue;
+            };
+            let Some(found) = self.column(name) else {
+                self.missing(&field, &format!("which window {:?} aggregates", window.name), name);
+                continue;
+            };
+            if window.function.output(found.data_type()).is_none() {
+                let message = format!(
+                    "window {:?} needs a number, and column {name:?} of {} is {}",
+                    window.name,
+                    self.source(),
+                    shown(found.data_type())
+                );
+                self.fault(&field, message, "name a column of numbers, or CAST it in a SQL source");
+            }
+        }
+        if let (Some(_), Some(window)) = (&view.tombstone, view.windows.first()) {
+            let message = format!("a window, such as {:?}, does not go with a tombstone", window.name);
+            self.fault("tombstone", message, "leave deleted rows out in a SQL source");
+        }
+    }
+
+    /// The online store keeps rows, not the events of a window.
+    fn online(&mut self) {
+        let view = self.view;
+        if let (true, Some(window)) = (view.online, view.windows.first()) {
+            let message = format!("window {:?} is computed for training sets alone", window.name);
+            self.fault("online", message, "write `online: false`");
+        }
     }
 
     fn not_a_feature(&mut self, field: &str, found: &Field) {
@@ -417,12 +477,8 @@ pub fn check_service(service: &FeatureService, views: &BTreeMap<String, Resolved
 pub fn check_use(field: &str, used: &ViewUse, view: &ResolvedView) -> Vec<Fault> {
     let mut faults = Vec::new();
     for name in &used.features {
-        if !view.features.iter().any(|(known, _)| known == name) {
-            let cure = suggestion(
-                name,
-                "its features",
-                view.features.iter().map(|(name, _)| name.as_str()),
-            );
+        if !view.names().any(|known| known == name) {
+            let cure = suggestion(name, "its features", view.names());
             faults.push(Fault::new(
                 field,
                 format!("view {:?} has no feature {name:?}", used.view),
@@ -445,17 +501,16 @@ pub fn check_use(field: &str, used: &ViewUse, view: &ResolvedView) -> Vec<Fault>
 
 /// The columns that a view adds to a training set.
 pub fn output_names(used: &ViewUse, view: &ResolvedView) -> Vec<String> {
-    let all = view.features.iter().map(|(name, _)| name);
-    let names: Vec<&String> = if used.features.is_empty() {
-        all.collect()
+    let names: Vec<&str> = if used.features.is_empty() {
+        view.names().collect()
     } else {
-        used.features.iter().collect()
+        used.features.iter().map(String::as_str).collect()
     };
     names
         .into_iter()
         .map(|name| match &used.alias {
             Some(alias) => format!("{alias}__{name}"),
-            None => name.clone(),
+            None => name.to_owned(),
         })
         .collect()
 }

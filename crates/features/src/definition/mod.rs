@@ -12,7 +12,9 @@ use std::{collections::BTreeMap, fmt};
 use drumlin_model::RepoPath;
 use serde::{Deserialize, Serialize};
 
-pub use types::{FeatureType, MaxAge};
+use crate::asof::WindowFunction;
+
+pub use types::{FeatureType, Length};
 pub use yaml::Spot;
 
 /// The version of what is hashed: a change of the canonical form changes every hash, so it says so.
@@ -49,13 +51,18 @@ pub struct FeatureView {
     /// A boolean column: true deletes the entity from this event time on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tombstone: Option<String>,
+    /// With it, a row answers from its event time until just before this time; null means that it still holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_age: Option<MaxAge>,
+    pub valid_to: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<Length>,
     pub inclusive: bool,
     pub nulls: Nulls,
-    /// Empty: every column of the source that is not a key, a time or the tombstone.
+    /// Empty: every column of the source that is not a key, a time or the tombstone; none of them when there are windows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<Feature>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
     pub online: bool,
     #[serde(flatten)]
     pub about: About,
@@ -85,6 +92,23 @@ pub struct Feature {
     /// None: as the source has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_type: Option<FeatureType>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// A feature that aggregates the rows of a time before the spine's or, as a label, after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    pub name: String,
+    pub function: WindowFunction,
+    /// None: `count` counts the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    pub length: Length,
+    /// Whether an event at the very end counts: [t - length, t] in place of [t - length, t).
+    pub inclusive: bool,
+    /// The window is [t, t + length]: what a model learns to predict, never a feature.
+    pub label: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }
@@ -225,6 +249,7 @@ impl Definition {
                 view.about = About::default();
                 view.online = false;
                 view.features.iter_mut().for_each(|feature| feature.description = None);
+                view.windows.iter_mut().for_each(|window| window.description = None);
                 if let Source::Sql(query) = &mut view.source {
                     *query = query.trim().trim_end_matches(';').trim_end().to_owned();
                 }

@@ -7,9 +7,11 @@ use drumlin_model::RepoPath;
 
 use super::{
     About, Definition, Entity, Feature, FeatureService, FeatureView, JoinKey, Kind, Nulls, Place, Source, ViewUse,
+    Window,
     types::TextError,
     yaml::{self, Field, Node, Spot, Value},
 };
+use crate::asof::WindowFunction;
 
 /// The longest name, in bytes: it becomes part of column names.
 const NAME_LEN_MAX: usize = 100;
@@ -272,6 +274,10 @@ impl<'a> Reader<'a> {
         let event_time = self
             .required(fields, "event_time")
             .and_then(|node| self.column("event_time", node));
+        let windows = fields
+            .take("windows")
+            .map(|field| self.windows(&field.node))
+            .unwrap_or_default();
         FeatureView {
             name,
             entities: self.entities(fields),
@@ -287,6 +293,9 @@ impl<'a> Reader<'a> {
             tombstone: fields
                 .take("tombstone")
                 .and_then(|field| self.column("tombstone", &field.node)),
+            valid_to: fields
+                .take("valid_to")
+                .and_then(|field| self.column("valid_to", &field.node)),
             max_age: fields
                 .take("max_age")
                 .and_then(|field| self.parsed("max_age", &field.node)),
@@ -305,7 +314,8 @@ impl<'a> Reader<'a> {
             online: fields
                 .take("online")
                 .and_then(|field| self.flag("online", &field.node))
-                .unwrap_or(true),
+                .unwrap_or(windows.is_empty()),
+            windows,
             about,
         }
     }
@@ -405,6 +415,72 @@ impl<'a> Reader<'a> {
             data_type,
             description,
         })
+    }
+
+    fn windows(&mut self, node: &Node) -> Vec<Window> {
+        let mut windows: Vec<Window> = Vec::new();
+        for item in self.items("windows", node) {
+            let Some(window) = self.window(item) else { continue };
+            if windows.iter().any(|other| other.name == window.name) {
+                self.problem(
+                    item.spot,
+                    format!("window {:?} stands here twice", window.name),
+                    "keep one",
+                );
+            }
+            self.spots.insert(format!("windows.{}", window.name), item.spot);
+            windows.push(window);
+        }
+        windows
+    }
+
+    fn window(&mut self, node: &Node) -> Option<Window> {
+        let mut fields = self.fields("a window", node)?;
+        let name = self
+            .required(&mut fields, "name")
+            .and_then(|node| self.column("name", node));
+        let function = self
+            .required(&mut fields, "function")
+            .and_then(|node| self.function(node));
+        let what = format!("the length of window {:?}", name.as_deref().unwrap_or_default());
+        let length = self
+            .required(&mut fields, "length")
+            .and_then(|node| self.parsed(&what, node));
+        let column = fields
+            .take("column")
+            .and_then(|field| self.column("column", &field.node));
+        let mut flag = |name| {
+            let given = fields.take(name).and_then(|field| self.flag(name, &field.node));
+            given.unwrap_or(false)
+        };
+        let (inclusive, label) = (flag("inclusive"), flag("label"));
+        let description = fields
+            .take("description")
+            .and_then(|field| self.text("description", &field.node))
+            .map(str::to_owned);
+        self.finish(fields);
+        Some(Window {
+            name: name?,
+            function: function?,
+            column,
+            length: length?,
+            inclusive,
+            label,
+            description,
+        })
+    }
+
+    fn function(&mut self, node: &Node) -> Option<WindowFunction> {
+        let text = self.text("function", node)?;
+        let known = WindowFunction::ALL.map(WindowFunction::as_str);
+        let found = WindowFunction::ALL
+            .into_iter()
+            .find(|function| function.as_str() == text);
+        if found.is_none() {
+            let message = format!("`function` cannot be {text:?}");
+            self.problem(node.spot, message, suggestion(text, "functions", known));
+        }
+        found
     }
 
     fn service(&mut self, name: String, about: About, fields: &mut Fields<'_>) -> FeatureService {
@@ -507,7 +583,7 @@ impl<'a> Reader<'a> {
         match text.parse() {
             Ok(value) => Some(value),
             Err(error) => {
-                self.problem(node.spot, format!("`{what}`: {error}"), error.cure.clone());
+                self.problem(node.spot, format!("`{what}` {error}"), error.cure.clone());
                 None
             }
         }

@@ -1,4 +1,4 @@
-//! The small values of definitions: feature types and maximal ages, each with its spelling in YAML.
+//! The small values of definitions: feature types and lengths of time, each with its spelling in YAML.
 //! Invariant: what `Display` writes, `FromStr` reads back as the same value.
 
 use std::{fmt, str::FromStr};
@@ -142,11 +142,11 @@ impl FeatureType {
     }
 }
 
-/// How old a feature value may be: more than nothing.
+/// A length of time, such as how old a value may be: more than nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MaxAge(i64);
+pub struct Length(i64);
 
-/// Units of a maximal age, largest first.
+/// Units of a length, largest first.
 const UNITS: [(&str, i64); 7] = [
     ("w", 7 * 86_400_000_000),
     ("d", 86_400_000_000),
@@ -157,7 +157,7 @@ const UNITS: [(&str, i64); 7] = [
     ("us", 1),
 ];
 
-impl MaxAge {
+impl Length {
     pub fn from_micros(micros: i64) -> Option<Self> {
         (micros > 0).then_some(Self(micros))
     }
@@ -166,12 +166,11 @@ impl MaxAge {
     }
 }
 
-/// A text that is not of its type; the cure is what may be written.
+/// A text that is not of its type, said so that it follows the field's name; the cure is what may be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not {what}")]
+#[error("{message}")]
 pub struct TextError {
-    pub text: String,
-    pub what: &'static str,
+    pub message: String,
     pub cure: String,
 }
 
@@ -182,40 +181,39 @@ impl FromStr for FeatureType {
             .into_iter()
             .find(|kind| kind.as_str() == text)
             .ok_or_else(|| TextError {
-                text: text.to_owned(),
-                what: "a type",
+                message: format!("cannot be {text:?}, which is not a type"),
                 cure: format!("types are {}", FeatureType::ALL.map(FeatureType::as_str).join(", ")),
             })
     }
 }
 
-impl FromStr for MaxAge {
+impl FromStr for Length {
     type Err = TextError;
     fn from_str(text: &str) -> Result<Self, TextError> {
-        let error = |what, cure: &str| TextError {
-            text: text.to_owned(),
-            what,
+        let error = |message: String, cure: &str| TextError {
+            message,
             cure: cure.to_owned(),
         };
-        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (number, unit) = text.split_at(digits);
+        let start = text.len() - text.trim_start_matches('-').len();
+        let digits = text[start..].trim_start_matches(|c: char| c.is_ascii_digit());
+        let (number, unit) = text.split_at(text.len() - digits.len());
         let unit = UNITS
             .iter()
             .find(|(name, _)| *name == unit.trim_start())
             .map(|(_, micros)| *micros);
         let (Ok(number), Some(unit)) = (number.parse::<i64>(), unit) else {
             return Err(error(
-                "a duration",
+                format!("cannot be {text:?}, which is not a length of time"),
                 "write a whole number and a unit, as in `3h` (units: us, ms, s, m, h, d, w)",
             ));
         };
         let micros = number
             .checked_mul(unit)
-            .ok_or_else(|| error("a duration that fits", "write a smaller one"))?;
-        MaxAge::from_micros(micros).ok_or_else(|| {
+            .ok_or_else(|| error(format!("of {text:?} is too long to count"), "write a shorter one"))?;
+        Length::from_micros(micros).ok_or_else(|| {
             error(
-                "a maximal age",
-                "write more than zero, or leave it out for a value of any age",
+                format!("has to be longer than zero, and is {text:?}"),
+                "write more than zero, or leave it out where there is no limit",
             )
         })
     }
@@ -227,7 +225,7 @@ impl fmt::Display for FeatureType {
     }
 }
 
-impl fmt::Display for MaxAge {
+impl fmt::Display for Length {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (unit, micros) = UNITS
             .iter()
@@ -251,4 +249,4 @@ macro_rules! serde_as_text {
         }
     )*};
 }
-serde_as_text!(FeatureType MaxAge);
+serde_as_text!(FeatureType Length);
