@@ -5,8 +5,8 @@ use std::{fs, path::Path, sync::Arc};
 
 use arrow::{
     array::{Array, ArrayRef, RecordBatch},
-    compute::concat_batches,
-    datatypes::{DataType, TimeUnit},
+    compute::{cast, concat_batches},
+    datatypes::{DataType, Field, TimeUnit},
     util::display::{ArrayFormatter, FormatOptions},
 };
 use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
@@ -54,6 +54,7 @@ fn every_case_of_the_law_is_answered_by_the_program() {
     for path in &files {
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
         let case = CaseFile::parse(&fs::read_to_string(path).expect("text"));
+        println!("case {}: {}", case.law, case.title);
         let mut scene = Scene {
             case: &case,
             place: Place::repository(),
@@ -79,7 +80,7 @@ impl Scene<'_> {
                 .ok(&["table", "create", table, "--from", &format!("raw/{table}.parquet")]);
         }
         for (number, request) in self.case.requests.iter().enumerate() {
-            let what = format!("{name}, {:?}", request.name);
+            let what = format!("{name}, {:?} (the law: {})", request.name, self.case.answer);
             match (&request.expected, self.ask(number, request)) {
                 (Expected::Rows(rows), Ok(made)) => {
                     compare(&made.rows, &Table::parse(rows), &what);
@@ -112,7 +113,10 @@ impl Scene<'_> {
         let file = format!("raw/{table}.parquet");
         fs::create_dir_all(self.place.file("raw")).expect("a folder");
         match self.text(table) {
-            TableText::Rows(text) => write_parquet(&self.place.file(&file), &Table::parse(text).batch()),
+            TableText::Rows(text) if self.is_a_table(table) => {
+                write_parquet(&self.place.file(&file), &Table::parse(text).batch());
+            }
+            TableText::Rows(text) => write_parquet(&self.place.file(&file), &counted(&Table::parse(text).batch())),
             TableText::Sql(query) => {
                 self.place
                     .ok(&["sql", query, "--format", "parquet", "--output", &file, "--quiet"]);
@@ -125,7 +129,7 @@ impl Scene<'_> {
         &found.expect("a table of the case").1
     }
 
-    /// Tables keep instants in microseconds: other zones and units stay files, which queries read as they are.
+    /// Tables keep instants in microseconds, in UTC: times of other zones and units stay numbers in files, which queries cast.
     fn is_a_table(&self, table: &str) -> bool {
         let TableText::Rows(text) = self.text(table) else {
             return true;
@@ -137,6 +141,20 @@ impl Scene<'_> {
         };
         let table = Table::parse(text);
         table.columns.iter().all(|(_, kind)| kind.as_ref().is_none_or(plain))
+    }
+
+    /// A query for a table that stays a file.
+    fn casting(&self, table: &str) -> String {
+        let TableText::Rows(text) = self.text(table) else {
+            panic!("a query's rows make a table")
+        };
+        let columns = Table::parse(text).columns;
+        let columns = columns.into_iter().map(|(name, kind)| match kind {
+            Some(kind @ DataType::Timestamp(..)) => format!("arrow_cast({name}, '{}') AS {name}", type_text(&kind)),
+            _ => name,
+        });
+        let columns: Vec<String> = columns.collect();
+        format!("SELECT {} FROM \"raw/{table}.parquet\"", columns.join(", "))
     }
 
     /// Applies the request's definitions and makes its training set.
@@ -158,7 +176,7 @@ impl Scene<'_> {
         }
         let spine = match self.is_a_table(&request.spine) {
             true => request.spine.clone(),
-            false => format!("SELECT * FROM \"raw/{}.parquet\"", request.spine),
+            false => self.casting(&request.spine),
         };
         let name = format!("set{number}");
         let memory = request.memory_limit_mb.map(|limit| format!("{limit}MiB"));
@@ -249,7 +267,7 @@ impl Scene<'_> {
     fn view(&self, view: &View) -> String {
         let source = match self.is_a_table(&view.view) {
             true => format!("{{table: {}}}", view.view),
-            false => format!("{{sql: 'SELECT * FROM \"raw/{}.parquet\"'}}", view.view),
+            false => format!("\n  sql: >-\n    {}", self.casting(&view.view)),
         };
         let entities = if view.keys.is_empty() {
             String::new()
@@ -345,6 +363,28 @@ impl Scene<'_> {
         }
         let counted = self.query(&format!("SELECT count(*) AS rows FROM {table}"));
         compare(&counted, &Table::parse(&format!("rows\n{}", online.offline_rows)), name);
+    }
+}
+
+/// The rows with times as numbers.
+fn counted(batch: &RecordBatch) -> RecordBatch {
+    let schema = batch.schema();
+    let column = |(field, array): (&Arc<Field>, &ArrayRef)| match field.data_type() {
+        DataType::Timestamp(..) => (field.name().clone(), cast(array, &DataType::Int64).expect("a number")),
+        _ => (field.name().clone(), Arc::clone(array)),
+    };
+    let columns = schema.fields().iter().zip(batch.columns()).map(column);
+    RecordBatch::try_from_iter(columns).expect("columns of one length")
+}
+
+/// A type as `arrow_cast` reads it.
+fn type_text(kind: &DataType) -> String {
+    let DataType::Timestamp(unit, zone) = kind else {
+        panic!("{kind} is no time")
+    };
+    match zone {
+        Some(zone) => format!("Timestamp({unit:?}, Some(\"{zone}\"))"),
+        None => format!("Timestamp({unit:?}, None)"),
     }
 }
 

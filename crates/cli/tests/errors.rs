@@ -134,6 +134,21 @@ fn definitions_with_mistakes() {
     mistake(&place, &["apply"], &["features/rain.yaml", "max"]);
 }
 
+/// Definitions in folders of `features` are definitions too: applying the whole neither misses nor removes them.
+#[test]
+fn definitions_in_folders() {
+    let place = furnished();
+    place.ok(&["apply"]);
+    fs::create_dir_all(place.file("features/city")).expect("a folder");
+    fs::rename(place.file("features/rain.yaml"), place.file("features/city/rain.yaml")).expect("moved");
+    place.ok(&["apply"]);
+    let listed = place.json(&["feature", "list"]).to_string();
+    assert!(listed.contains("features/city/rain.yaml"), "{listed}");
+    let plan = place.json(&["apply", "--dry-run"]);
+    assert_eq!(plan["changes"], serde_json::json!([]));
+    assert!(place.file("features/city/rain.yaml").exists());
+}
+
 #[test]
 fn spines_with_mistakes() {
     let place = furnished();

@@ -6,9 +6,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::datatypes::SchemaRef;
 use datafusion::{
+    common::tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     dataframe::DataFrame,
-    execution::SendableRecordBatchStream,
-    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, col},
+    error::DataFusionError,
+    execution::{SendableRecordBatchStream, SessionStateBuilder},
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, Volatility, col},
     prelude::SessionContext,
 };
 use drumlin_model::{EntryKind, Input, RepoPath};
@@ -92,16 +94,15 @@ async fn resolve(
     view: &FeatureView,
 ) -> Result<Result<(ResolvedView, Vec<Input>), Vec<Problem>>> {
     let problems = |faults| registry.problems(Kind::FeatureView, &view.name, faults);
-    let (schema, inputs, pinned) = match schema_of(engine, snapshot, &view.source).await {
+    let (schema, inputs, unfit) = match schema_of(engine, snapshot, &view.source).await {
         Ok(found) => found,
         Err(error) => return about_the_source(error).map(|fault| Err(problems(vec![fault]))),
     };
-    if let Some(name) = pinned {
-        // A ref in its query would make the view mean something else tomorrow.
+    if let Some(Unfit { why, view_cure, .. }) = unfit {
         return Ok(Err(problems(vec![Fault {
             field: "source".into(),
-            message: format!("the query of view {:?} names a ref: {name}", view.name),
-            cure: "name the table alone: a view reads the commit that it is used at".into(),
+            message: format!("the query of view {:?} {why}", view.name),
+            cure: view_cure.into(),
         }])));
     }
     let resolved = check::resolve(view, registry.entities(), &schema);
@@ -134,12 +135,12 @@ fn about_the_source(error: Error) -> Result<Fault> {
     })
 }
 
-/// The source's columns, what it reads, and a ref that it names if it does.
+/// The source's columns, what it reads, and why its query may not be a source if it may not.
 async fn schema_of(
     engine: &Engine,
     snapshot: &Snapshot,
     source: &Source,
-) -> Result<(SchemaRef, Vec<Input>, Option<String>)> {
+) -> Result<(SchemaRef, Vec<Input>, Option<Unfit>)> {
     match source {
         Source::Table(name) => {
             let table = engine.table_at(snapshot, name).await?;
@@ -148,7 +149,7 @@ async fn schema_of(
         Source::Sql(query) => {
             let planned = plan_sql(engine, snapshot, query).await?;
             let schema = Arc::new(planned.plan.schema().as_arrow().clone());
-            Ok((schema, planned.inputs, planned.pinned))
+            Ok((schema, planned.inputs, planned.unfit))
         }
     }
 }
@@ -204,23 +205,85 @@ async fn write_times(snapshot: &Snapshot, folder: &RepoPath) -> Result<BTreeMap<
 pub(crate) struct PlannedSql {
     pub plan: LogicalPlan,
     pub inputs: Vec<Input>,
-    /// A name in the query that says its ref itself.
-    pub pinned: Option<String>,
+    pub unfit: Option<Unfit>,
+}
+
+/// Why a query means something else tomorrow, or on another machine: it is neither a view nor a spine.
+pub(crate) struct Unfit {
+    pub why: String,
+    pub view_cure: &'static str,
+    pub spine_cure: &'static str,
 }
 
 pub(crate) async fn plan_sql(engine: &Engine, snapshot: &Snapshot, query: &str) -> Result<PlannedSql> {
     let planned = engine.query_at(query, snapshot).await?;
     let inputs = planned.reads().iter().map(drumlin_tables::Read::to_input).collect();
-    let pinned = planned
-        .reads()
-        .iter()
-        .map(|read| read.name.clone())
-        .find(|name| name.contains('@'));
-    Ok(PlannedSql {
-        plan: planned.frame().logical_plan().clone(),
-        inputs,
-        pinned,
-    })
+    let plan = planned.frame().logical_plan().clone();
+    let pinned = planned.reads().iter().find(|read| read.name.contains('@'));
+    let pinned = pinned.map(|read| Unfit {
+        why: format!("names a ref: {}", read.name),
+        view_cure: "name the table alone: a view reads the commit that it is used at",
+        spine_cure: "name the table alone, and the version with --at REF",
+    });
+    let unfit = match pinned {
+        Some(unfit) => Some(unfit),
+        None => changing_function(&plan)?.map(|name| Unfit {
+            why: format!("calls {name}(), which answers differently each time"),
+            view_cure: "write the value out, or compare with a column",
+            spine_cure: "write the value out, or compare with a column",
+        }),
+    };
+    Ok(PlannedSql { plan, inputs, unfit })
+}
+
+/// A function of a plan whose answer depends on more than its arguments: `now()`, `random()`.
+fn changing_function(plan: &LogicalPlan) -> Result<Option<String>> {
+    let mut found = None;
+    let mut look = |expr: &Expr| {
+        if let Expr::ScalarFunction(call) = expr
+            && call.func.signature().volatility != Volatility::Immutable
+        {
+            found = Some(call.func.name().to_owned());
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    };
+    plan.apply_with_subqueries(|node| node.apply_expressions(|expr| expr.apply(&mut look)))
+        .map_err(Error::query("the query's functions"))?;
+    Ok(found)
+}
+
+/// The plan with the rows that its ORDER BY leaves tied put in the order of all their columns, so that threads and memory do
+/// not show in what comes out. A query without an order has the one in which a single part gives its rows (`context`).
+pub(crate) fn with_ties_ordered(plan: LogicalPlan) -> Result<LogicalPlan> {
+    ties_ordered(plan).map_err(Error::query("the order of the spine"))
+}
+
+fn ties_ordered(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+    match plan {
+        LogicalPlan::Sort(mut sort) => {
+            let fields = sort.input.schema().iter();
+            let sortable = fields.filter(|(_, field)| !field.data_type().is_nested());
+            let ties: Vec<SortExpr> = sortable
+                .map(|(qualifier, field)| Expr::from((qualifier, field)).sort(true, true))
+                .collect();
+            sort.expr.extend(ties);
+            Ok(LogicalPlan::Sort(sort))
+        }
+        LogicalPlan::Limit(_) | LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) => Ok(plan
+            .map_children(|child| ties_ordered(child).map(Transformed::yes))?
+            .data),
+        other => Ok(other),
+    }
+}
+
+/// A session in which a plan runs as one part: rows come in one order and floats are summed in one sequence, whatever the
+/// number of cores.
+pub(crate) async fn context(engine: &Engine, snapshot: &Snapshot) -> Result<SessionContext> {
+    let state = engine.context(snapshot).await?.state();
+    let config = state.config().clone().with_target_partitions(1);
+    let builder = SessionStateBuilder::new_from_existing(state).with_config(config);
+    Ok(SessionContext::new_with_state(builder.build()))
 }
 
 /// A view's query with its rows in a total order (event time, created time, every other column), so that rows which tie are

@@ -75,9 +75,18 @@ windows:
     let [n, later] = &view.windows[..] else {
         panic!("two windows")
     };
-    assert_eq!((n.function, &n.column, n.inclusive, n.label), (WindowFunction::Count, &None, false, false));
-    assert_eq!((later.function, later.column.as_deref()), (WindowFunction::Sum, Some("p")));
-    assert_eq!((later.length.to_string().as_str(), later.inclusive, later.label), ("2d", true, true));
+    assert_eq!(
+        (n.function, &n.column, n.inclusive, n.label),
+        (WindowFunction::Count, &None, false, false)
+    );
+    assert_eq!(
+        (later.function, later.column.as_deref()),
+        (WindowFunction::Sum, Some("p"))
+    );
+    assert_eq!(
+        (later.length.to_string().as_str(), later.inclusive, later.label),
+        ("2d", true, true)
+    );
 }
 
 #[test]
@@ -151,11 +160,11 @@ fn mistakes_name_file_line_column_and_cure() {
         ),
         (
             with("max_age: 3h", "windows: [{name: n, function: average, length: 1h}]"),
-            r#"features/all.yaml:10:32: `function` cannot be "average"; functions are count, sum, mean, min, max"#,
+            r#"features/all.yaml:10:31: `function` cannot be "average"; functions are count, sum, mean, min, max"#,
         ),
         (
             with("max_age: 3h", "windows: [{name: n, function: count, length: -1h}]"),
-            r#"features/all.yaml:10:47: `the length of window "n"` has to be longer than zero, and is "-1h"; write more than zero, or leave it out where there is no limit"#,
+            r#"features/all.yaml:10:46: `the length of window "n"` has to be longer than zero, and is "-1h"; write more than zero, or leave it out where there is no limit"#,
         ),
         (with("max_age: 3h", "max_age: [3h"), ""),
     ] {

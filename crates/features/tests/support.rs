@@ -96,6 +96,12 @@ impl Fixture {
         Self { test, engine, folder }
     }
 
+    pub fn set_threads(&mut self, threads: usize) {
+        let mut options = EngineOptions::new(self.folder.path().join("spill"));
+        options.threads = threads;
+        self.engine = Engine::new(self.test.repo.clone(), options).unwrap();
+    }
+
     /// Weather, flights and the definitions above, on main.
     pub async fn flights() -> Self {
         let fixture = Self::memory().await;

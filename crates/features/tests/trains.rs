@@ -103,6 +103,127 @@ async fn late_rows_leave_a_pinned_set_as_it_was() {
 }
 
 #[tokio::test]
+async fn the_same_request_at_a_later_commit_is_told_apart_from_another_one() {
+    let fixture = Fixture::flights().await;
+    let made = fixture.train_as_is("main", "set").await;
+    let again = fixture.request_set("main", "set").await;
+    let again = fixture.train("main", again).await.unwrap();
+    assert_eq!((again.commit, &again.set), (None, &made));
+    let late = "origin,temp,wind,time_hour\nEWR,99.0,1.0,2013-01-01T06:15:00Z\n";
+    fixture.append("main", "weather", late).await;
+    let other = fixture.request_set("main", "set").await;
+    let error = fixture.train("main", other).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+}
+
+#[tokio::test]
+async fn a_part_that_was_altered_is_not_the_set_that_was_made() {
+    let fixture = Fixture::flights().await;
+    fixture.train_as_is("main", "set").await;
+    let part = drumlin_model::RepoPath::new("training/set/part-00000.parquet").unwrap();
+    let session = fixture.test.repo.session(&"main".parse().unwrap()).await.unwrap();
+    session.write(&part, "something else".into()).await.unwrap();
+    session.commit(drumlin_repo::CommitInfo::default()).await.unwrap();
+    let head = fixture.snapshot("main").await;
+    let rebuilt = training::rebuild(&fixture.engine, &head, "set").await.unwrap();
+    assert_eq!((rebuilt.equal, rebuilt.altered), (false, vec![part.to_string()]));
+}
+
+#[tokio::test]
+async fn spines_that_nothing_would_pin_are_refused() {
+    let fixture = Fixture::flights().await;
+    for (query, says, hint) in [
+        ("SELECT * FROM flights@main", "names a ref: flights@main", "--at REF"),
+        (
+            "SELECT * FROM flights WHERE sched < now()",
+            "calls now(), which answers differently each time",
+            "write the value out",
+        ),
+        (
+            "SELECT a.*, b.flight FROM flights a JOIN flights b ON a.flight = b.flight",
+            "the spine has two columns called \"flight\"",
+            "AS other_flight",
+        ),
+    ] {
+        let mut create = fixture.request_set("main", "set").await;
+        create.spine = SpineSource::Sql(query.into());
+        let error = fixture.train("main", create).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+        assert!(error.hint().unwrap().contains(hint), "{:?}", error.hint());
+    }
+}
+
+/// Rows that a query leaves in no order, or tied, and sums of floats come out alike with one thread and with seven.
+#[tokio::test]
+async fn the_number_of_threads_does_not_show() {
+    let mut fixture = Fixture::flights().await;
+    let rows: String = (0..30_000_u64)
+        .map(|row| {
+            let noise = row.wrapping_mul(6_364_136_223_846_793_005) >> 40;
+            format!(
+                "{row},{},2013-01-01T06:{:02}:00Z,{}.{:03}\n",
+                ["EWR", "JFK", "LGA"][row as usize % 3],
+                noise % 60,
+                noise % 97,
+                noise % 991
+            )
+        })
+        .collect();
+    fixture
+        .table("events", &format!("event,origin,at,amount\n{rows}"))
+        .await;
+    for query in [
+        "SELECT DISTINCT origin, at AS sched FROM events",
+        "SELECT event, origin, at AS sched FROM events ORDER BY sched",
+        "SELECT origin, at AS sched, avg(amount) AS mean, sum(amount) AS total FROM events GROUP BY origin, at",
+        "SELECT a.event, b.origin, b.at AS sched FROM events a JOIN events b ON a.event = b.event + 1",
+    ] {
+        let mut contents = Vec::new();
+        for threads in [1, 2, 7] {
+            fixture.set_threads(threads);
+            let mut create = fixture.request_set("main", "set").await;
+            create.spine = SpineSource::Sql(query.into());
+            create.replace = true;
+            contents.push(fixture.train("main", create).await.unwrap().set.content);
+        }
+        contents.dedup();
+        assert_eq!(contents.len(), 1, "{query}");
+    }
+}
+
+/// A declared type rounds floats and never cuts anything else.
+#[tokio::test]
+async fn declared_types_hold_every_value_or_say_so() {
+    let fixture = Fixture::memory().await;
+    fixture
+        .table("flights", "flight,origin,sched\n1,EWR,2013-01-02T00:00:00Z\n")
+        .await;
+    fixture
+        .table("weather", "origin,temp,time_hour\nEWR,1.7,2013-01-01T00:00:00Z\n")
+        .await;
+    let declared = |kind: &str| {
+        format!(
+            "kind: entity\nname: airport\nkeys: [{{name: origin, type: string}}]\n---\nkind: feature_view\nname: weather_hourly\nentity: airport\nsource: {{table: weather}}\nevent_time: time_hour\nfeatures: [{{name: temp, type: {kind}}}]\n---\nkind: feature_service\nname: delay\nviews: [weather_hourly]\n"
+        )
+    };
+    fixture.apply("main", &declared("int64")).await;
+    let create = fixture.request_set("main", "set").await;
+    let error = fixture.train("main", create).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(
+        error.to_string().contains("\"temp\" holds a Float64 that is no Int64"),
+        "{error}"
+    );
+    fixture.apply("main", &declared("float32")).await;
+    fixture.train_as_is("main", "set").await;
+    assert_eq!(fixture.sql(READ, "main").await, "1,EWR,2013-01-02T00:00:00Z,1.7");
+    fixture
+        .materialize(&fixture.store(), "main", "2013-01-02T00:00:00Z")
+        .await;
+}
+
+#[tokio::test]
 async fn known_at_row_looks_past_a_backfill() {
     let fixture = Fixture::memory().await;
     fixture

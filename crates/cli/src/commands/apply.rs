@@ -124,19 +124,25 @@ impl Apply {
             if copy.to_repo_path(&path)? == registry::folder() {
                 scope = Scope::Whole;
             }
-            let entries = std::fs::read_dir(&path)
-                .map_err(|error| CommandError::io(format!("cannot read {}", path.display()), error))?;
-            for entry in entries {
-                let entry = entry
-                    .map_err(|error| CommandError::io(format!("cannot read {}", path.display()), error))?
-                    .path();
-                if registry::is_definition_file(&copy.to_repo_path(&entry)?) {
-                    read_file(copy, &entry, &mut files)?;
-                }
-            }
+            read_folder(copy, &path, &mut files)?;
         }
         Ok((files, scope))
     }
+}
+
+/// The definition files of a folder and of the folders in it, as the registry reads them from a commit.
+fn read_folder(copy: &WorkingCopy, folder: &Path, files: &mut registry::Files) -> Result<(), CommandError> {
+    let failed = |error| CommandError::io(format!("cannot read {}", folder.display()), error);
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let path = entry.path();
+        if entry.file_type().map_err(failed)?.is_dir() {
+            read_folder(copy, &path, files)?;
+        } else if registry::is_definition_file(&copy.to_repo_path(&path)?) {
+            read_file(copy, &path, files)?;
+        }
+    }
+    Ok(())
 }
 
 fn read_file(copy: &WorkingCopy, path: &Path, files: &mut registry::Files) -> Result<(), CommandError> {

@@ -246,7 +246,7 @@ impl Rebuild {
         let rebuilt = training::rebuild(&cx.engine(&copy)?, &snapshot, &self.name).await?;
         let value = json!({
             "name": self.name, "recorded": rebuilt.recorded.content, "rebuilt": rebuilt.content,
-            "rows": rebuilt.rows, "equal": rebuilt.equal,
+            "rows": rebuilt.rows, "altered": rebuilt.altered, "equal": rebuilt.equal,
         });
         cx.ui.emit(&value, |out| {
             writeln!(
@@ -259,7 +259,11 @@ impl Rebuild {
             } else {
                 paint(BAD, "other bytes")
             };
-            writeln!(out, "{}: {verdict}", plural(rebuilt.rows, "row"))
+            writeln!(out, "{}: {verdict}", plural(rebuilt.rows, "row"))?;
+            for part in &rebuilt.altered {
+                writeln!(out, "{} is not what the record says", paint(BAD, part))?;
+            }
+            Ok(())
         })?;
         if rebuilt.equal {
             return Ok(());

@@ -75,6 +75,15 @@ pub enum Error {
         data_type: DataType,
         source: ArrowError,
     },
+    #[error("view {view:?}: column {column:?} holds a {from} that is no {data_type}, its declared type")]
+    Inexact {
+        view: String,
+        column: String,
+        from: DataType,
+        data_type: DataType,
+    },
+    #[error("the spine has two columns called {column:?}")]
+    SpineTwice { column: String },
     #[error("the as-of join read {read} spine rows and returned {returned}")]
     RowCount { read: u64, returned: u64 },
     #[error("cannot read {path}")]
@@ -108,6 +117,8 @@ impl Error {
             | Error::NullTime { .. }
             | Error::TimeOverflow { .. }
             | Error::SumOverflow { .. }
+            | Error::Inexact { .. }
+            | Error::SpineTwice { .. }
             | Error::Cast { .. } => ErrorKind::InvalidInput,
             Error::File { source, .. } => kind_of_parquet(source),
             Error::Spill { source, .. } => ErrorKind::of_io(source),
@@ -129,11 +140,17 @@ impl Error {
             } => Some(format!(
                 "cast it in the spine: select cast({spine_column} as {feature_type}) as {spine_column}, ..."
             )),
-            Error::NameTaken { view, .. } => Some(format!("give the view a prefix, for example `prefix: {view}`")),
+            Error::NameTaken { view, .. } => Some(format!(
+                "give the view a prefix, in a feature service: `{{view: {view}, as: NAME}}`"
+            )),
+            Error::Inexact { from, .. } => Some(format!("declare it {from}, or round it in the view's query")),
+            Error::SpineTwice { column } => Some(format!(
+                "rename one of them in the spine's query: SELECT ... AS other_{column}"
+            )),
             Error::SpanNotPositive { .. } => Some("leave it out for no limit".to_string()),
             Error::NoCreatedTime { .. } => Some("name its `created_time` column in the view".to_string()),
             Error::NullTime { column, .. } => Some(format!(
-                "filter it out (where {column} is not null), or ask for `on_null_time: keep`"
+                "filter it out (where {column} is not null), or keep such rows with --keep-null-times"
             )),
             Error::WindowOverTombstones { .. } => Some("filter the deleted rows out in the view's query".to_string()),
             _ => None,

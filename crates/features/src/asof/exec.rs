@@ -216,7 +216,7 @@ impl Join {
     async fn run(mut self) -> Result<()> {
         let sides = self.sides().await?;
         let held = MemoryConsumer::new("AsOfJoin")
-            .with_can_spill(true)
+            .with_can_spill(false)
             .register(self.context.memory_pool());
         let mut spine = SpineReader::new(
             &self.resolved,

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{Array, ArrayRef, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options, concat, interleave};
+use arrow::datatypes::DataType;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::execution::memory_pool::MemoryReservation;
 use futures::TryStreamExt;
@@ -217,12 +218,29 @@ fn declare(array: ArrayRef, lookup: &ResolvedLookup, column: usize) -> Result<Ar
         safe: false,
         ..Default::default()
     };
-    cast_with_options(&array, declared, &options).map_err(|source| Error::Cast {
+    let cast = |array: &ArrayRef, to| {
+        cast_with_options(array, to, &options).map_err(|source| Error::Cast {
+            view: lookup.view.clone(),
+            column: lookup.values[column].name().clone(),
+            data_type: declared.clone(),
+            source,
+        })
+    };
+    let there = cast(&array, declared)?;
+    if !may_lose(array.data_type(), declared) || cast(&there, array.data_type())?.to_data() == array.to_data() {
+        return Ok(there);
+    }
+    Err(Error::Inexact {
         view: lookup.view.clone(),
         column: lookup.values[column].name().clone(),
+        from: array.data_type().clone(),
         data_type: declared.clone(),
-        source,
     })
+}
+
+/// Whether a cast that succeeds may still have cut a value. A float that is declared a narrower float is rounded, as declared.
+fn may_lose(from: &DataType, to: &DataType) -> bool {
+    (from.is_numeric() || from.is_temporal()) && !(from.is_floating() && to.is_floating())
 }
 
 impl Fetched {

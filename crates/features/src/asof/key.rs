@@ -23,11 +23,9 @@ pub(crate) fn common_type(left: &DataType, right: &DataType) -> Option<DataType>
     if is_binary(&left) && is_binary(&right) {
         return Some(DataType::Binary);
     }
-    if let (DataType::Timestamp(a, zone), DataType::Timestamp(b, _)) = (&left, &right) {
-        return Some(DataType::Timestamp(
-            *a.max(b),
-            zone.clone().or_else(|| Some("UTC".into())),
-        ));
+    if let (DataType::Timestamp(a, _), DataType::Timestamp(b, _)) = (&left, &right) {
+        // Instants are compared, and times without a zone are UTC whatever zone the other side is shown in.
+        return Some(DataType::Timestamp(*a.max(b), Some("UTC".into())));
     }
     common_number(&left, &right)
 }

@@ -82,6 +82,12 @@ impl Resolved {
         let time_type = spine.field(time_column).data_type();
         require_time("the spine", &spec.time, time_type)?;
         let mut fields = spine.fields().to_vec();
+        let mut seen = HashSet::new();
+        if let Some(twice) = fields.iter().find(|field| !seen.insert(field.name())) {
+            return Err(Error::SpineTwice {
+                column: twice.name().clone(),
+            });
+        }
         let mut lookups = Vec::with_capacity(spec.lookups.len());
         let mut notices = Vec::new();
         if time::is_naive(time_type) {

@@ -197,12 +197,14 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn column(&self, name: &str) -> Option<&'a Field> {
-        self.schema
-            .fields()
-            .iter()
-            .find(|field| field.name() == name)
-            .map(|field| field.as_ref())
+    fn column(&mut self, name: &str) -> Option<&'a Field> {
+        let mut found = self.schema.fields().iter().filter(|field| field.name() == name);
+        let first = found.next()?;
+        if found.next().is_some() {
+            let message = format!("{} has two columns called {name:?}", self.source());
+            self.fault("source", message, "select one of them, or rename one with AS");
+        }
+        Some(first.as_ref())
     }
 
     fn known(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {

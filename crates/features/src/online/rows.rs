@@ -147,7 +147,7 @@ pub(crate) async fn of_view(
     };
     let plan = source::ordered_query(engine, snapshot, view, query).await?;
     let name = view.view.name.clone();
-    let batches = source::run(&engine.context(snapshot).await?, plan, &name).await?;
+    let batches = source::run(&source::context(engine, snapshot).await?, plan, &name).await?;
     let mut next = 0;
     let pieces = stream::iter(batches).flatten().map(move |batch| {
         let batch = batch.map_err(Error::query(format!("view {name:?}")))?;

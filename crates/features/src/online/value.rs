@@ -183,7 +183,8 @@ pub fn declared(name: &str, array: &ArrayRef, kind: FeatureType) -> Result<Array
         what: name.to_owned(),
         source,
     })?;
-    if kind.holds(from) {
+    // A float that is declared a narrower float is rounded, here as in the join.
+    if kind.holds(from) || (from, kind) == (FeatureType::Float64, FeatureType::Float32) {
         return Ok(cast_array);
     }
     // A narrower declared type is fine as long as every value survives the way there and back.

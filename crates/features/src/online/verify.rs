@@ -176,7 +176,7 @@ impl OnlineStore {
             asof::KnownAt::Ignored
         };
         spec.lookups.push(source::lookup(engine, snapshot, view, used).await?);
-        let context = engine.context(snapshot).await?;
+        let context = source::context(engine, snapshot).await?;
         let joined = source::join(
             &context,
             plan.map_err(Error::query("the keys of the online store"))?,

@@ -25,7 +25,7 @@ use crate::{
     definition::ViewUse,
     error::{Error, Result},
     registry::{Registry, files_of},
-    source::{self, Views},
+    source::{self, Unfit, Views},
 };
 
 /// What a set is made from, resolved to commits.
@@ -79,7 +79,15 @@ pub(crate) async fn prepare(engine: &Engine, registry: &Registry, pinned: Pinned
         }
         SpineSource::Sql(query) => {
             let planned = source::plan_sql(engine, &pinned.spine_at, query).await?;
-            (planned.plan, planned.inputs)
+            if let Some(Unfit { why, spine_cure, .. }) = planned.unfit {
+                return Err(Error::Input {
+                    what: "the spine",
+                    value: query.clone(),
+                    why,
+                    hint: Some(spine_cure.into()),
+                });
+            }
+            (source::with_ties_ordered(planned.plan)?, planned.inputs)
         }
     };
     Ok(Prepared {
@@ -142,7 +150,7 @@ pub(crate) async fn run(engine: &Engine, prepared: Prepared) -> Result<Built> {
             .push(source::lookup(engine, &pinned.at, &views.resolved[&used.view], used).await?);
     }
     let shape = Shape::new(&spec, &pinned.options);
-    let context = engine.context(&pinned.at).await?;
+    let context = source::context(engine, &pinned.at).await?;
     let joined = source::join(&context, spine, spec).await?;
     let schema = shape.keep(&joined.schema);
     let mut writer = PartWriter::new(scratch(engine)?, schema.clone());
@@ -189,6 +197,14 @@ pub(crate) async fn run(engine: &Engine, prepared: Prepared) -> Result<Built> {
 impl Built {
     pub fn content(&self) -> String {
         record::content_of(self.parts.iter().map(|(part, _)| part))
+    }
+
+    /// Whether a set asks for the same, but for the commits, and holds the same.
+    pub fn repeats(&self, set: &TrainingSet) -> bool {
+        let same_request = set.spine.source == self.pinned.spine.source
+            && set.views == self.used
+            && set.options == self.pinned.options;
+        same_request && set.content == self.content()
     }
 
     pub fn set(&self, name: &str) -> TrainingSet {

@@ -69,7 +69,7 @@ fn query(spine: &[String], shared: &[String]) -> String {
         )
     };
     format!(
-        "SELECT {} FROM ({}) a JOIN ({}) b ON a.__number = b.__number AND {same}",
+        "SELECT {} FROM ({}) a JOIN ({}) b ON (a.__number IS NOT DISTINCT FROM b.__number) AND {same}",
         counts
             .into_iter()
             .enumerate()

@@ -12,7 +12,7 @@ mod record;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use drumlin_model::{CommitId, Input, Provenance, RefName, RepoPath};
+use drumlin_model::{CommitId, EntryKind, Input, Provenance, RefName, RepoPath};
 use drumlin_repo::{CommitInfo, Snapshot};
 use drumlin_tables::Engine;
 use futures::TryStreamExt;
@@ -72,6 +72,9 @@ pub struct Rebuilt {
     pub recorded: TrainingSet,
     pub content: String,
     pub rows: u64,
+    /// Parts of the repository that are not, or no longer, what the record says.
+    pub altered: Vec<String>,
+    /// Whether the rebuilt content is the recorded one, and the stored one too.
     pub equal: bool,
 }
 
@@ -113,20 +116,28 @@ pub async fn create(engine: &Engine, branch: &RefName, create: Create, request: 
         options: create.options.clone(),
     };
     let prepared = build::prepare(engine, &registry, pinned).await?;
-    if let Some(existing) = existing {
+    if let Some(existing) = &existing {
         if existing.id == prepared.id() {
             return Ok(Created {
-                set: existing,
+                set: existing.clone(),
                 commit: None,
                 notices: Vec::new(),
             });
         }
-        if !create.replace {
-            return Err(Error::TrainingSetExists { name: create.name });
-        }
     }
     let inputs = prepared.inputs().await?;
     let built = build::run(engine, prepared).await?;
+    if let Some(existing) = existing.filter(|_| !create.replace) {
+        // The branch moves with each set that is made on it: the same request at a later commit may well give the same set.
+        if !built.repeats(&existing) {
+            return Err(Error::TrainingSetExists { name: create.name });
+        }
+        return Ok(Created {
+            set: existing,
+            commit: None,
+            notices: built.notices,
+        });
+    }
     session.remove_within(&folder).await?;
     for (part, file) in built.parts.iter() {
         session
@@ -216,6 +227,9 @@ async fn find(snapshot: &Snapshot, name: &str) -> Result<Option<TrainingSet>> {
 
 /// The sets of a commit that were made by one of these views.
 pub(crate) async fn using(snapshot: &Snapshot, views: &BTreeSet<String>) -> Result<Vec<String>> {
+    if views.is_empty() {
+        return Ok(Vec::new());
+    }
     let sets = list(snapshot).await?;
     let used = |set: &TrainingSet| set.views.iter().any(|view| views.contains(&view.used.view));
     Ok(sets.into_iter().filter(used).map(|set| set.name).collect())
@@ -245,10 +259,31 @@ pub async fn rebuild(engine: &Engine, snapshot: &Snapshot, name: &str) -> Result
     }
     let built = build::run(engine, prepared).await?;
     let (content, rows) = (built.content(), built.rows);
+    let altered = altered(snapshot, &recorded).await?;
     Ok(Rebuilt {
-        equal: content == recorded.content && rows == recorded.rows,
+        equal: content == recorded.content && rows == recorded.rows && altered.is_empty(),
         recorded,
         content,
         rows,
+        altered,
     })
+}
+
+/// The parts of a set whose content in the tree is not what the record says. A file's id is the hash of its content, so none
+/// is read.
+async fn altered(snapshot: &Snapshot, set: &TrainingSet) -> Result<Vec<String>> {
+    let folder = folder_of(&set.name)?;
+    let mut altered = Vec::new();
+    for part in &set.parts {
+        let path = folder.join(&part.file).map_err(|_| Error::TrainingSetDamaged {
+            name: set.name.clone(),
+            detail: format!("its record names a part {:?}", part.file),
+        })?;
+        let stored = snapshot.entry(&path).await?.map(|placed| placed.entry.kind);
+        let same = matches!(stored, Some(EntryKind::File(file)) if file.id.to_string() == part.hash);
+        if !same {
+            altered.push(path.to_string());
+        }
+    }
+    Ok(altered)
 }

@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use datafusion::datasource::MemTable;
+use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
@@ -20,7 +21,7 @@ use parquet::file::properties::WriterProperties;
 pub fn context(limit_bytes: Option<usize>) -> SessionContext {
     let mut runtime = RuntimeEnvBuilder::new();
     if let Some(limit) = limit_bytes {
-        runtime = runtime.with_memory_limit(limit, 1.0);
+        runtime = runtime.with_memory_pool(Arc::new(FairSpillPool::new(limit)));
     }
     let runtime = Arc::new(runtime.build().expect("a runtime"));
     let config = SessionConfig::new().with_target_partitions(1);
