@@ -13,10 +13,9 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, Volatility, col},
     prelude::SessionContext,
 };
-use drumlin_model::{EntryKind, Input, RepoPath};
+use drumlin_model::Input;
 use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
-use futures::TryStreamExt;
 
 use crate::{
     apply, asof,
@@ -162,20 +161,15 @@ fn input_of(table: &drumlin_tables::TableAt) -> Input {
     }
 }
 
-/// A table's files at the snapshot, in the order of writing: by the time that the tree keeps for each, then by path.
+/// A table's files at the snapshot, in the order of writing.
 pub(crate) async fn table(engine: &Engine, snapshot: &Snapshot, name: &str) -> Result<Table> {
     let found = engine.table_at(snapshot, name).await?;
-    let written = write_times(snapshot, &found.path).await?;
-    let mut files: Vec<DataFile> = found
-        .files
-        .iter()
-        .map(|file| DataFile {
-            path: file.path.clone(),
-            size: file.size,
-            written: written.get(file.path.as_ref()).copied().unwrap_or_default(),
-        })
-        .collect();
-    files.sort_by(|a, b| (a.written, &a.path).cmp(&(b.written, &b.path)));
+    let file = |file: &drumlin_tables::TableFile| DataFile {
+        path: file.path.clone(),
+        size: file.size,
+        written: file.written.micros(),
+    };
+    let files = found.files.iter().map(file).collect();
     let input = input_of(&found);
     Ok(Table {
         name: found.name,
@@ -184,21 +178,6 @@ pub(crate) async fn table(engine: &Engine, snapshot: &Snapshot, name: &str) -> R
         store: found.store,
         files,
     })
-}
-
-/// When each file below a folder was written, in microseconds.
-async fn write_times(snapshot: &Snapshot, folder: &RepoPath) -> Result<BTreeMap<String, i64>> {
-    let mut times = BTreeMap::new();
-    let mut entries = snapshot.list(Some(folder), None);
-    while let Some((path, placed)) = entries.try_next().await? {
-        if matches!(placed.entry.kind, EntryKind::File(_)) {
-            times.insert(
-                drumlin_objects::object_path(&path).to_string(),
-                placed.entry.modified.micros(),
-            );
-        }
-    }
-    Ok(times)
 }
 
 /// A query planned at a snapshot, and what it reads.

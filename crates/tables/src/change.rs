@@ -13,33 +13,41 @@ use arrow::{
 use datafusion::{
     common::Column,
     dataframe::DataFrame,
-    datasource::file_format::options::ParquetReadOptions,
-    execution::SendableRecordBatchStream,
+    datasource::{
+        file_format::parquet::ParquetFormat,
+        listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl},
+        provider_as_source,
+    },
+    error::DataFusionError,
+    execution::{SendableRecordBatchStream, SessionState},
     functions_aggregate::expr_fn::{count, max, min},
-    logical_expr::{Expr, JoinType, lit},
+    functions_window::expr_fn::row_number,
+    logical_expr::{Expr, JoinType, LogicalPlanBuilder, lit},
     prelude::SessionContext,
 };
 use deltalake::{
-    kernel::Action,
+    kernel::{Action, LogicalFileView},
     protocol::{DeltaOperation, MergePredicate},
 };
 use drumlin_repo::Session;
 use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
 use parquet::{
     arrow::ArrowWriter,
     basic::{Compression, ZstdLevel},
     file::properties::WriterProperties,
 };
 use tempfile::NamedTempFile;
+use url::Url;
 
 use crate::{
-    delta::Delta,
+    delta::{Delta, Stamp},
     engine::{Engine, Plan},
     error::{Error, Result},
     explain,
     fit::Fit,
     table::table_name,
-    write::{DataFileWriter, SESSION_SCOPE, check_key},
+    write::{DATA_FILE_BYTES, DataFileWriter, SESSION_SCOPE, Written, check_key},
 };
 
 /// The columns that passes add; a table may not have columns of these names.
@@ -84,8 +92,8 @@ impl Engine {
             return Ok(Rewrite::default());
         }
         let spills = staged.key_bytes > self.options().memory_limit_bytes / HASHED_PART;
-        let context = SessionContext::new_with_state(self.session_state(Plan::Write { spills }));
-        let input = self.staged_frame(&context, &staged).await?;
+        let state = self.session_state(Plan::Write { spills });
+        let input = self.staged_frame(&state, &staged).await?;
         self.check_unique(&input, &key, name).await?;
 
         let on = |side: &str, column: &String| Expr::Column(Column::new(Some(side), column));
@@ -99,25 +107,26 @@ impl Engine {
                 key.iter().map(|column| on("input", column).eq(on("target", column))),
             )
         };
-        let matched = same_key(
-            JoinType::RightSemi,
-            self.target(&context, table, Some(FILE_COLUMN), None).await?,
-        );
-        let touched = self.touched(matched.map_err(explain::query)?).await?;
+        let whole = self.target(&state, table, Some(FILE_COLUMN), None).await?;
+        let matched = same_key(JoinType::RightSemi, whole).map_err(explain::query)?;
+        let touched = self.touched(table, matched).await?;
 
-        let mut files = DataFileWriter::new(&table.store, &table.path, &fit.schema);
-        let removed = removals(table, &touched.files);
-        if !removed.is_empty() {
-            let target = self.target(&context, table, None, Some(&touched.files)).await?;
-            let kept = same_key(JoinType::RightAnti, target).map_err(explain::query)?;
-            let kept = if spills { in_key_order(kept, &key)? } else { kept };
-            let kept_fit = Fit::existing(&table.path, &fit.schema, kept.schema().as_arrow(), name, false)?;
-            self.copy(&mut files, kept, &kept_fit, table, &touched).await?;
+        let mut actions = Vec::new();
+        for file in &touched.files {
+            let target = self.target(&state, table, None, Some(&[file.url.clone()])).await?;
+            let kept = if spills {
+                in_file_order(target, |target| same_key(JoinType::RightAnti, target))
+            } else {
+                same_key(JoinType::RightAnti, target)
+            };
+            let kept = kept.map_err(explain::query)?;
+            actions.extend(self.copy(table, file, kept, &fit.schema).await?);
         }
+        let stamp = self.stamp_of_next(table).await?;
+        let mut files = DataFileWriter::new(&table.store, &table.path, &fit.schema, Some(DATA_FILE_BYTES));
         let rows_in = self.write_staged(&mut files, &staged, &fit, table, name).await?;
 
-        let mut actions = removed;
-        actions.extend(files.finish().await?.adds);
+        actions.extend(files.finish(&stamp).await?.adds);
         if record {
             actions.push(table.metadata_with_key(&fit.schema, &key)?);
         } else if fit.evolved {
@@ -140,8 +149,8 @@ impl Engine {
         table: &Delta,
         name: &str,
     ) -> Result<u64> {
-        let context = SessionContext::new_with_state(self.session_state(Plan::Write { spills: false }));
-        let input = self.staged_frame(&context, staged).await?;
+        let state = self.session_state(Plan::Write { spills: false });
+        let input = self.staged_frame(&state, staged).await?;
         let column = |field: &Arc<Field>| Expr::Column(Column::new(Some("input"), field.name()));
         let rows = input.select(fit.schema.fields().iter().map(column).collect::<Vec<_>>());
         let rows = rows.map_err(explain::query)?.execute_stream().await;
@@ -152,32 +161,25 @@ impl Engine {
 
     pub(crate) async fn delete_rows(&self, table: &Delta, predicate: &str) -> Result<Rewrite> {
         table.require_writable()?;
-        let context = SessionContext::new_with_state(self.session_state(Plan::Write { spills: false }));
-        let found = self.target(&context, table, Some(FILE_COLUMN), None).await?;
+        // One state for both passes, so that now() is the same in both.
+        let state = SessionContext::new_with_state(self.session_state(Plan::Write { spills: false })).state();
+        let found = self.target(&state, table, Some(FILE_COLUMN), None).await?;
         let condition = found.parse_sql_expr(predicate).map_err(explain::query)?;
         if condition.is_volatile() {
             let detail = "a predicate must give the same answer each time".into();
             return Err(Error::Query { detail, hint: None });
         }
-        let touched = self
-            .touched(found.filter(condition.clone()).map_err(explain::query)?)
-            .await?;
+        let found = found.filter(condition.clone()).map_err(explain::query)?;
+        let touched = self.touched(table, found).await?;
         if touched.rows == 0 {
             return Ok(Rewrite::default());
         }
-        let mut actions = removals(table, &touched.files);
-        let target = self.target(&context, table, None, Some(&touched.files)).await?;
-        let kept = target.filter(condition.is_not_true()).map_err(explain::query)?;
-        let fit = Fit::existing(
-            &table.path,
-            &table.schema(),
-            kept.schema().as_arrow(),
-            table_name(&table.path),
-            false,
-        )?;
-        let mut files = DataFileWriter::new(&table.store, &table.path, &fit.schema);
-        self.copy(&mut files, kept, &fit, table, &touched).await?;
-        actions.extend(files.finish().await?.adds);
+        let mut actions = Vec::new();
+        for file in &touched.files {
+            let target = self.target(&state, table, None, Some(&[file.url.clone()])).await?;
+            let kept = target.filter(condition.clone().is_not_true()).map_err(explain::query)?;
+            actions.extend(self.copy(table, file, kept, &table.schema()).await?);
+        }
         let operation = DeltaOperation::Delete {
             predicate: Some(predicate.to_owned()),
         };
@@ -199,14 +201,14 @@ impl Engine {
 
     /// How many rows the table has by reading them, for tables whose log does not say.
     pub(crate) async fn count_rows(&self, table: &Delta) -> Result<u64> {
-        let context = SessionContext::new_with_state(self.session_state(Plan::Query));
-        let rows = self.target(&context, table, None, None).await?.count().await;
+        let state = self.session_state(Plan::Query);
+        let rows = self.target(&state, table, None, None).await?.count().await;
         Ok(rows.map_err(|error| self.explain(&format!("count the rows of {}", table.path), error))? as u64)
     }
 
     async fn target(
         &self,
-        context: &SessionContext,
+        state: &SessionState,
         table: &Delta,
         file_column: Option<&str>,
         files: Option<&[String]>,
@@ -216,7 +218,9 @@ impl Engine {
             .provider(file_column, files)
             .await
             .map_err(|error| self.explain(&doing(), error))?;
-        let frame = context.read_table(provider).and_then(|frame| frame.alias("target"));
+        let plan = LogicalPlanBuilder::scan("target", provider_as_source(provider), None);
+        let plan = plan.and_then(LogicalPlanBuilder::build);
+        let frame = plan.map(|plan| DataFrame::new(state.clone(), plan));
         frame.map_err(|error| self.explain(&doing(), error))
     }
 
@@ -259,20 +263,27 @@ impl Engine {
         })
     }
 
-    async fn staged_frame(&self, context: &SessionContext, staged: &Staged) -> Result<DataFrame> {
-        let path = staged.file.path().to_string_lossy().into_owned();
-        let extension = staged
-            .file
-            .path()
+    async fn staged_frame(&self, state: &SessionState, staged: &Staged) -> Result<DataFrame> {
+        let path = staged.file.path();
+        let extension = path
             .extension()
-            .map(|e| e.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        let options = ParquetReadOptions::default().file_extension(&extension);
-        let frame = context
-            .read_parquet(path, options)
-            .await
-            .and_then(|frame| frame.alias("input"));
-        frame.map_err(|error| self.explain("read the staged rows", error))
+            .map(|extension| extension.to_string_lossy().into_owned());
+        let options = ListingOptions::new(Arc::new(ParquetFormat::default().with_force_view_types(false)))
+            .with_file_extension(extension.unwrap_or_default());
+        let doing = "read the staged rows";
+        let url = Url::from_file_path(path).map_err(|()| Error::Io {
+            doing: format!("name {} by a URL: the spill folder must be a full path", path.display()),
+            source: std::io::ErrorKind::InvalidInput.into(),
+        })?;
+        // Not parsed as text, in which brackets would be a pattern.
+        let listed = async {
+            let url = ListingTableUrl::try_new(url, None)?;
+            let config = ListingTableConfig::new(url).with_listing_options(options);
+            let table = Arc::new(ListingTable::try_new(config.infer_schema(state).await?)?);
+            let plan = LogicalPlanBuilder::scan("input", provider_as_source(table), None)?.build()?;
+            Ok(DataFrame::new(state.clone(), plan))
+        };
+        listed.await.map_err(|error| self.explain(doing, error))
     }
 
     async fn check_unique(&self, input: &DataFrame, key: &[String], name: &str) -> Result<()> {
@@ -314,84 +325,105 @@ impl Engine {
     }
 
     /// The files that the rows of a frame are in, and how many rows there are.
-    async fn touched(&self, rows: DataFrame) -> Result<Touched> {
+    async fn touched(&self, table: &Delta, rows: DataFrame) -> Result<Touched> {
         let file = Expr::Column(Column::new(Some("target"), FILE_COLUMN));
         let counted = rows
             .aggregate(vec![file], vec![count(lit(1)).alias(COUNT_COLUMN)])
             .map_err(explain::query)?;
         let failed = |error| self.explain("find the files to rewrite", error);
         let mut batches = counted.execute_stream().await.map_err(failed)?;
-        let mut touched = BTreeMap::new();
+        let mut matched = BTreeMap::new();
         while let Some(batch) = batches.try_next().await.map_err(failed)? {
             let names = cast(batch.column(0), &DataType::Utf8).map_err(Error::arrow("read the names of files"))?;
             let counts = batch.column(1).as_primitive::<Int64Type>();
-            for (name, count) in names.as_string::<i32>().iter().flatten().zip(counts.values()) {
-                touched.insert(name.to_owned(), *count as u64);
+            for (url, count) in names.as_string::<i32>().iter().flatten().zip(counts.values()) {
+                matched.insert(decoded(url), (url.to_owned(), *count as u64));
             }
         }
-        Ok(Touched {
-            rows: touched.values().sum(),
-            files: touched.into_keys().collect(),
-        })
+        let (rows, urls) = (matched.values().map(|(_, count)| count).sum(), matched.len());
+        let mut files = Vec::new();
+        for file in table.files() {
+            if let Some((url, rows)) = matched.remove(&format!("{}/{}", table.path, file.path())) {
+                let stamp = table.stamp(&file).await?;
+                files.push(TouchedFile { file, url, rows, stamp });
+            }
+        }
+        if files.len() != urls {
+            return Err(Error::Lost {
+                table: table.path.clone(),
+                held: rows,
+                accounted: files.iter().map(|file| file.rows).sum(),
+            });
+        }
+        files.sort_by(|a, b| a.stamp.cmp(&b.stamp));
+        Ok(Touched { files, rows })
     }
 
-    /// Writes the rows of the touched files that stay.
-    async fn copy(
-        &self,
-        files: &mut DataFileWriter,
-        kept: DataFrame,
-        fit: &Fit,
-        table: &Delta,
-        touched: &Touched,
-    ) -> Result<()> {
+    /// Writes the rows of a touched file that stay, as one file that is as old; gives the actions that swap the two.
+    async fn copy(&self, table: &Delta, old: &TouchedFile, kept: DataFrame, schema: &SchemaRef) -> Result<Vec<Action>> {
         let doing = format!("rewrite {}", table.path);
         let name = table_name(&table.path);
+        let fit = Fit::existing(&table.path, schema, kept.schema().as_arrow(), name, false)?;
         let rows = kept
             .execute_stream()
             .await
             .map_err(|error| self.explain(&doing, error))?;
+        let mut files = DataFileWriter::new(&table.store, &table.path, schema, None);
         let copied = files.write(self, rows, |batch| fit.apply(&batch, name), name).await?;
-        let held = table
-            .files()
-            .filter(|file| touched.holds(&file.path()))
-            .map(|file| file.num_records());
-        match held.sum::<Option<usize>>() {
-            Some(held) if copied + touched.rows != held as u64 => Err(Error::Lost {
+        let held = match old.file.num_records() {
+            Some(held) => held as u64,
+            None => {
+                let state = self.session_state(Plan::Query);
+                let rows = self
+                    .target(&state, table, None, Some(&[old.url.clone()]))
+                    .await?
+                    .count();
+                rows.await.map_err(|error| self.explain(&doing, error))? as u64
+            }
+        };
+        if copied + old.rows != held {
+            return Err(Error::Lost {
                 table: table.path.clone(),
-                held: held as u64,
-                accounted: copied + touched.rows,
-            }),
-            _ => Ok(()),
+                held,
+                accounted: copied + old.rows,
+            });
         }
+        let mut actions = vec![Action::Remove(old.file.remove_action(true))];
+        actions.extend(files.finish(&Written::Before(old.stamp.clone())).await?.adds);
+        Ok(actions)
     }
 }
 
+/// The files that hold rows to change, oldest first.
 struct Touched {
-    /// As URLs.
-    files: Vec<String>,
+    files: Vec<TouchedFile>,
     rows: u64,
 }
 
-impl Touched {
-    fn holds(&self, path: &str) -> bool {
-        holds(&self.files, path)
-    }
+struct TouchedFile {
+    file: LogicalFileView,
+    url: String,
+    /// How many of its rows change.
+    rows: u64,
+    stamp: Stamp,
 }
 
-fn holds(urls: &[String], path: &str) -> bool {
-    urls.iter()
-        .any(|url| url.strip_suffix(path).is_some_and(|before| before.ends_with('/')))
+/// The path of a repository that a URL of a scan means.
+fn decoded(url: &str) -> String {
+    let path = Url::parse(url)
+        .ok()
+        .and_then(|url| Path::from_url_path(url.path()).ok());
+    path.map_or_else(|| url.to_owned(), |path| path.to_string())
 }
 
-/// A join that sorts gives the rows of its parts in any order; files want one order.
-fn in_key_order(kept: DataFrame, key: &[String]) -> Result<DataFrame> {
-    let by = |column: &String| Expr::Column(Column::new(Some("target"), column)).sort(true, false);
-    kept.sort(key.iter().map(by).collect()).map_err(explain::query)
-}
-
-fn removals(table: &Delta, urls: &[String]) -> Vec<Action> {
-    let files = table.files().filter(|file| holds(urls, &file.path()));
-    files.map(|file| Action::Remove(file.remove_action(true))).collect()
+/// A join that sorts gives the rows of its parts in any order; the copy of a file wants the file's.
+fn in_file_order(
+    file: DataFrame,
+    join: impl FnOnce(DataFrame) -> Result<DataFrame, DataFusionError>,
+) -> Result<DataFrame, DataFusionError> {
+    let numbered = file.window(vec![row_number().alias(ROW_COLUMN)])?;
+    let sorted = join(numbered)?.sort(vec![Expr::Column(Column::from_name(ROW_COLUMN)).sort(true, false)])?;
+    sorted.drop_columns(&[ROW_COLUMN])
 }
 
 /// The key to use, and whether it has to be recorded: the table's own, or the given one when it has none.
@@ -413,7 +445,7 @@ fn agreed_key(table: &Delta, given: &[String]) -> Result<(Vec<String>, bool)> {
 }
 
 /// Refuses a null in the key; gives the size of the key's columns.
-fn check_no_null(batch: &RecordBatch, key: &[String], rows_before: u64, name: &str) -> Result<usize> {
+pub(crate) fn check_no_null(batch: &RecordBatch, key: &[String], rows_before: u64, name: &str) -> Result<usize> {
     let mut bytes = 0;
     for column in key {
         let values = batch.column_by_name(column).expect("the key's columns were checked");

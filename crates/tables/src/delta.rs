@@ -5,8 +5,23 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use arrow::datatypes::SchemaRef;
-use datafusion::catalog::TableProvider;
+use arrow::datatypes::{DataType, SchemaRef};
+use async_trait::async_trait;
+use datafusion::{
+    catalog::{Session as PlanSession, TableProvider},
+    common::{
+        Statistics,
+        stats::Precision,
+        tree_node::{Transformed, TreeNode},
+    },
+    datasource::{
+        physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder},
+        source::DataSourceExec,
+    },
+    error::DataFusionError,
+    logical_expr::{Expr, TableProviderFilterPushDown, TableType},
+    physical_plan::ExecutionPlan,
+};
 use deltalake::{
     DeltaTable, DeltaTableError,
     checkpoints::create_checkpoint,
@@ -20,9 +35,9 @@ use deltalake::{
     protocol::{DeltaOperation, SaveMode},
     table::state::DeltaTableState,
 };
-use drumlin_model::RepoPath;
+use drumlin_model::{RepoPath, Timestamp};
 use drumlin_objects::object_path;
-use object_store::{ObjectStore, prefix::PrefixStore};
+use object_store::{ObjectStore, ObjectStoreExt, path::Path, prefix::PrefixStore};
 use url::Url;
 
 use crate::error::{Error, Result};
@@ -32,9 +47,21 @@ pub(crate) const LOG_FOLDER: &str = "_delta_log";
 /// The table property that records the row key, as a JSON list of columns.
 const KEY_PROPERTY: &str = "drumlin.key";
 /// A checkpoint is written with every version that this divides. A reader that starts cold fetches the log entries since
-/// the last one, each from a pack of its own: a short interval keeps a cold append within its budget of requests, and a
-/// checkpoint of a table of few files costs no request, because it shares the commit's pack.
+/// the last one, each from a pack of its own: a short interval keeps a cold append within its budget of requests.
 const CHECKPOINT_INTERVAL: u64 = 4;
+/// A table of no more files than this gets a checkpoint with every version: it is small, and shares the commit's pack.
+const FEW_FILES_MAX: usize = 200;
+
+/// Tags of each data file: when its rows were first written, in microseconds, and by which version as which part.
+pub(crate) const WRITTEN_TAG: &str = "drumlin.written";
+pub(crate) const ORDER_TAG: &str = "drumlin.order";
+
+/// When the rows of a file were first written, and their place among those of the same time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stamp {
+    pub(crate) written: Timestamp,
+    pub(crate) order: String,
+}
 
 /// A Delta table at one version.
 #[derive(Clone)]
@@ -94,7 +121,8 @@ impl Delta {
         let commit = CommitBuilder::default().with_actions(actions).with_max_retries(0);
         let commit = commit.build(Some(state), self.table.log_store(), operation);
         let done = commit.await.map_err(Error::delta(doing()))?;
-        if done.version().is_multiple_of(CHECKPOINT_INTERVAL) {
+        let few = self.files().count() <= FEW_FILES_MAX;
+        if few || done.version().is_multiple_of(CHECKPOINT_INTERVAL) {
             let mut table = self.table.clone();
             table.state = Some(done.snapshot());
             create_checkpoint(&table, None).await.map_err(Error::delta(doing()))?;
@@ -155,7 +183,38 @@ impl Delta {
         if let Some(files) = files {
             builder = builder.with_file_paths(files);
         }
-        Ok(Arc::new(builder.build().await?))
+        Ok(Arc::new(Bounded {
+            scan: Arc::new(builder.build().await?),
+        }))
+    }
+
+    /// When, and in which order, the rows of a file were written: as its tags say; else when the tree says, then by path.
+    pub(crate) async fn stamp(&self, file: &LogicalFileView) -> Result<Stamp> {
+        #[expect(deprecated, reason = "nothing else gives the tags")]
+        let tags = file.add_action().tags.unwrap_or_default();
+        let tag = |name: &str| tags.get(name).cloned().flatten();
+        let written = tag(WRITTEN_TAG).and_then(|micros| micros.parse().ok());
+        if let (Some(written), Some(order)) = (written, tag(ORDER_TAG)) {
+            let written = Timestamp::from_micros(written);
+            return Ok(Stamp { written, order });
+        }
+        let path = object_path(&self.path);
+        let path = Path::parse(format!("{path}/{}", file.path())).expect("the log names files by valid keys");
+        let meta = self.store.head(&path).await;
+        let meta = meta.map_err(|error| Error::delta(format!("look at {path}"))(error.into()))?;
+        Ok(Stamp {
+            written: Timestamp::from_micros(meta.last_modified.timestamp_micros()),
+            order: file.path().into_owned(),
+        })
+    }
+
+    /// The time of a write that comes now: later than all that the table holds, whatever the clock says.
+    pub(crate) async fn next_written(&self, now: Timestamp) -> Result<Timestamp> {
+        let mut next = now.micros();
+        for file in self.files() {
+            next = next.max(self.stamp(&file).await?.written.micros() + 1);
+        }
+        Ok(Timestamp::from_micros(next))
     }
 
     /// Refuses tables with what the as-of operator and our writer would get wrong.
@@ -254,4 +313,89 @@ pub(crate) fn as_stored(schema: &SchemaRef) -> Result<SchemaRef, DeltaTableError
     let kernel = to_kernel(schema)?;
     let arrow: arrow::datatypes::Schema = (&kernel).try_into_arrow()?;
     Ok(Arc::new(arrow))
+}
+
+/// Whether the log's bounds of such a column may not be believed: decimals are rounded to float64, floats leave out NaN.
+pub(crate) fn has_false_bounds(kind: &DataType) -> bool {
+    match kind {
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => true,
+        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => true,
+        DataType::List(item) | DataType::LargeList(item) => has_false_bounds(item.data_type()),
+        DataType::Map(entries, _) => has_false_bounds(entries.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_false_bounds(field.data_type())),
+        _ => false,
+    }
+}
+
+/// A scan that skips nothing and replaces nothing by what the log says of columns whose bounds are not exact.
+#[derive(Debug)]
+struct Bounded {
+    scan: Arc<dyn TableProvider>,
+}
+
+#[async_trait]
+impl TableProvider for Bounded {
+    fn schema(&self) -> SchemaRef {
+        self.scan.schema()
+    }
+    fn table_type(&self) -> TableType {
+        self.scan.table_type()
+    }
+    async fn scan(
+        &self,
+        session: &dyn PlanSession,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let plan = self.scan.scan(session, projection, filters, limit).await?;
+        Ok(plan.transform_up(without_false_bounds)?.data)
+    }
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>, DataFusionError> {
+        let schema = self.scan.schema();
+        let inexact = |name: &str| {
+            let field = schema.field_with_name(name);
+            field.is_ok_and(|field| has_false_bounds(field.data_type()))
+        };
+        let mut answers = self.scan.supports_filters_pushdown(filters)?;
+        for (filter, answer) in filters.iter().zip(&mut answers) {
+            if filter.column_refs().iter().any(|column| inexact(&column.name)) {
+                *answer = TableProviderFilterPushDown::Unsupported;
+            }
+        }
+        Ok(answers)
+    }
+}
+
+fn without_false_bounds(plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>, DataFusionError> {
+    let config = plan.downcast_ref::<DataSourceExec>();
+    let Some(config) = config.and_then(|exec| exec.data_source().downcast_ref::<FileScanConfig>()) else {
+        return Ok(Transformed::no(plan));
+    };
+    let schema = config.file_source().table_schema().table_schema().clone();
+    let forget = |statistics: &Statistics| {
+        let mut statistics = statistics.clone();
+        for (field, column) in schema.fields().iter().zip(&mut statistics.column_statistics) {
+            if has_false_bounds(field.data_type()) {
+                column.min_value = Precision::Absent;
+                column.max_value = Precision::Absent;
+            }
+        }
+        statistics
+    };
+    let groups = config.file_groups.iter().map(|group| {
+        let files = group.files().iter().cloned().map(|mut file| {
+            file.statistics = file.statistics.map(|known| Arc::new(forget(&known)));
+            file
+        });
+        FileGroup::new(files.collect())
+    });
+    let changed = FileScanConfigBuilder::from(config.clone())
+        .with_file_groups(groups.collect())
+        .with_statistics(forget(&config.statistics()))
+        .build();
+    Ok(Transformed::yes(DataSourceExec::from_data_source(changed)))
 }

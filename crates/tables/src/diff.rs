@@ -30,6 +30,9 @@ const HASHED_PART: u64 = 4;
 /// A column that is null where a side lacks the row; a table may not have one of this name.
 const PRESENT: &str = "__drumlin_present";
 
+/// A column that is 1 for a row of the later side and -1 for one of the earlier.
+const COUNTED: &str = "__drumlin_d";
+
 /// What became of a table's rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RowDiff {
@@ -154,14 +157,21 @@ impl Engine {
 
     /// Rows without a key: how often each row is there more, or less.
     async fn compare_rows(&self, context: &SessionContext, columns: &[String], diff: &mut RowDiff) -> Result<()> {
+        if columns.is_empty() {
+            // Rows that have no column in common are all other rows.
+            (diff.added, diff.removed) = (diff.rows_after, diff.rows_before);
+            return Ok(());
+        }
         let list = columns
             .iter()
             .map(|column| quote(column))
             .collect::<Vec<_>>()
             .join(", ");
         let sql = format!(
-            "SELECT coalesce(sum(CASE WHEN n > 0 THEN n END), 0), coalesce(sum(CASE WHEN n < 0 THEN -n END), 0) FROM (\
-             SELECT sum(d) AS n FROM (SELECT {list}, 1 AS d FROM after UNION ALL SELECT {list}, -1 AS d FROM before) \
+            "SELECT coalesce(sum(CASE WHEN {COUNTED} > 0 THEN {COUNTED} END), 0), \
+             coalesce(sum(CASE WHEN {COUNTED} < 0 THEN -{COUNTED} END), 0) FROM (\
+             SELECT sum({COUNTED}) AS {COUNTED} FROM (SELECT {list}, 1 AS {COUNTED} FROM after UNION ALL \
+             SELECT {list}, -1 AS {COUNTED} FROM before) \
              GROUP BY {list})"
         );
         let counts = self.counts(context, &sql).await?;

@@ -119,6 +119,8 @@ impl Engine {
         options.execution.sort_spill_reservation_bytes = (share / SORT_RESERVED_PART).min(SORT_RESERVED_BYTES_MAX);
         options.execution.time_zone = Some("+00:00".into());
         options.sql_parser.map_string_types_to_utf8view = false;
+        // A rewrite numbers the rows of a file, which must come in one part for that.
+        options.optimizer.repartition_file_scans = plan == Plan::Query;
         options.optimizer.prefer_hash_join = !matches!(plan, Plan::Write { spills: true });
         SessionStateBuilder::new()
             .with_config(config)

@@ -2,20 +2,23 @@
 //! `write` applies it to every batch; the errors here are what `append` says of a file that does not fit.
 //! Invariant: no value changes its meaning: what would round or cut is refused by type, before a row is read.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use arrow::{
     array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array},
-    compute::{CastOptions, cast_with_options},
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
 use drumlin_model::RepoPath;
 
 use crate::{
+    change::check_no_null,
     error::{Error, Result},
     explain::closest,
     options::type_name,
-    read::table_type,
+    read::{cast_strictly, table_type},
 };
 
 #[derive(Debug)]
@@ -26,6 +29,10 @@ pub(crate) struct Fit {
     pub(crate) evolved: bool,
     /// For each column of the table, which input column it comes from; null when none.
     from: Vec<Option<usize>>,
+    /// Columns that may not be null.
+    key: Vec<String>,
+    /// Rows that were fitted, to number those that do not fit.
+    rows: AtomicU64,
 }
 
 impl Fit {
@@ -48,6 +55,8 @@ impl Fit {
             schema: stored(schema, file)?,
             evolved: true,
             from,
+            key: Vec::new(),
+            rows: AtomicU64::new(0),
         })
     }
 
@@ -120,11 +129,21 @@ impl Fit {
             schema: stored(Schema::new(all), file)?,
             evolved,
             from,
+            key: Vec::new(),
+            rows: AtomicU64::new(0),
         })
     }
 
+    /// Refuses rows that lack a value of the row key.
+    pub(crate) fn with_key(self, key: &[String]) -> Self {
+        let key = key.to_vec();
+        Self { key, ..self }
+    }
+
+    /// The next rows of one stream, as rows of the table.
     pub(crate) fn apply(&self, batch: &RecordBatch, file: &str) -> Result<RecordBatch> {
         let rows = batch.num_rows();
+        let before = self.rows.fetch_add(rows as u64, Ordering::Relaxed);
         let columns = self
             .schema
             .fields()
@@ -132,12 +151,14 @@ impl Fit {
             .zip(&self.from)
             .map(|(field, from)| match from {
                 None => Ok(new_null_array(field.data_type(), rows)),
-                Some(index) => convert(batch.column(*index), field, file),
+                Some(index) => convert(batch.column(*index), field, file, before + 1),
             });
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
-            .map_err(Error::arrow(format!("fit the rows of {file} to the table")))
+        let fitted = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
+            .map_err(Error::arrow(format!("fit the rows of {file} to the table")))?;
+        check_no_null(&fitted, &self.key, before, file)?;
+        Ok(fitted)
     }
 }
 
@@ -159,7 +180,7 @@ fn stored(schema: Schema, file: &str) -> Result<SchemaRef> {
     crate::delta::as_stored(&Arc::new(schema)).map_err(Error::delta(format!("make a table of the columns of {file}")))
 }
 
-fn convert(column: &ArrayRef, field: &Field, file: &str) -> Result<ArrayRef> {
+fn convert(column: &ArrayRef, field: &Field, file: &str, first_row: u64) -> Result<ArrayRef> {
     if !field.is_nullable() && column.null_count() > 0 {
         let detail = format!("has a null in the column {}, which may not be null", field.name());
         return Err(Error::Content {
@@ -167,25 +188,11 @@ fn convert(column: &ArrayRef, field: &Field, file: &str) -> Result<ArrayRef> {
             detail,
         });
     }
-    if column.data_type() == field.data_type() {
-        return Ok(column.clone());
-    }
-    let strict = CastOptions {
-        safe: false,
-        ..CastOptions::default()
-    };
-    cast_with_options(column, field.data_type(), &strict).map_err(|error| Error::Content {
-        file: file.to_owned(),
-        detail: format!(
-            "has a value in the column {} that is not {}: {error}",
-            field.name(),
-            type_name(field.data_type())
-        ),
-    })
+    cast_strictly(column, field, file, first_row)
 }
 
 /// Whether every value of one type is exactly a value of the other.
-fn widens(from: &DataType, to: &DataType) -> bool {
+pub(crate) fn widens(from: &DataType, to: &DataType) -> bool {
     use DataType as T;
     let (Some(from), Some(to)) = (table_type(from), table_type(to)) else {
         return false;

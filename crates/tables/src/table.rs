@@ -35,6 +35,7 @@ pub struct TableAt {
     pub version: u64,
     /// The commit that was read; for a session, the one that it started from.
     pub commit: CommitId,
+    /// In the order of writing.
     pub files: Vec<TableFile>,
     /// Where the files are; their paths are keys of it.
     pub store: Arc<dyn ObjectStore>,
@@ -46,6 +47,10 @@ pub struct TableFile {
     /// In bytes.
     pub size: u64,
     pub rows: Option<u64>,
+    /// When its rows were first written: the rewrite of a file keeps it.
+    pub written: Timestamp,
+    /// Its place among the files of the same time, as text that sorts.
+    pub order: String,
 }
 
 /// What `table show` says.
@@ -109,14 +114,14 @@ pub fn table_name(path: &RepoPath) -> &str {
 impl Engine {
     /// A table's files at a commit.
     pub async fn table_at(&self, snapshot: &Snapshot, name: &str) -> Result<TableAt> {
-        table_at(self.delta_at(snapshot, name).await?, snapshot.commit())
+        table_at(self.delta_at(snapshot, name).await?, snapshot.commit()).await
     }
 
     /// A table's files as a session sees them.
     pub async fn session_table(&self, session: &Session, name: &str) -> Result<TableAt> {
         let path = table_path(name)?;
         match Delta::open(self.session_store(session, &path).await?, &path, SESSION_SCOPE).await? {
-            Some(delta) => table_at(delta, session.base().commit()),
+            Some(delta) => table_at(delta, session.base().commit()).await,
             None => Err(no_table(&session.base(), name).await?),
         }
     }
@@ -209,20 +214,27 @@ impl Engine {
     }
 }
 
-fn table_at(delta: Delta, commit: CommitId) -> Result<TableAt> {
+async fn table_at(delta: Delta, commit: CommitId) -> Result<TableAt> {
     delta.require_plain()?;
-    let file = |file: deltalake::kernel::LogicalFileView| TableFile {
-        path: Path::parse(format!("{}/{}", delta.path, file.path())).expect("the log names files by valid keys"),
-        size: file.size().max(0) as u64,
-        rows: file.num_records().map(|rows| rows as u64),
-    };
+    let mut files = Vec::new();
+    for file in delta.files() {
+        let stamp = delta.stamp(&file).await?;
+        files.push(TableFile {
+            path: Path::parse(format!("{}/{}", delta.path, file.path())).expect("the log names files by valid keys"),
+            size: file.size().max(0) as u64,
+            rows: file.num_records().map(|rows| rows as u64),
+            written: stamp.written,
+            order: stamp.order,
+        });
+    }
+    files.sort_by(|a, b| (a.written, &a.order, &a.path).cmp(&(b.written, &b.order, &b.path)));
     Ok(TableAt {
         name: table_name(&delta.path).to_owned(),
         schema: delta.schema(),
         key: delta.key(),
         version: delta.version(),
         commit,
-        files: delta.files().map(file).collect(),
+        files,
         store: delta.store.clone(),
         path: delta.path,
     })

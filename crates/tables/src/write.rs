@@ -4,7 +4,10 @@
 
 use std::{collections::HashMap, num::NonZeroU64, sync::Arc};
 
-use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use arrow::{
+    array::RecordBatch,
+    datatypes::{DataType, Schema, SchemaRef},
+};
 use datafusion::{error::DataFusionError, execution::SendableRecordBatchStream};
 use deltalake::{
     datafile::writer::{DeltaWriter, WriterConfig},
@@ -12,7 +15,7 @@ use deltalake::{
     operations::get_num_idx_cols_and_stats_columns,
     protocol::{DeltaOperation, SaveMode},
 };
-use drumlin_model::RepoPath;
+use drumlin_model::{RepoPath, Timestamp};
 use drumlin_objects::object_path;
 use drumlin_repo::Session;
 use futures::StreamExt;
@@ -20,10 +23,11 @@ use object_store::{ObjectStore, prefix::PrefixStore};
 use parquet::{
     basic::{Compression, ZstdLevel},
     file::properties::{EnabledStatistics, WriterProperties},
+    schema::types::ColumnPath,
 };
 
 use crate::{
-    delta::Delta,
+    delta::{Delta, ORDER_TAG, Stamp, WRITTEN_TAG, has_false_bounds},
     engine::Engine,
     error::{Error, Result},
     fit::Fit,
@@ -34,11 +38,14 @@ pub(crate) const SESSION_SCOPE: &str = "session";
 /// Rows per Parquet row group: what a reader of one group holds, and the grain of its statistics.
 const ROW_GROUP_ROWS: usize = 1 << 20;
 /// A data file is closed when it has about this many bytes, so that files are read in parallel and rewritten in part.
-const DATA_FILE_BYTES: NonZeroU64 = NonZeroU64::new(128 << 20).expect("not zero");
+pub(crate) const DATA_FILE_BYTES: NonZeroU64 = NonZeroU64::new(128 << 20).expect("not zero");
 /// Rows between looks at a file's size.
 const WRITE_ROWS: usize = 8192;
 /// Level 3 is zstd's own default: half the bytes of level 1 gains little more for twice the time.
 const ZSTD_LEVEL: i32 = 3;
+
+/// Columns of which the log has bounds: Delta's own default.
+const STATISTICS_COLUMNS_MAX: usize = 32;
 
 /// How rows meet the table that they are written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +112,9 @@ impl Engine {
     ) -> Result<TableWrite> {
         let fit = Fit::new_table(&rows.schema(), name)?;
         check_key(&fit.schema, key, name)?;
-        let files = self.write_files(&store, path, &fit, rows, name).await?;
+        let fit = fit.with_key(key);
+        let stamp = Written::new(self.repo().now(), 0);
+        let files = self.write_files(&store, path, &fit, rows, name, &stamp).await?;
         let (rows, count) = (files.rows, files.adds.len());
         let version = Delta::create(store, path, SESSION_SCOPE, &fit.schema, key, files.adds).await?;
         Ok(TableWrite {
@@ -125,7 +134,11 @@ impl Engine {
     ) -> Result<TableWrite> {
         table.require_writable()?;
         let fit = Fit::existing(&table.path, &table.schema(), &rows.schema(), name, evolve)?;
-        let files = self.write_files(&table.store, &table.path, &fit, rows, name).await?;
+        let fit = fit.with_key(&table.key());
+        let stamp = self.stamp_of_next(table).await?;
+        let files = self
+            .write_files(&table.store, &table.path, &fit, rows, name, &stamp)
+            .await?;
         let mut actions = files.adds;
         let count = actions.len();
         if fit.evolved {
@@ -144,7 +157,11 @@ impl Engine {
         table.require_writable()?;
         let fit = Fit::new_table(&rows.schema(), name)?;
         check_key(&fit.schema, &table.key(), name)?;
-        let files = self.write_files(&table.store, &table.path, &fit, rows, name).await?;
+        let fit = fit.with_key(&table.key());
+        let stamp = self.stamp_of_next(table).await?;
+        let files = self
+            .write_files(&table.store, &table.path, &fit, rows, name, &stamp)
+            .await?;
         let rows_removed = table
             .files()
             .filter_map(|file| file.num_records())
@@ -176,10 +193,42 @@ impl Engine {
         fit: &Fit,
         rows: SendableRecordBatchStream,
         name: &str,
+        stamp: &Written,
     ) -> Result<DataFiles> {
-        let mut files = DataFileWriter::new(store, path, &fit.schema);
+        let mut files = DataFileWriter::new(store, path, &fit.schema, Some(DATA_FILE_BYTES));
         files.write(self, rows, |batch| fit.apply(&batch, name), name).await?;
-        files.finish().await
+        files.finish(stamp).await
+    }
+
+    /// What the files of a write say that makes the table's next version.
+    pub(crate) async fn stamp_of_next(&self, table: &Delta) -> Result<Written> {
+        let written = table.next_written(self.repo().now()).await?;
+        Ok(Written::new(written, table.version() + 1))
+    }
+}
+
+/// When and by which version the rows of new files were written.
+#[derive(Clone, Debug)]
+pub(crate) enum Written {
+    /// By the version that the write makes.
+    Now { written: Timestamp, version: u64 },
+    /// In a file that this one replaces.
+    Before(Stamp),
+}
+
+impl Written {
+    fn new(written: Timestamp, version: u64) -> Self {
+        Written::Now { written, version }
+    }
+    fn tags(&self, part: usize) -> HashMap<String, Option<String>> {
+        let (written, order) = match self {
+            Written::Now { written, version } => (*written, format!("{version:020}/{part:05}")),
+            Written::Before(stamp) => (stamp.written, stamp.order.clone()),
+        };
+        HashMap::from([
+            (WRITTEN_TAG.to_owned(), Some(written.micros().to_string())),
+            (ORDER_TAG.to_owned(), Some(order)),
+        ])
     }
 }
 
@@ -198,22 +247,31 @@ pub(crate) struct DataFileWriter {
 }
 
 impl DataFileWriter {
-    pub(crate) fn new(store: &Arc<dyn ObjectStore>, path: &RepoPath, schema: &SchemaRef) -> Self {
+    /// Without `file_bytes` all rows go into one file.
+    pub(crate) fn new(
+        store: &Arc<dyn ObjectStore>,
+        path: &RepoPath,
+        schema: &SchemaRef,
+        file_bytes: Option<NonZeroU64>,
+    ) -> Self {
         let level = ZstdLevel::try_new(ZSTD_LEVEL).expect("a level that zstd has");
-        let properties = WriterProperties::builder()
+        let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-            .set_statistics_enabled(EnabledStatistics::Page)
-            .build();
-        let (indexed, columns) = get_num_idx_cols_and_stats_columns(None, HashMap::new());
+            .set_statistics_enabled(EnabledStatistics::Page);
+        // Bounds of floats leave out NaN, which readers take for greater than all else.
+        for path in float_leaves(schema) {
+            properties = properties.set_column_statistics_enabled(path, EnabledStatistics::None);
+        }
+        let (indexed, _) = get_num_idx_cols_and_stats_columns(None, HashMap::new());
         let config = WriterConfig::new(
             schema.clone(),
             Vec::new(),
-            Some(properties),
-            Some(DATA_FILE_BYTES),
+            Some(properties.build()),
+            file_bytes,
             Some(WRITE_ROWS),
             indexed,
-            columns,
+            Some(statistics_columns(schema)),
         );
         let below = Arc::new(PrefixStore::new(store.clone(), object_path(path)));
         Self {
@@ -244,17 +302,83 @@ impl DataFileWriter {
         Ok(self.rows - before)
     }
 
-    pub(crate) async fn finish(self) -> Result<DataFiles> {
+    /// Closes the files and says in the log when their rows were written.
+    pub(crate) async fn finish(self, stamp: &Written) -> Result<DataFiles> {
         let adds = self
             .writer
             .close()
             .await
             .map_err(Error::delta(format!("write the files of {}", self.path)))?;
+        let tagged = |(part, mut add): (usize, deltalake::kernel::Add)| {
+            add.tags = Some(stamp.tags(part));
+            Action::Add(add)
+        };
         Ok(DataFiles {
-            adds: adds.into_iter().map(Action::Add).collect(),
+            adds: adds.into_iter().enumerate().map(tagged).collect(),
             rows: self.rows,
         })
     }
+}
+
+/// Where floats are, as Parquet names its leaves.
+fn float_leaves(schema: &Schema) -> Vec<ColumnPath> {
+    fn visit(path: &[String], kind: &DataType, found: &mut Vec<ColumnPath>) {
+        let below = |names: &[&str]| [path, &names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>()].concat();
+        match kind {
+            DataType::Float16 | DataType::Float32 | DataType::Float64 => found.push(ColumnPath::new(path.to_vec())),
+            DataType::List(item) => visit(&below(&["list", item.name()]), item.data_type(), found),
+            DataType::Struct(fields) => {
+                for field in fields {
+                    visit(&below(&[field.name()]), field.data_type(), found);
+                }
+            }
+            DataType::Map(entries, _) => {
+                let DataType::Struct(fields) = entries.data_type() else {
+                    return;
+                };
+                for field in fields {
+                    visit(&below(&[entries.name(), field.name()]), field.data_type(), found);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    for field in schema.fields() {
+        visit(&[field.name().clone()], field.data_type(), &mut found);
+    }
+    found
+}
+
+/// The columns of which the log has bounds, quoted. Delta finds them by the name of a leaf, wherever it stands, so a
+/// column that shares its name with one inside another has none.
+fn statistics_columns(schema: &Schema) -> Vec<String> {
+    fn names(kind: &DataType, found: &mut Vec<String>) {
+        match kind {
+            DataType::List(item) | DataType::Map(item, _) => {
+                found.push(item.name().clone());
+                names(item.data_type(), found);
+            }
+            DataType::Struct(fields) => {
+                for field in fields {
+                    found.push(field.name().clone());
+                    names(field.data_type(), found);
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut inner = Vec::new();
+    for field in schema.fields() {
+        names(field.data_type(), &mut inner);
+    }
+    let plain = schema.fields().iter().filter(|field| {
+        !field.data_type().is_nested() && !has_false_bounds(field.data_type()) && !inner.contains(field.name())
+    });
+    plain
+        .take(STATISTICS_COLUMNS_MAX)
+        .map(|field| format!("\"{}\"", field.name().replace('"', "\"\"")))
+        .collect()
 }
 
 fn write_operation(mode: SaveMode) -> DeltaOperation {

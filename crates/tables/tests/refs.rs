@@ -158,7 +158,14 @@ async fn two_branches_that_both_append_conflict() {
         panic!("{merged:?}")
     };
     let paths: Vec<_> = conflicts.iter().map(|conflict| conflict.path.clone()).collect();
-    assert_eq!(paths, [path("tables/t/_delta_log/00000000000000000002.json")]);
+    let entry = "tables/t/_delta_log/00000000000000000002";
+    assert_eq!(
+        paths,
+        [
+            path(&format!("{entry}.checkpoint.parquet")),
+            path(&format!("{entry}.json"))
+        ]
+    );
     assert_eq!(tables.test.head("main").await.unwrap(), main);
     assert_eq!(tables.sql("SELECT count(*) FROM t").await.unwrap(), "4");
 }

@@ -4,15 +4,20 @@
 use std::{fs::File, path::Path, sync::Arc};
 
 use arrow::{
-    array::{ArrayRef, RecordBatch},
+    array::{Array, ArrayRef, AsArray, RecordBatch},
     compute::{CastOptions, cast_with_options},
     datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit},
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::{Batches, check_names, csv::expected};
+use super::{
+    Batches, Known, check_names,
+    csv::expected,
+    text::{can_parse, parse_column},
+};
 use crate::{
     error::{Error, Result},
+    fit::widens,
     options::UTC,
 };
 
@@ -24,21 +29,26 @@ pub(super) struct ParquetFile<'a> {
 }
 
 impl ParquetFile<'_> {
-    pub(super) fn schema(&self, known: &dyn Fn(&str) -> Option<DataType>) -> Result<SchemaRef> {
+    pub(super) fn schema(&self, known: &dyn Fn(&str) -> Option<Known>) -> Result<SchemaRef> {
         let stored = self.open()?.schema().clone();
         let names: Vec<_> = stored.fields().iter().map(|field| field.name().clone()).collect();
         check_names(self.name, &names)?;
         let fields = stored.fields().iter().map(|field| {
-            let to = known(field.name())
-                .or_else(|| table_type(field.data_type()))
-                .ok_or_else(|| Error::Content {
-                    file: self.name.into(),
-                    detail: format!(
-                        "has the column {} of the type {}, which a table cannot hold",
-                        field.name(),
-                        field.data_type()
-                    ),
-                })?;
+            let stored = field.data_type();
+            let to = match known(field.name()) {
+                Some(Known::Said(said)) => Some(said),
+                // Else the table says what does not fit: reading it as the table's type would change values.
+                Some(Known::Table(table)) if widens(stored, &table) => Some(table),
+                _ => table_type(stored),
+            };
+            let to = to.ok_or_else(|| Error::Content {
+                file: self.name.into(),
+                detail: format!(
+                    "has the column {} of the type {}, which a table cannot hold",
+                    field.name(),
+                    field.data_type()
+                ),
+            })?;
             Ok(Field::new(field.name(), to, true))
         });
         Ok(Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?)))
@@ -73,28 +83,45 @@ impl ParquetFile<'_> {
     }
 }
 
-/// Casts without losing a value: what does not fit is an error that names the row.
-fn cast_strictly(column: &ArrayRef, field: &Field, file: &str, first_row: u64) -> Result<ArrayRef> {
-    let to = field.data_type();
-    let options = |safe| CastOptions {
-        safe,
-        ..CastOptions::default()
+/// Casts without losing or changing a value: what does not fit, or does not come back, is an error that names the row.
+pub(crate) fn cast_strictly(column: &ArrayRef, field: &Field, file: &str, first_row: u64) -> Result<ArrayRef> {
+    let (from, to) = (column.data_type(), field.data_type());
+    if from == to {
+        return Ok(column.clone());
+    }
+    let doing = || format!("read column {} of {file}", field.name());
+    let misfit = |row: usize| Error::Line {
+        file: file.to_owned(),
+        line: first_row + row as u64,
+        detail: format!("the value of {} is not {}", field.name(), expected(to)),
     };
-    cast_with_options(column, to, &options(false)).map_err(|error| {
-        let cast = cast_with_options(column, to, &options(true)).ok();
-        let lost = |cast: &ArrayRef| (0..column.len()).find(|&row| column.is_valid(row) && cast.is_null(row));
-        match cast.as_ref().and_then(lost) {
-            Some(row) => Error::Line {
-                file: file.to_owned(),
-                line: first_row + row as u64,
-                detail: format!("the value of {} is not {}", field.name(), expected(to)),
-            },
-            None => Error::Arrow {
-                doing: format!("read column {} of {file}", field.name()),
-                source: error,
-            },
-        }
-    })
+    let safe = |column: &ArrayRef, to: &DataType| cast_with_options(column, to, &CastOptions::default());
+    if is_text(from) && !is_text(to) && can_parse(to) {
+        let text = safe(column, &DataType::Utf8).map_err(Error::arrow(doing()))?;
+        return parse_column(text.as_string(), to, &[]).map_err(|bad| misfit(bad.row));
+    }
+    let cast = safe(column, to).map_err(Error::arrow(doing()))?;
+    if let Some(row) = (0..column.len()).find(|&row| column.is_valid(row) && cast.is_null(row)) {
+        return Err(misfit(row));
+    }
+    if from == &DataType::Null || (is_text(from) && is_text(to)) {
+        return Ok(cast);
+    }
+    let back = safe(&cast, from).map_err(Error::arrow(doing()))?;
+    if &back != column
+        && let Some(row) = (0..column.len()).find(|&row| back.slice(row, 1) != column.slice(row, 1))
+    {
+        return Err(misfit(row));
+    }
+    Ok(cast)
+}
+
+fn is_text(kind: &DataType) -> bool {
+    match kind {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, value) => is_text(value),
+        _ => false,
+    }
 }
 
 /// The type of a table's column that holds every value of this one; none when there is none.

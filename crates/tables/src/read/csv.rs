@@ -15,7 +15,7 @@ use arrow::{
     error::ArrowError,
 };
 
-use super::{Batches, check_names, text};
+use super::{Batches, Known, check_names, text};
 use crate::{
     error::{Error, Result},
     options::{ReadOptions, type_name},
@@ -34,10 +34,10 @@ pub(super) struct CsvFile<'a> {
 
 impl CsvFile<'_> {
     /// The columns' names, and their types where `known` does not say: inferred from every row of the file.
-    pub(super) fn schema(&self, known: &dyn Fn(&str) -> Option<DataType>) -> Result<SchemaRef> {
+    pub(super) fn schema(&self, known: &dyn Fn(&str) -> Option<Known>) -> Result<SchemaRef> {
         let names = self.header()?;
         check_names(self.name, &names)?;
-        let known: Vec<_> = names.iter().map(|name| known(name)).collect();
+        let known: Vec<_> = names.iter().map(|name| known(name).map(Known::into_type)).collect();
         if let Some(bad) = known.iter().flatten().find(|known| !text::can_parse(known)) {
             let detail = format!("is a CSV, which cannot hold values of the type {}", type_name(bad));
             return Err(Error::Content {

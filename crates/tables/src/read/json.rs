@@ -11,14 +11,18 @@ use std::{
 };
 
 use arrow::{
-    array::RecordBatch,
+    array::{AsArray, RecordBatch},
     datatypes::{DataType, Field, Schema, SchemaRef},
     error::ArrowError,
     json::{ReaderBuilder, reader::infer_json_schema_from_iterator},
 };
 use serde_json::Value;
 
-use super::{Batches, check_names, text::Guess};
+use super::{
+    Batches, Known, check_names,
+    csv::expected,
+    text::{Guess, can_parse, is_plain_int, parse_column},
+};
 use crate::error::{Error, Result};
 
 /// Lines parsed together.
@@ -33,7 +37,7 @@ pub(super) struct JsonFile<'a> {
 
 impl JsonFile<'_> {
     /// The fields of all lines, in the order first seen, with types from `known` or inferred from every line.
-    pub(super) fn schema(&self, known: &dyn Fn(&str) -> Option<DataType>) -> Result<SchemaRef> {
+    pub(super) fn schema(&self, known: &dyn Fn(&str) -> Option<Known>) -> Result<SchemaRef> {
         let strings = RefCell::new(HashMap::<String, Guess>::new());
         let failure = RefCell::new(None);
         let values = self
@@ -69,7 +73,11 @@ impl JsonFile<'_> {
             .iter()
             .map(|field| {
                 let guessed = || guessed_type(field, strings.get(field.name()));
-                Field::new(field.name(), known(field.name()).unwrap_or_else(guessed), true)
+                Field::new(
+                    field.name(),
+                    known(field.name()).map_or_else(guessed, Known::into_type),
+                    true,
+                )
             })
             .collect();
         Ok(Arc::new(Schema::new(fields)))
@@ -84,7 +92,7 @@ impl JsonFile<'_> {
                 Ok(taken) if taken.is_empty() => None,
                 Ok(taken) => {
                     next_line += taken.len() as u64;
-                    Some(parse(&taken, &schema).map_err(|error| explain(&name, first_line, &taken, &schema, error)))
+                    Some(parse(&taken, &schema).map_err(|fault| explain(&name, first_line, &taken, &schema, fault)))
                 }
                 Err(source) => Some(Err(Error::Io {
                     doing: format!("read {name}"),
@@ -119,11 +127,14 @@ impl JsonFile<'_> {
 
 fn guess_strings(guesses: &mut HashMap<String, Guess>, value: &Value) {
     for (name, value) in value.as_object().into_iter().flatten() {
-        if let Some(text) = value.as_str() {
-            match guesses.get_mut(name) {
-                Some(guess) => *guess = guess.with(text),
-                None => drop(guesses.insert(name.clone(), Guess::Nothing.with(text))),
-            }
+        if value.is_null() {
+            continue;
+        }
+        let before = guesses.get(name).copied().unwrap_or_default();
+        // A number among times makes none of them a time.
+        let guess = value.as_str().map_or(Guess::Text, |text| before.with(text));
+        if guess != before {
+            guesses.insert(name.clone(), guess);
         }
     }
 }
@@ -148,33 +159,88 @@ fn take_lines(lines: &mut Lines<BufReader<File>>) -> std::io::Result<Vec<String>
     Ok(taken)
 }
 
-fn parse(lines: &[String], schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let mut decoder = ReaderBuilder::new(schema.clone())
+/// Values that stand in a column of their own are taken as they are written and parsed as text is, since arrow's reader
+/// cuts fractions off and takes numbers for times.
+fn parse(lines: &[String], schema: &SchemaRef) -> Result<RecordBatch, Fault> {
+    let fields = schema.fields().iter().map(|field| match can_parse(field.data_type()) {
+        true => Arc::new(Field::new(field.name(), DataType::Utf8, true)),
+        false => field.clone(),
+    });
+    let written: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let mut decoder = ReaderBuilder::new(written.clone())
         .with_batch_size(lines.len().max(1))
+        .with_coerce_primitive(true)
         .build_decoder()?;
     for line in lines {
         decoder.decode(line.as_bytes())?;
         decoder.decode(b"\n")?;
     }
-    let batch = decoder.flush()?;
-    Ok(batch.unwrap_or_else(|| RecordBatch::new_empty(schema.clone())))
+    let batch = decoder.flush()?.unwrap_or_else(|| RecordBatch::new_empty(written));
+    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| {
+        if !can_parse(field.data_type()) {
+            return Ok(column.clone());
+        }
+        let bad = |value: &str| Fault::Value {
+            column: field.name().clone(),
+            value: value.to_owned(),
+            expected: expected(field.data_type()),
+        };
+        let text = column.as_string::<i32>();
+        if field.data_type().is_integer()
+            && let Some(value) = text.iter().flatten().find(|value| !is_plain_int(value))
+        {
+            return Err(bad(value));
+        }
+        parse_column(text, field.data_type(), &[]).map_err(|found| bad(&found.value))
+    });
+    Ok(RecordBatch::try_new(
+        schema.clone(),
+        columns.collect::<Result<_, _>>()?,
+    )?)
+}
+
+/// What is wrong with lines, before their number is known.
+enum Fault {
+    Json(ArrowError),
+    Value {
+        column: String,
+        value: String,
+        expected: String,
+    },
+}
+
+impl From<ArrowError> for Fault {
+    fn from(error: ArrowError) -> Self {
+        Fault::Json(error)
+    }
 }
 
 /// Names the first line that does not parse by itself.
-fn explain(name: &str, first_line: u64, lines: &[String], schema: &SchemaRef, error: ArrowError) -> Error {
-    for (index, line) in lines.iter().enumerate() {
-        if let Err(error) = parse(std::slice::from_ref(line), schema) {
+fn explain(name: &str, first_line: u64, lines: &[String], schema: &SchemaRef, fault: Fault) -> Error {
+    let alone = lines
+        .iter()
+        .enumerate()
+        .find_map(|(index, line)| Some((index, parse(std::slice::from_ref(line), schema).err()?)));
+    let (file, line) = (
+        name.to_owned(),
+        first_line + alone.as_ref().map_or(0, |(index, _)| *index as u64),
+    );
+    match alone.map_or(fault, |(_, fault)| fault) {
+        Fault::Json(error) => {
             let detail = error.to_string();
             let detail = detail.strip_prefix("Json error: ").unwrap_or(&detail).to_owned();
-            return Error::Line {
-                file: name.to_owned(),
-                line: first_line + index as u64,
-                detail,
-            };
+            Error::Line { file, line, detail }
         }
-    }
-    Error::Arrow {
-        doing: format!("read {name}"),
-        source: error,
+        Fault::Value {
+            column,
+            value,
+            expected,
+        } => Error::Value {
+            file,
+            line,
+            column,
+            value,
+            expected,
+        },
     }
 }

@@ -12,13 +12,13 @@ use std::{collections::HashSet, path::Path, sync::Arc};
 
 use arrow::{
     array::RecordBatch,
-    datatypes::{Schema, SchemaRef},
+    datatypes::{DataType, Schema, SchemaRef},
 };
 use datafusion::{
     error::DataFusionError, execution::SendableRecordBatchStream, physical_plan::stream::RecordBatchReceiverStream,
 };
 
-pub(crate) use columnar::table_type;
+pub(crate) use columnar::{cast_strictly, table_type};
 pub(crate) use source::InputFile;
 
 use tempfile::TempPath;
@@ -32,6 +32,22 @@ use crate::{
 const BATCHES_AHEAD: usize = 2;
 
 pub(crate) type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
+
+/// A column's type that is not to be found in the file.
+pub(crate) enum Known {
+    /// By whoever asked for the write.
+    Said(DataType),
+    /// By the table that is written to.
+    Table(DataType),
+}
+
+impl Known {
+    fn into_type(self) -> DataType {
+        match self {
+            Known::Said(kind) | Known::Table(kind) => kind,
+        }
+    }
+}
 
 /// A file and how it is read: cheap to copy, read as often as needed.
 #[derive(Clone, Debug)]
@@ -53,8 +69,8 @@ impl Reader {
             let said = types
                 .iter()
                 .find(|(name, _)| name == column)
-                .map(|(_, to)| to.to_arrow());
-            said.or_else(|| Some(table?.field_with_name(column).ok()?.data_type().clone()))
+                .map(|(_, to)| Known::Said(to.to_arrow()));
+            said.or_else(|| Some(Known::Table(table?.field_with_name(column).ok()?.data_type().clone())))
         };
         let found = match self.format {
             FileFormat::Csv => self.csv().schema(&known),

@@ -15,7 +15,7 @@ use arrow::{
         Int32Type, Int64Type, TimeUnit,
     },
 };
-use chrono::{NaiveDate, Utc};
+use chrono::{NaiveDate, Timelike, Utc};
 
 use crate::options::{ColumnType, UTC};
 
@@ -27,6 +27,8 @@ pub(crate) enum Guess {
     Nothing,
     Bool,
     Int,
+    /// Integers of which some are beyond what a float64 holds exactly.
+    LongInt,
     Float,
     Date,
     Timestamp,
@@ -40,7 +42,10 @@ impl Guess {
             Guess::Text => Guess::Text,
             Guess::Nothing => first_guess(value),
             Guess::Bool if parse_bool(value).is_some() => self,
-            Guess::Int if is_plain_int(value) => self,
+            Guess::Int | Guess::LongInt if is_plain_int(value) => match is_float(value) {
+                true => self,
+                false => Guess::LongInt,
+            },
             Guess::Int | Guess::Float if is_float(value) && !has_leading_zero(value) => Guess::Float,
             Guess::Date if parse_date(value).is_some() => self,
             Guess::Date | Guess::Timestamp if parse_timestamp(value).is_some() => Guess::Timestamp,
@@ -52,7 +57,7 @@ impl Guess {
         match self {
             Guess::Nothing | Guess::Text => DataType::Utf8,
             Guess::Bool => DataType::Boolean,
-            Guess::Int => DataType::Int64,
+            Guess::Int | Guess::LongInt => DataType::Int64,
             Guess::Float => DataType::Float64,
             Guess::Date => DataType::Date32,
             Guess::Timestamp => ColumnType::Timestamp.to_arrow(),
@@ -62,7 +67,7 @@ impl Guess {
 
 fn first_guess(value: &str) -> Guess {
     if is_plain_int(value) {
-        Guess::Int
+        Guess::Int.with(value)
     } else if has_leading_zero(value) {
         Guess::Text
     } else if is_float(value) {
@@ -78,9 +83,9 @@ fn first_guess(value: &str) -> Guess {
     }
 }
 
-/// An integer that prints as it was written: `007` is an identifier, not a number.
-fn is_plain_int(value: &str) -> bool {
-    !has_leading_zero(value) && value.parse::<i64>().is_ok()
+/// An integer that prints as it was written: `007` is an identifier, not a number, and so are `+7` and `-0`.
+pub(super) fn is_plain_int(value: &str) -> bool {
+    !has_leading_zero(value) && !value.starts_with('+') && value != "-0" && value.parse::<i64>().is_ok()
 }
 
 fn has_leading_zero(value: &str) -> bool {
@@ -88,11 +93,14 @@ fn has_leading_zero(value: &str) -> bool {
     digits.len() > 1 && digits[0] == b'0' && digits[1].is_ascii_digit()
 }
 
-/// A decimal number that a float64 stands for: not a long integer that it would round.
+/// A decimal number that a float64 stands for: not an integer that it would round or print in another way.
 fn is_float(value: &str) -> bool {
     let integer = value.bytes().all(|b| b.is_ascii_digit() || b == b'-' || b == b'+');
-    let rounded = integer && value.parse::<i64>().is_err();
-    !rounded && parse_float(value).is_some()
+    if !integer {
+        return parse_float(value).is_some();
+    }
+    let exact = |whole: i64| (whole as f64) as i128 == i128::from(whole);
+    is_plain_int(value) && value.parse().is_ok_and(exact)
 }
 
 fn parse_float(value: &str) -> Option<f64> {
@@ -127,7 +135,8 @@ fn parse_date(value: &str) -> Option<i32> {
     i32::try_from(date.signed_duration_since(EPOCH).num_days()).ok()
 }
 
-/// Microseconds since 1970 of an RFC 3339 time, or one without a zone, which is UTC, or a date, which is its midnight.
+/// Microseconds since 1970 of an RFC 3339 time, or one without a zone, which is UTC, or a date, which is its midnight; none
+/// for a time that is not one of whole microseconds.
 pub(crate) fn parse_timestamp(value: &str) -> Option<i64> {
     let starts_as_date = value.len() >= 10 && value.as_bytes()[4] == b'-' && value.as_bytes()[7] == b'-';
     let time = if value.len() == "2013-01-01 10:00".len() && value.as_bytes()[13] == b':' {
@@ -135,7 +144,8 @@ pub(crate) fn parse_timestamp(value: &str) -> Option<i64> {
     } else {
         starts_as_date.then(|| string_to_datetime(&Utc, value))?
     };
-    Some(time.ok()?.timestamp_micros())
+    let time = time.ok()?;
+    time.nanosecond().is_multiple_of(1000).then(|| time.timestamp_micros())
 }
 
 /// A value that is not of its column's type.
