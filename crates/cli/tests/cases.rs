@@ -204,6 +204,7 @@ impl Scene<'_> {
         let created: Value = serde_json::from_str(&ran.out).expect("JSON");
         let part = created["set"]["parts"][0]["file"].as_str().expect("a part");
         let file = format!("training/{name}/{part}");
+        place.ok(&["restore", &format!("training/{name}")]);
         Ok(Made {
             rows: read_parquet(&place.file(&file)),
             created,

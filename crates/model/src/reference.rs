@@ -9,6 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 pub const REF_NAME_LEN_MAX: usize = 100;
 /// The fewest hex digits that may stand for a commit.
 pub const COMMIT_PREFIX_LEN_MIN: usize = 8;
+/// The longest expression, in bytes: each `~` is a step of the parser.
+const EXPRESSION_LEN_MAX: usize = 1024;
 
 /// The name of a branch or tag. No `/`, so that `ref/path` splits in one way.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -93,6 +95,13 @@ pub enum RefExpr {
 impl FromStr for RefExpr {
     type Err = RefNameError;
     fn from_str(text: &str) -> Result<Self, RefNameError> {
+        if text.len() > EXPRESSION_LEN_MAX {
+            return Err(RefNameError {
+                what: "ref",
+                text: text.chars().take(80).collect(),
+                why: "it is too long",
+            });
+        }
         if let Some((of, steps)) = text.rsplit_once('~') {
             let steps = if steps.is_empty() { "1" } else { steps };
             let steps = steps.parse().map_err(|_| RefNameError {

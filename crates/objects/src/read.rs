@@ -147,8 +147,9 @@ pub(crate) async fn list_with_delimiter(source: &impl Source, prefix: Option<&Pa
         let below_folder = &path.as_str()[..skip + slash];
         let is_new = folders.insert(Path::parse(below_folder).expect("the start of a path is a valid key"));
         walked = if is_new { 0 } else { walked + 1 };
-        if walked == WALK_ENTRIES_MAX {
-            let after = format!("{below_folder}/{LAST_NAME}");
+        let after = format!("{below_folder}/{LAST_NAME}");
+        // A name that sorts even behind the last is walked, since no seek passes it.
+        if walked >= WALK_ENTRIES_MAX && path.as_str() < after.as_str() {
             entries = below(source, folder.as_ref(), Some(&after), &key);
             walked = 0;
         }

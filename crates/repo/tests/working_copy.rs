@@ -436,6 +436,19 @@ async fn restore_brings_back_files_and_takes_back_stages() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
+/// A file that is staged to go and comes back from a commit is a new file: it shows, and an `add` keeps it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_staged_to_go_and_restored_is_not_lost() {
+    let kit = Kit::with(&[("a", "1"), ("b", "1")]).await;
+    kit.remove("a");
+    kit.add_all().await;
+    kit.restore("a", Some("main"), false).await;
+    assert_eq!(kit.read("a"), "1");
+    assert_eq!(kit.status().await, (vec!["D a".into()], vec![], vec!["a".into()]));
+    kit.add_all().await;
+    assert!(kit.is_clean().await);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn restore_from_elsewhere_removes_what_is_not_there() {
     let kit = Kit::with(&[("d/a", "1")]).await;
