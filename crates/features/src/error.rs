@@ -43,11 +43,22 @@ pub enum Error {
     Column { column: String, message: String },
     #[error("view {view:?} is not in the online store")]
     NotMaterialized { view: String },
+    #[error("the online store does not keep what view {view:?} answered before {from}")]
+    BeforeStore {
+        view: String,
+        from: drumlin_model::Timestamp,
+    },
+    #[error("view {view:?} in the online store is of another definition than the branch's")]
+    OtherDefinition { view: String },
+    #[error("view {view:?} in the online store holds a part of a later commit: an append was interrupted")]
+    Interrupted { view: String },
+    #[error("the online store {folder:?} holds no view: there is nothing to verify")]
+    NothingToVerify { folder: PathBuf },
     #[error("view {view:?} cannot be served online: {why}")]
     NotServable { view: String, why: String },
     #[error("the online store {folder:?} has format {found}; this program reads format {newest}")]
     OnlineFormat { folder: PathBuf, found: u32, newest: u32 },
-    #[error("another process materializes the online store {folder:?}")]
+    #[error("another process materializes or verifies the online store {folder:?}")]
     Busy { folder: PathBuf },
     #[error("the online store holds damaged bytes for view {view:?}")]
     OnlineDamaged { view: String },
@@ -114,6 +125,10 @@ impl Error {
             | Error::Column { .. } => ErrorKind::InvalidInput,
             Error::NotFound { .. } | Error::NotMaterialized { .. } => ErrorKind::NotFound,
             Error::TrainingSetExists { .. } => ErrorKind::AlreadyExists,
+            Error::BeforeStore { .. }
+            | Error::OtherDefinition { .. }
+            | Error::Interrupted { .. }
+            | Error::NothingToVerify { .. } => ErrorKind::Precondition,
             Error::NotServable { .. } | Error::OnlineFormat { .. } => ErrorKind::Unsupported,
             Error::OnlineDamaged { .. } | Error::TrainingSetDamaged { .. } => ErrorKind::Corrupt,
             Error::Busy { .. } => ErrorKind::Unavailable,
@@ -152,8 +167,18 @@ impl Error {
             Error::TrainingSetName { .. } => Some("use letters, digits, '_', '-' and '.'".into()),
             Error::SpineColumn { known, .. } => Some(format!("its columns are: {}", known.join(", "))),
             Error::Input { hint, .. } => hint.clone(),
-            Error::NotMaterialized { view } => Some(format!("drumlin online materialize {view}")),
-            Error::OnlineFormat { .. } | Error::OnlineDamaged { .. } => {
+            Error::BeforeStore { view, from } => Some(format!(
+                "ask at {from} or later, or use the join: drumlin train create NAME --spine TABLE --time COLUMN --views {view} --known-at row"
+            )),
+            Error::NothingToVerify { .. } => Some("drumlin online materialize".into()),
+            Error::OnlineFormat { folder, .. } => Some(format!(
+                "rm -r {}  # then: drumlin online materialize; the store is a view",
+                folder.display()
+            )),
+            Error::NotMaterialized { view } | Error::OtherDefinition { view } | Error::Interrupted { view } => {
+                Some(format!("drumlin online materialize {view}"))
+            }
+            Error::OnlineDamaged { .. } => {
                 Some("drumlin online materialize --rebuild  # the store is a view: it can be built again".into())
             }
             Error::TrainingSetDamaged { .. } => Some("drumlin fsck".into()),

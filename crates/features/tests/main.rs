@@ -10,5 +10,6 @@ mod identity;
 mod kills;
 mod online;
 mod online_cases;
+mod online_edges;
 mod support;
 mod trains;

@@ -107,6 +107,7 @@ async fn appended_files_alone_are_read_and_late_rows_arrive_when_newer() {
     let rebuild = Request {
         views: vec!["weather_hourly".into()],
         rebuild: true,
+        ..Request::default()
     };
     let full = store
         .materialize(&fixture.engine, &head, &rebuild, at(NOON), &NoProgress)
@@ -259,8 +260,8 @@ fn damage(folder: &std::path::Path) {
         .unwrap()
         .map(|(key, value)| (key.to_vec(), value.to_vec()))
         .unwrap();
-    // Value header 11, version length 4, version header 25, a byte of nulls, then the first slot.
-    value[11 + 4 + 25 + 1 + 6] ^= 1;
+    // Value header 11, version length 4, version header 33, a byte of nulls, then the first slot.
+    value[11 + 4 + 33 + 1 + 6] ^= 1;
     rows.put(&mut txn, &key, &value).unwrap();
     let last = rows.last(&txn).unwrap().unwrap().0.to_vec();
     assert_ne!(last, key);

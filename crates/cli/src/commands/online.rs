@@ -1,17 +1,20 @@
 //! `drumlin online`.
 
-use std::{collections::BTreeMap, io::Read};
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+};
 
 use clap::{Args, Subcommand};
 use drumlin_features::{
     Registry,
     definition::ViewUse,
     online::{
-        Lookup, Materialized, OnlineStore, OwnedValue, Push as Row, Value,
+        Lookup, Materialized, OnlineStore, OwnedValue, Push as Row, Value, exact_time,
         materialize::{How, Request},
     },
 };
-use drumlin_model::{RefExpr, Timestamp};
+use drumlin_model::{CommitId, RefExpr, Timestamp};
 use drumlin_repo::working_copy::WorkingCopy;
 use serde_json::json;
 
@@ -62,10 +65,10 @@ pub struct Materialize {
 pub struct Get {
     /// A feature service, or a feature view
     name: String,
-    /// KEY=VALUE of one row; - reads rows as JSON lines from stdin
-    #[arg(required = true, value_name = "KEY=VALUE | -")]
+    /// KEY=VALUE of one row, nothing for a view without keys; - reads rows as JSON lines from stdin
+    #[arg(value_name = "KEY=VALUE | -")]
     keys: Vec<String>,
-    /// The time that ages are counted from, not before the newest rows [default: now]
+    /// The time to answer for; an error when the store does not keep what answered then [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     now: Option<Timestamp>,
 }
@@ -93,7 +96,8 @@ const ROWS_MAX: usize = 100_000;
 const STDIN_LEN_MAX: u64 = 256 << 20;
 
 pub fn parse_time(text: &str) -> Result<Timestamp, String> {
-    Timestamp::parse_rfc3339(text).ok_or_else(|| format!("{text:?} is not a time such as 2013-12-31T05:00:00Z"))
+    exact_time(text)
+        .ok_or_else(|| format!("{text:?} is not a time in whole microseconds, such as 2013-12-31T05:00:00Z"))
 }
 
 impl Online {
@@ -120,6 +124,7 @@ impl Materialize {
         let request = Request {
             views: self.views,
             rebuild: self.rebuild,
+            ..Request::default()
         };
         let done = open(&copy)?
             .materialize(&engine, &snapshot, &request, cx.clock.now(), &cx.ui.progress())
@@ -166,7 +171,8 @@ fn how(view: &Materialized) -> &'static str {
 impl Get {
     async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
         let copy = cx.working_copy().await?;
-        let registry = Registry::load(&context::snapshot(&copy, None).await?).await?;
+        let head = context::snapshot(&copy, None).await?;
+        let registry = Registry::load(&head).await?;
         let wants = match registry.service(&self.name) {
             Ok(service) => service.views.clone(),
             Err(no_service) => match registry.view(&self.name) {
@@ -176,6 +182,7 @@ impl Get {
         };
         let store = open(&copy)?;
         let mut lookup = store.prepare(&wants)?;
+        store.check_definitions(&registry, &wants)?;
         let rows = self.rows(&lookup)?;
         let values: Vec<Vec<Value<'_>>> = rows
             .iter()
@@ -184,40 +191,15 @@ impl Get {
         let slices: Vec<&[Value<'_>]> = values.iter().map(Vec::as_slice).collect();
         let now = self.now.unwrap_or_else(|| cx.clock.now());
         let names: Vec<String> = lookup.keys().iter().map(|(name, _)| name.clone()).collect();
-        let answers: Vec<BTreeMap<String, serde_json::Value>> = store.get(&mut lookup, &slices, now, |answers| {
-            (0..answers.rows()).map(|row| answers.to_json(row)).collect()
+        let (answers, commits) = store.get(&mut lookup, &slices, now, |answers| {
+            let rows = (0..answers.rows()).map(|row| answers.to_json(row));
+            let commits = answers.commits().into_iter();
+            let commits: BTreeMap<String, CommitId> = commits.map(|(view, commit)| (view.to_owned(), commit)).collect();
+            (rows.collect::<Vec<_>>(), commits)
         })?;
-        let keyed: Vec<_> = answers
-            .iter()
-            .zip(&rows)
-            .map(|(answer, row)| {
-                let keys: serde_json::Map<String, serde_json::Value> = names
-                    .iter()
-                    .cloned()
-                    .zip(row.iter().map(|value| value.as_value().to_json()))
-                    .collect();
-                json!({ "keys": keys, "features": answer })
-            })
-            .collect();
-        cx.ui.emit(&keyed, |out| {
-            for (answer, row) in answers.iter().zip(&rows) {
-                let keys: Vec<String> = names
-                    .iter()
-                    .zip(row)
-                    .map(|(name, value)| format!("{name}={}", value.as_value().to_json()))
-                    .collect();
-                writeln!(out, "{}", paint(NAME, keys.join(" ")))?;
-                for (name, value) in answer {
-                    let style = if name.contains("__status") || name.contains("__event_time") {
-                        FAINT
-                    } else {
-                        anstyle::Style::new()
-                    };
-                    writeln!(out, "  {}", paint(style, format!("{name:<36} {value}")))?;
-                }
-            }
-            Ok(())
-        })
+        note_behind(cx, &commits, head.commit());
+        let keyed = keyed(&names, &rows, &answers, &commits);
+        cx.ui.emit(&keyed, |out| show(out, &names, &rows, &answers))
     }
 
     /// Rows of key values, in the order of the lookup's keys.
@@ -228,34 +210,29 @@ impl Get {
                 let (name, value) = pair.split_once('=').ok_or_else(|| {
                     CommandError::invalid(format!("{pair:?} is not KEY=VALUE")).with_hint(self.example(lookup))
                 })?;
-                given.insert(name.to_owned(), value.to_owned());
+                given.insert(name.to_owned(), value.into());
             }
             return Ok(vec![self.row(lookup, given)?]);
         }
         json_lines()?
             .into_iter()
-            .map(|line| {
-                let text = |value: serde_json::Value| match value {
-                    serde_json::Value::String(text) => text,
-                    other => other.to_string(),
-                };
-                self.row(
-                    lookup,
-                    line.into_iter().map(|(name, value)| (name, text(value))).collect(),
-                )
-            })
+            .map(|line| self.row(lookup, line.into_iter().collect()))
             .collect()
     }
 
-    fn row(&self, lookup: &Lookup, mut given: BTreeMap<String, String>) -> Result<Vec<OwnedValue>, CommandError> {
+    fn row(
+        &self,
+        lookup: &Lookup,
+        mut given: BTreeMap<String, serde_json::Value>,
+    ) -> Result<Vec<OwnedValue>, CommandError> {
         let mut row = Vec::new();
         for (name, kind) in lookup.keys() {
-            let text = given.remove(name).ok_or_else(|| {
+            let given = given.remove(name).ok_or_else(|| {
                 CommandError::invalid(format!("{} needs a value for key {name:?}", self.name))
                     .with_hint(self.example(lookup))
             })?;
-            let value = OwnedValue::parse(*kind, &text).ok_or_else(|| {
-                CommandError::invalid(format!("{text:?} is not a {kind}, the type of key {name:?}"))
+            let value = OwnedValue::from_json(name, *kind, &given).map_err(|_| {
+                CommandError::invalid(format!("{given} is not a {kind}, the type of key {name:?}"))
                     .with_hint(self.example(lookup))
             })?;
             row.push(value);
@@ -275,6 +252,53 @@ impl Get {
             .collect();
         format!("drumlin online get {} {}", self.name, keys.join(" "))
     }
+}
+
+type Answer = BTreeMap<String, serde_json::Value>;
+
+/// Says which views answer from another commit than the branch's.
+fn note_behind(cx: &Context<'_>, commits: &BTreeMap<String, CommitId>, head: CommitId) {
+    for (view, commit) in commits.iter().filter(|(_, commit)| **commit != head) {
+        cx.ui.note(format!(
+            "{view} answers from commit {}, and the branch is at {}: drumlin online materialize",
+            commit.short(),
+            head.short()
+        ));
+    }
+}
+
+fn keyed(
+    names: &[String],
+    rows: &[Vec<OwnedValue>],
+    answers: &[Answer],
+    commits: &BTreeMap<String, CommitId>,
+) -> Vec<serde_json::Value> {
+    let keyed = answers.iter().zip(rows).map(|(answer, row)| {
+        let values = row.iter().map(|value| value.as_value().to_json());
+        let keys: serde_json::Map<String, serde_json::Value> = names.iter().cloned().zip(values).collect();
+        json!({ "keys": keys, "features": answer, "commit": commits })
+    });
+    keyed.collect()
+}
+
+fn show(out: &mut dyn Write, names: &[String], rows: &[Vec<OwnedValue>], answers: &[Answer]) -> std::io::Result<()> {
+    for (answer, row) in answers.iter().zip(rows) {
+        let keys: Vec<String> = names
+            .iter()
+            .zip(row)
+            .map(|(name, value)| format!("{name}={}", value.as_value().to_json()))
+            .collect();
+        writeln!(out, "{}", paint(NAME, keys.join(" ")))?;
+        for (name, value) in answer {
+            let style = if name.contains("__status") || name.contains("__event_time") {
+                FAINT
+            } else {
+                anstyle::Style::new()
+            };
+            writeln!(out, "  {}", paint(style, format!("{name:<36} {value}")))?;
+        }
+    }
+    Ok(())
 }
 
 /// The objects on stdin, one a line.
@@ -328,7 +352,13 @@ impl List {
     async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
         let copy = cx.working_copy().await?;
         let views = open(&copy)?.views()?;
-        cx.ui.emit(&views, |out| {
+        let listed = views.iter().map(|view| {
+            let mut json = serde_json::to_value(view).expect("a state has only string keys");
+            json["commit"] = json!(view.watermark.commit);
+            json
+        });
+        let listed: Vec<serde_json::Value> = listed.collect();
+        cx.ui.emit(&listed, |out| {
             for view in &views {
                 let about = format!("{} features, at {}", view.features.len(), view.watermark.commit.short());
                 writeln!(out, "{:<24} {}", view.view, paint(FAINT, about))?;

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, ops::Bound};
 
-use drumlin_model::Timestamp;
+use drumlin_model::{CommitId, Timestamp};
 use heed::{RoTxn, WithoutTls};
 
 use super::{
@@ -17,6 +17,7 @@ use crate::{
     asof::Status,
     definition::{FeatureType, Nulls, ViewUse, parse::did_you_mean},
     error::{Error, Result},
+    registry::Registry,
 };
 
 /// What is asked of one view; the same shape as a view within a service.
@@ -65,8 +66,21 @@ impl OnlineStore {
         self.prepare_in(&txn, wants)
     }
 
+    /// Whether the views were made by the definitions of `registry`, as a reader on its branch expects.
+    pub fn check_definitions(&self, registry: &Registry, wants: &[Want]) -> Result<()> {
+        for want in wants {
+            if self.view(&want.view)?.definition != registry.view_hash(&want.view)? {
+                return Err(Error::OtherDefinition {
+                    view: want.view.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
     fn prepare_in(&self, txn: &RoTxn<'_, WithoutTls>, wants: &[Want]) -> Result<Lookup> {
         let mut keys: Vec<(String, FeatureType)> = Vec::new();
+        let mut owners: Vec<String> = Vec::new();
         let mut views = Vec::with_capacity(wants.len());
         for want in wants {
             let state = self.state(txn, &want.view)?.ok_or_else(|| Error::NotMaterialized {
@@ -77,8 +91,16 @@ impl OnlineStore {
                 let name = want.keys.get(name).unwrap_or(name);
                 let known = keys.iter().position(|(known, _)| known == name);
                 positions.push(known.unwrap_or(keys.len()));
-                if known.is_none() {
-                    keys.push((name.clone(), *kind));
+                match known {
+                    None => {
+                        keys.push((name.clone(), *kind));
+                        owners.push(want.view.clone());
+                    }
+                    Some(at) if is_integer(keys[at].1) && is_integer(*kind) => {
+                        keys[at].1 = if kind.holds(keys[at].1) { *kind } else { keys[at].1 };
+                    }
+                    Some(at) if keys[at].1 == *kind => {}
+                    Some(at) => return Err(other_type(want, &keys[at], &owners[at], *kind)),
                 }
             }
             let features = features(want, &state)?;
@@ -99,8 +121,23 @@ impl OnlineStore {
     }
 
     /// Reads all views for all `rows` of keys (values in the order of `Lookup::keys`) at `now`, in one read transaction, and
-    /// shows the answers to `read` in place. A lookup that a rebuild has outdated is compiled anew.
+    /// shows the answers to `read` in place. A lookup that a rebuild has outdated is compiled anew. An error when the store
+    /// does not keep what one of the answers at `now` needs.
     pub fn get<R>(
+        &self,
+        lookup: &mut Lookup,
+        rows: &[&[Value<'_>]],
+        now: Timestamp,
+        read: impl FnOnce(&Answers<'_>) -> R,
+    ) -> Result<R> {
+        self.look(lookup, rows, now, |answers| match answers.before_store() {
+            Some(error) => Err(error),
+            None => Ok(read(answers)),
+        })?
+    }
+
+    /// `get`, but for answers that cannot be given at `now`: `Answer::before_store` tells.
+    pub(crate) fn look<R>(
         &self,
         lookup: &mut Lookup,
         rows: &[&[Value<'_>]],
@@ -136,7 +173,8 @@ impl OnlineStore {
         key: &mut Key,
     ) -> Result<Option<Stored<'t>>> {
         key.start(view.state.generation);
-        if !view.keys.iter().all(|&position| key.push(row[position])) {
+        let mut keys = view.keys.iter().zip(&view.state.keys);
+        if !keys.all(|(&position, (_, kind))| key.push(row[position].declared(*kind))) {
             return Ok(None);
         }
         self.stored(txn, key, view.layout, &view.state.view)
@@ -155,7 +193,7 @@ impl OnlineStore {
             .get(txn, key.stored())
             .map_err(Error::lmdb("read the online store"))?;
         let Some(bytes) = bytes else { return Ok(None) };
-        match Stored::read(bytes) {
+        match Stored::read(bytes).filter(Stored::is_whole) {
             Some(stored) if stored.layout == layout && stored.witness == key.witness() => Ok(Some(stored)),
             // Another key with the same hash: this one is not there.
             Some(stored) if stored.layout == layout && stored.witness.is_some() => Ok(None),
@@ -202,6 +240,19 @@ fn key_count(lookup: &Lookup, given: usize) -> Error {
         value: format!("of {given} values"),
         why: format!("does not fit: {} are needed ({})", names.len(), names.join(", ")),
         hint: None,
+    }
+}
+
+fn is_integer(kind: FeatureType) -> bool {
+    kind.to_arrow().is_integer()
+}
+
+fn other_type(want: &Want, (name, known): &(String, FeatureType), owner: &str, kind: FeatureType) -> Error {
+    Error::Input {
+        what: "the key",
+        value: name.clone(),
+        why: format!("is a {known} in view {owner:?} and a {kind} in view {:?}", want.view),
+        hint: Some("give one of them another name with `keys:` in the service".into()),
     }
 }
 
@@ -254,6 +305,27 @@ impl<'t> Answers<'t> {
         }
     }
 
+    fn before_store(&self) -> Option<Error> {
+        let count = self.lookup.views.len();
+        let times = self.found.iter().enumerate().filter_map(|(at, _)| {
+            let answer = self.answer(at / count, at % count);
+            Some((answer.before_store()?, at % count))
+        });
+        let (from, view) = times.max()?;
+        Some(Error::BeforeStore {
+            view: self.lookup.views[view].state.view.clone(),
+            from,
+        })
+    }
+
+    /// The commit that each view of the answer is at, by its label.
+    pub fn commits(&self) -> BTreeMap<&str, CommitId> {
+        let views = self.lookup.views.iter();
+        views
+            .map(|view| (view.label.as_str(), view.state.watermark.commit))
+            .collect()
+    }
+
     /// A row as JSON, features beside `<view>__status` and `<view>__event_time`; for people, not for the hot path.
     pub fn to_json(&self, row: usize) -> BTreeMap<String, serde_json::Value> {
         let mut json = BTreeMap::new();
@@ -273,6 +345,8 @@ impl<'t> Answers<'t> {
 #[derive(Clone, Copy)]
 enum Picked<'t> {
     Nothing,
+    /// What would answer may have been dropped; it can be asked from this time on.
+    Before(i64),
     TooOld,
     Tombstone(Version<'t>),
     /// The version that answers, and all of them for the nulls that older ones fill.
@@ -280,10 +354,12 @@ enum Picked<'t> {
 }
 
 fn pick<'t>(state: &ViewState, stored: Stored<'t>, now: i64) -> Picked<'t> {
-    let Some(version) = stored
-        .versions()
-        .find(|version| state.rules.visible(version.stamp(), now))
-    else {
+    let hiding = stored.versions().filter(Version::hides);
+    let from = hiding.map(|version| state.rules.from(version.stamp())).max();
+    if let Some(from) = from.filter(|from| *from > now) {
+        return Picked::Before(from);
+    }
+    let Some(version) = stored.versions().find(|version| state.rules.visible(*version, now)) else {
         return Picked::Nothing;
     };
     if !state.rules.fresh(version.stamp(), now) {
@@ -325,7 +401,7 @@ impl<'t> Answer<'t> {
         let rules = self.plan.state.rules;
         let older = stored.versions().skip_while(|other| other.stamp() >= version.stamp());
         older
-            .filter(|older| rules.visible(older.stamp(), self.now))
+            .filter(|older| rules.visible(*older, self.now))
             .take_while(|older| !older.is_tombstone() && rules.fresh(older.stamp(), self.now))
             .map(|older| older.value(position, count, kind))
             .find(|value| !value.is_null())
@@ -334,7 +410,7 @@ impl<'t> Answer<'t> {
 
     pub fn status(&self) -> Status {
         match self.picked {
-            Picked::Nothing => Status::NotFound,
+            Picked::Nothing | Picked::Before(_) => Status::NotFound,
             Picked::TooOld => Status::OutsideMaxAge,
             Picked::Tombstone(_) => Status::Deleted,
             Picked::Row(..) if (0..self.len()).any(|index| !self.value(index).is_null()) => Status::Present,
@@ -346,12 +422,27 @@ impl<'t> Answer<'t> {
     pub fn event_time(&self) -> Option<Timestamp> {
         match self.picked {
             Picked::Row(version, _) | Picked::Tombstone(version) => Some(Timestamp::from_micros(version.stamp().event)),
-            Picked::Nothing | Picked::TooOld => None,
+            Picked::Nothing | Picked::Before(_) | Picked::TooOld => None,
         }
     }
 
-    /// Whether the row came by `push` and is not from the table.
+    /// The time from which the store can answer, when `now` is before it.
+    pub(crate) fn before_store(&self) -> Option<Timestamp> {
+        match self.picked {
+            Picked::Before(from) => Some(Timestamp::from_micros(from)),
+            _ => None,
+        }
+    }
+
+    /// Whether a row that answers, or fills a null of the one that does, came by `push` and is not from the table.
     pub fn is_pushed(&self) -> bool {
-        matches!(self.picked, Picked::Row(version, _) | Picked::Tombstone(version) if version.is_pushed())
+        let rules = self.plan.state.rules;
+        let pushed = |version: Version<'_>| version.is_pushed() && rules.visible(version, self.now);
+        match self.picked {
+            Picked::Row(version, _) if rules.nulls == Nulls::Row => version.is_pushed(),
+            Picked::Row(_, stored) => stored.versions().any(pushed),
+            Picked::Tombstone(version) => version.is_pushed(),
+            Picked::Nothing | Picked::Before(_) | Picked::TooOld => false,
+        }
     }
 }

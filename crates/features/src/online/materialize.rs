@@ -14,7 +14,7 @@ use heed::RwTxn;
 use serde::Serialize;
 
 use super::{
-    OnlineStore, Rules, ViewState, Watermark,
+    OnlineStore, Partial, Rules, ViewState, Watermark,
     key::Key,
     layout_of,
     row::{self, Stored, Write},
@@ -29,16 +29,41 @@ use crate::{
 };
 
 /// Rows that one transaction writes: enough that its sync to disk costs little, few enough that a reader's snapshot is not old.
-const TRANSACTION_ROWS: usize = 1 << 16;
+pub const TRANSACTION_ROWS: usize = 1 << 16;
+/// Bytes of rows that are held for one transaction, whatever their number.
+const TRANSACTION_LEN_MAX: usize = 64 << 20;
 const LOCK_FILE: &str = "materialize.lock";
 
 /// What to materialize.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// Empty: all views that are `online: true`; views that are not so any more leave the store.
     pub views: Vec<String>,
     /// Build anew even where the watermark would do.
     pub rebuild: bool,
+    /// Rows that one transaction writes.
+    pub transaction_rows: usize,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Request {
+            views: Vec::new(),
+            rebuild: false,
+            transaction_rows: TRANSACTION_ROWS,
+        }
+    }
+}
+
+/// How a run goes about each view.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    engine: &'a Engine,
+    snapshot: &'a Snapshot,
+    registry: &'a Registry,
+    request: &'a Request,
+    now: i64,
+    progress: &'a dyn Progress,
 }
 
 /// What was done for one view.
@@ -107,29 +132,29 @@ impl OnlineStore {
                 .collect(),
             false => request.views.clone(),
         };
-        let mut done = Vec::new();
+        let run = Run {
+            engine,
+            snapshot,
+            registry: &registry,
+            request,
+            now: now.micros(),
+            progress,
+        };
+        // One view that fails does not keep the others from their commit; its error is told in the end.
+        let (mut done, mut failed) = (Vec::new(), None);
         for name in &names {
-            let uses = [crate::definition::ViewUse::of(name)];
-            let views = source::resolve_used(engine, snapshot, &registry, &uses).await?;
-            let (view, inputs) = (&views.resolved[name], &views.inputs[name]);
             progress.start(&format!("materialize {name}"), None, Unit::Rows);
-            let result = self
-                .materialize_view(
-                    engine,
-                    snapshot,
-                    view,
-                    inputs,
-                    (request.rebuild, now.micros()),
-                    progress,
-                )
-                .await;
+            let result = self.materialize_view(run, name).await;
             progress.finish();
-            done.push(result?);
+            match result {
+                Ok(view) => done.push(view),
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
         if request.views.is_empty() {
             done.extend(self.remove_others(&names, snapshot.commit())?);
         }
-        Ok(done)
+        failed.map_or(Ok(done), Err)
     }
 
     fn remove_others(&self, names: &[String], commit: CommitId) -> Result<Vec<Materialized>> {
@@ -143,15 +168,11 @@ impl OnlineStore {
         Ok(removed)
     }
 
-    async fn materialize_view(
-        &self,
-        engine: &Engine,
-        snapshot: &Snapshot,
-        view: &ResolvedView,
-        inputs: &[Input],
-        (rebuild, now): (bool, i64),
-        progress: &dyn Progress,
-    ) -> Result<Materialized> {
+    async fn materialize_view(&self, run: Run<'_>, name: &str) -> Result<Materialized> {
+        let (engine, snapshot) = (run.engine, run.snapshot);
+        let uses = [crate::definition::ViewUse::of(name)];
+        let views = source::resolve_used(engine, snapshot, run.registry, &uses).await?;
+        let (view, inputs) = (&views.resolved[name], &views.inputs[name]);
         let table = match &view.view.source {
             Source::Table(name) => Some(source::table(engine, snapshot, name).await?),
             Source::Sql(_) => None,
@@ -169,10 +190,20 @@ impl OnlineStore {
             self.state(&txn, &view.view.name)?
         };
         let same_view = |old: &ViewState| {
-            old.definition == view.hash && old.features == view.features && old.keys == view.key_types() && !rebuild
+            old.definition == view.hash && old.features == view.features && old.keys == view.key_types()
         };
-        if let Some(old) = old.clone().filter(same_view) {
-            if (old.watermark.files, &old.watermark.files_hash) == (watermark.files, &watermark.files_hash) {
+        // Rows of an append that was interrupted are there already: they must be rows of this commit too.
+        let holds_partial = |old: &ViewState| {
+            let begun = |partial: &Partial| {
+                let files = table.as_ref()?.files_hash(partial.files as usize)?;
+                (files == partial.files_hash).then_some(())
+            };
+            old.partial.as_ref().is_none_or(|partial| begun(partial).is_some())
+        };
+        let goes_on = |old: &ViewState| !run.request.rebuild && same_view(old) && holds_partial(old);
+        if let Some(old) = old.clone().filter(goes_on) {
+            let files = (old.watermark.files, &old.watermark.files_hash);
+            if old.partial.is_none() && files == (watermark.files, &watermark.files_hash) {
                 return self.finish_unchanged(old, watermark);
             }
             let from = old.watermark.files as usize;
@@ -181,14 +212,14 @@ impl OnlineStore {
                 .filter(|table| table.files_hash(from).as_ref() == Some(&old.watermark.files_hash));
             if let Some(table) = appended {
                 let pieces = rows::of_table(view, table, from);
-                return self.append(view, old, watermark, pieces, now, progress).await;
+                return self.append(run, view, old, watermark, pieces).await;
             }
         }
         let pieces = match &table {
             Some(table) => rows::of_table(view, table, 0),
             None => rows::of_view(engine, snapshot, view).await?,
         };
-        self.build(view, old, watermark, pieces, now, progress).await
+        self.build(run, view, old, watermark, pieces).await
     }
 
     fn finish_unchanged(&self, mut state: ViewState, watermark: Watermark) -> Result<Materialized> {
@@ -205,38 +236,50 @@ impl OnlineStore {
 
     async fn append(
         &self,
+        run: Run<'_>,
         view: &ResolvedView,
         state: ViewState,
         watermark: Watermark,
         pieces: BoxStream<'static, Result<Piece>>,
-        now: i64,
-        progress: &dyn Progress,
     ) -> Result<Materialized> {
-        let target = Target::new(&state, now);
+        let target = Target::new(&state, run.now);
         let commit = watermark.commit;
         let mut keys = 0;
+        let partial = Some(Partial {
+            files: watermark.files,
+            files_hash: watermark.files_hash.clone(),
+        });
+        let begin = |txn: &mut RwTxn<'_>| {
+            self.set_state(
+                txn,
+                &ViewState {
+                    partial,
+                    ..state.clone()
+                },
+            )
+        };
         let finish = |txn: &mut RwTxn<'_>| {
             keys = self.count(txn, state.generation)?;
             self.set_state(
                 txn,
                 &ViewState {
                     watermark,
+                    partial: None,
                     ..state.clone()
                 },
             )
         };
-        let counts = self.fill(view, target, pieces, progress, finish).await?;
+        let counts = self.fill(run, view, target, pieces, (begin, finish)).await?;
         Ok(report(target.view, commit, How::Appended, counts, keys))
     }
 
     async fn build(
         &self,
+        run: Run<'_>,
         view: &ResolvedView,
         old: Option<ViewState>,
         watermark: Watermark,
         pieces: BoxStream<'static, Result<Piece>>,
-        now: i64,
-        progress: &dyn Progress,
     ) -> Result<Materialized> {
         let generation = {
             let mut txn = self.write()?;
@@ -253,8 +296,9 @@ impl OnlineStore {
             features: view.features.clone(),
             rules: rules_of(view),
             watermark,
+            partial: None,
         };
-        let target = Target::new(&state, now);
+        let target = Target::new(&state, run.now);
         let mut keys = 0;
         let same_layout = old.as_ref().is_some_and(|old| old.layout() == target.layout);
         let finish = |txn: &mut RwTxn<'_>| {
@@ -266,28 +310,35 @@ impl OnlineStore {
             }
             self.set_state(txn, &state)
         };
-        let counts = self.fill(view, target, pieces, progress, finish).await?;
+        // Nobody reads the new generation before its end.
+        let begin = |_: &mut RwTxn<'_>| Ok(());
+        let counts = self.fill(run, view, target, pieces, (begin, finish)).await?;
         self.sweep()?;
         Ok(report(target.view, commit, How::Full, counts, keys))
     }
 
-    /// Writes all rows in several transactions; `finish` joins the last of them.
+    /// Writes all rows in several transactions; `finish` joins the last of them, `begin` the first if that is not the last.
     async fn fill(
         &self,
+        run: Run<'_>,
         view: &ResolvedView,
         target: Target<'_>,
         mut pieces: BoxStream<'static, Result<Piece>>,
-        progress: &dyn Progress,
-        finish: impl FnOnce(&mut RwTxn<'_>) -> Result<()>,
+        (begin, finish): (
+            impl FnOnce(&mut RwTxn<'_>) -> Result<()>,
+            impl FnOnce(&mut RwTxn<'_>) -> Result<()>,
+        ),
     ) -> Result<Counts> {
         let mut counts = Counts::default();
+        let mut begin = Some(begin);
         loop {
-            let (mut held, mut rows, mut ended) = (Vec::new(), 0, false);
-            while rows < TRANSACTION_ROWS {
+            let (mut held, mut rows, mut len, mut ended) = (Vec::new(), 0, 0, false);
+            while rows < run.request.transaction_rows && len < TRANSACTION_LEN_MAX {
                 let Some(piece) = pieces.try_next().await? else {
                     ended = true;
                     break;
                 };
+                len += piece.memory();
                 let batch = Rows::new(view, &piece)?;
                 rows += batch.len;
                 held.push(batch);
@@ -301,8 +352,11 @@ impl OnlineStore {
                 txn.commit().map_err(Error::lmdb("write the online store"))?;
                 return Ok(counts);
             }
+            if let Some(begin) = begin.take() {
+                begin(&mut txn)?;
+            }
             txn.commit().map_err(Error::lmdb("write the online store"))?;
-            progress.advance(rows as u64);
+            run.progress.advance(rows as u64);
         }
     }
 
@@ -311,15 +365,15 @@ impl OnlineStore {
         counts.read += rows.len as u64;
         let mut new_keys = 0;
         for index in 0..rows.len {
-            let stamp = rows
-                .stamp(index)
+            let head = rows
+                .head(index)
                 .filter(|_| key.of_row(target.generation, &rows.keys, index));
-            let Some(stamp) = stamp else {
+            let Some(head) = head else {
                 counts.skipped += 1;
                 continue;
             };
             let values = rows.features.iter().map(|column| column.value(index));
-            row::encode(&mut encoded, stamp, rows.is_tombstone(index), false, values);
+            row::encode(&mut encoded, head, values);
             let put = self.put(txn, target, &mut key, &encoded, &mut merged)?;
             counts.stored += u64::from(put != Put::Older);
             new_keys += u64::from(put == Put::NewKey);
@@ -348,18 +402,25 @@ impl OnlineStore {
         match written {
             Write::Older => return Ok(Put::Older),
             Write::TooMany => {
-                let why = format!("a key has more than {} rows in the future", row::VERSIONS_MAX);
+                let why = format!(
+                    "a key has more than {} rows that may answer yet: in the future, or ending after newer ones",
+                    row::VERSIONS_MAX
+                );
                 return Err(Error::NotServable {
                     view: target.view.to_owned(),
                     why,
                 });
             }
-            Write::Stored => {}
+            Write::Stored | Write::Marked => {}
         }
         self.rows
             .put(txn, key.stored(), merged)
             .map_err(Error::lmdb("write the online store"))?;
-        Ok(if is_new { Put::NewKey } else { Put::Newer })
+        Ok(match written {
+            Write::Marked => Put::Older,
+            _ if is_new => Put::NewKey,
+            _ => Put::Newer,
+        })
     }
 
     /// Lays the rows that were pushed over a new generation; those that the table has caught up with are forgotten.
@@ -375,7 +436,8 @@ impl OnlineStore {
         let (mut key, mut merged, mut new_keys) = (Key::default(), Vec::new(), 0);
         for (name, value) in items {
             let stored = Stored::read(&value).filter(Stored::is_whole).ok_or_else(damaged)?;
-            key.restore(target.generation, stored.witness.ok_or_else(damaged)?);
+            // The key of a global view has no bytes.
+            key.restore(target.generation, stored.witness.unwrap_or_default());
             let mut kept = false;
             for version in stored.versions().filter(|_| same_layout) {
                 let put = self.put(txn, target, &mut key, version.bytes(), &mut merged)?;
@@ -466,11 +528,18 @@ pub(super) async fn contents(engine: &Engine, snapshot: &Snapshot, inputs: &[Inp
         let content = match source::table(engine, snapshot, &input.name).await {
             Ok(table) => table.files_hash(table.files.len()).unwrap_or_default(),
             // A file of the repository: its version is its content.
-            Err(_) => input.version.clone().unwrap_or_default(),
+            Err(error) if is_no_table(&error) => input.version.clone().unwrap_or_default(),
+            Err(error) => return Err(error),
         };
         hasher.update(format!("{}\n{content}\n", input.name).as_bytes());
     }
     Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Whether a name means no table: there is none, or no table could be called so.
+fn is_no_table(error: &Error) -> bool {
+    use drumlin_tables::Error as Tables;
+    matches!(error, Error::Tables(source) if matches!(source.as_ref(), Tables::NoTable { .. } | Tables::TableName { .. }))
 }
 
 pub(super) fn pushed_prefix(view: &str) -> Vec<u8> {
@@ -480,7 +549,16 @@ pub(super) fn pushed_prefix(view: &str) -> Vec<u8> {
 }
 
 /// One process materializes at a time; reading and pushing go on. The lock goes with the process that holds it.
-pub(super) fn lock(folder: &Path) -> Result<File> {
+fn lock(folder: &Path) -> Result<File> {
+    locked(folder, File::try_lock)
+}
+
+/// Several processes verify at a time, and none materializes meanwhile.
+pub(super) fn lock_shared(folder: &Path) -> Result<File> {
+    locked(folder, File::try_lock_shared)
+}
+
+fn locked(folder: &Path, try_lock: fn(&File) -> Result<(), std::fs::TryLockError>) -> Result<File> {
     let failed = |source| Error::Io {
         doing: "lock the online store",
         source,
@@ -491,7 +569,7 @@ pub(super) fn lock(folder: &Path) -> Result<File> {
         .write(true)
         .open(folder.join(LOCK_FILE))
         .map_err(failed)?;
-    match file.try_lock() {
+    match try_lock(&file) {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(Error::Busy {
             folder: folder.to_owned(),

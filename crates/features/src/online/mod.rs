@@ -31,11 +31,11 @@ pub use get::{Answer, Answers, Lookup, Want};
 pub use materialize::{How, Materialized};
 pub use push::Push;
 pub use row::Rules;
-pub use value::{OwnedValue, Value};
+pub use value::{OwnedValue, Value, exact_time};
 pub use verify::{Mismatch, Verified};
 
 /// The format of the whole store.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Address space for the store, in bytes. The file is sparse: only what is written takes disk.
 const MAP_SIZE: usize = 1 << 40;
 /// Readers at once, over all processes; LMDB's own default of 126 runs out on a busy server.
@@ -76,6 +76,16 @@ pub struct ViewState {
     pub features: Vec<(String, FeatureType)>,
     pub rules: Rules,
     pub watermark: Watermark,
+    /// How far an append came that has not ended: rows of these files may be there beside those of the watermark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) partial: Option<Partial>,
+}
+
+/// A table's first files: how many, and the hash of their names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Partial {
+    pub files: u64,
+    pub files_hash: String,
 }
 
 /// How far a view is materialized: a commit, never an event time.
@@ -115,17 +125,10 @@ impl OnlineStore {
         // A reader that died keeps its snapshot's pages from reuse until its slot is cleared.
         env.clear_stale_readers()
             .map_err(Error::lmdb("clear dead readers of the online store"))?;
-        let txn = env.write_txn().map_err(Error::lmdb("open the online store"))?;
-        let (rows, pushed, meta) = env
-            .create_databases_and_commit::<_, _, (), heed::Error>(txn, |opener, txn| {
-                let rows = opener.create_database::<Bytes, Bytes>(txn, Some("rows"))?;
-                let pushed = opener.create_database::<Bytes, Bytes>(txn, Some("pushed"))?;
-                let meta = opener.create_database::<Str, Bytes>(txn, Some("meta"))?;
-                Ok(CommitOrAbort::Commit((rows, pushed, meta)))
-            })
-            .map_err(Error::lmdb("open the online store"))?
-            .commit()
-            .expect("the closure above never aborts");
+        let (rows, pushed, meta) = match existing(&env)? {
+            Some(databases) => databases,
+            None => create(&env)?,
+        };
         let store = OnlineStore {
             env,
             folder: folder.to_owned(),
@@ -138,8 +141,8 @@ impl OnlineStore {
     }
 
     fn check_format(&self) -> Result<()> {
-        let mut txn = self.write()?;
-        match self.number(&txn, META_FORMAT)? {
+        let written = self.number(&self.read()?, META_FORMAT)?;
+        match written {
             Some(FORMAT) => Ok(()),
             Some(found) => Err(Error::OnlineFormat {
                 folder: self.folder.clone(),
@@ -147,6 +150,7 @@ impl OnlineStore {
                 newest: FORMAT,
             }),
             None => {
+                let mut txn = self.write()?;
                 self.set_number(&mut txn, META_FORMAT, FORMAT)?;
                 txn.commit().map_err(Error::lmdb("open the online store"))
             }
@@ -329,6 +333,41 @@ impl OnlineStore {
     pub(crate) fn write(&self) -> Result<RwTxn<'_>> {
         self.env.write_txn().map_err(Error::lmdb("write the online store"))
     }
+}
+
+type Databases = (
+    Database<'static, Bytes, Bytes>,
+    Database<'static, Bytes, Bytes>,
+    Database<'static, Str, Bytes>,
+);
+
+/// The databases of a store that was made before: a reader does not wait for whoever writes.
+fn existing(env: &Env<WithoutTls>) -> Result<Option<Databases>> {
+    let failed = || Error::lmdb("open the online store");
+    let txn = env.read_txn().map_err(failed())?;
+    let opened = env.open_databases_and_commit::<_, _, (), heed::Error>(txn, |opener, txn| {
+        let rows = opener.open_database::<Bytes, Bytes>(txn, Some("rows"))?;
+        let pushed = opener.open_database::<Bytes, Bytes>(txn, Some("pushed"))?;
+        let meta = opener.open_database::<Str, Bytes>(txn, Some("meta"))?;
+        Ok(match (rows, pushed, meta) {
+            (Some(rows), Some(pushed), Some(meta)) => CommitOrAbort::Commit((rows, pushed, meta)),
+            _ => CommitOrAbort::Abort(()),
+        })
+    });
+    Ok(opened.map_err(failed())?.commit())
+}
+
+fn create(env: &Env<WithoutTls>) -> Result<Databases> {
+    let txn = env.write_txn().map_err(Error::lmdb("open the online store"))?;
+    let created = env
+        .create_databases_and_commit::<_, _, (), heed::Error>(txn, |opener, txn| {
+            let rows = opener.create_database::<Bytes, Bytes>(txn, Some("rows"))?;
+            let pushed = opener.create_database::<Bytes, Bytes>(txn, Some("pushed"))?;
+            let meta = opener.create_database::<Str, Bytes>(txn, Some("meta"))?;
+            Ok(CommitOrAbort::Commit((rows, pushed, meta)))
+        })
+        .map_err(Error::lmdb("open the online store"))?;
+    Ok(created.commit().expect("the closure above never aborts"))
 }
 
 fn parse_state(name: &str, bytes: &[u8]) -> Result<ViewState> {

@@ -9,8 +9,8 @@ use super::{
     OnlineStore, OwnedValue, ViewState,
     key::{GENERATION_LEN, Key},
     materialize::{Put, Target, pushed_prefix},
-    row::{self, Stamp, Stored, Write},
-    value::Value,
+    row::{self, Head, NO_END, Stamp, Stored, Write},
+    value::{Value, exact_time},
 };
 use crate::{
     definition::{FeatureType, parse::suggestion},
@@ -40,6 +40,17 @@ impl Push {
             .map(|(name, _)| name.as_str())
             .collect();
         let others = ["event_time", "deleted"];
+        if let Some(name) = known.iter().find(|name| others.contains(*name)) {
+            return Err(Error::Input {
+                what: "the column",
+                value: (*name).to_owned(),
+                why: format!(
+                    "of view {:?} means something else in a pushed row, so nothing can be pushed",
+                    state.view
+                ),
+                hint: Some("give the column another name in the view: SELECT ... AS in a SQL source".into()),
+            });
+        }
         if let Some(name) = row
             .keys()
             .find(|name| !known.contains(&name.as_str()) && !others.contains(&name.as_str()))
@@ -53,40 +64,57 @@ impl Push {
                 hint: Some(hint),
             });
         }
-        let value = |(name, kind): &(String, FeatureType)| value_of(name, *kind, row.get(name).unwrap_or(&Json::Null));
+        let value = |(name, kind): &(String, FeatureType)| {
+            OwnedValue::from_json(name, *kind, row.get(name).unwrap_or(&Json::Null))
+        };
         let time = row.get("event_time").and_then(Json::as_str).unwrap_or_default();
-        let event_time = Timestamp::parse_rfc3339(time).ok_or_else(|| Error::Input {
+        let event_time = exact_time(time).ok_or_else(|| Error::Input {
             what: "event_time",
             value: time.to_owned(),
-            why: "is not a time".into(),
+            why: "is not a time in whole microseconds".into(),
             hint: Some("write it as 2024-01-31T12:00:00Z".into()),
         })?;
+        let tombstone = match row.get("deleted") {
+            None => false,
+            Some(Json::Bool(deleted)) => *deleted,
+            Some(other) => {
+                return Err(Error::Input {
+                    what: "deleted",
+                    value: other.to_string(),
+                    why: "is neither true nor false".into(),
+                    hint: Some("write \"deleted\": true".into()),
+                });
+            }
+        };
         Ok(Push {
             keys: state.keys.iter().map(value).collect::<Result<_>>()?,
             event_time,
-            tombstone: row.get("deleted").and_then(Json::as_bool).unwrap_or(false),
+            tombstone,
             features: state.features.iter().map(value).collect::<Result<_>>()?,
         })
     }
 }
 
-fn value_of(name: &str, kind: FeatureType, json: &Json) -> Result<OwnedValue> {
-    let value = match (json, kind) {
-        (Json::Null, _) => Some(OwnedValue::Plain(Value::Null)),
-        (Json::String(text), _) => OwnedValue::parse(kind, text),
-        (Json::Bool(value), FeatureType::Bool) => Some(OwnedValue::Plain(Value::Bool(*value))),
-        (Json::Number(number), FeatureType::Float32 | FeatureType::Float64) => {
-            number.as_f64().map(|value| OwnedValue::Plain(Value::Float(value)))
-        }
-        (Json::Number(number), _) if kind != FeatureType::String => OwnedValue::parse(kind, &number.to_string()),
-        _ => None,
-    };
-    value.ok_or_else(|| Error::Input {
-        what: "the value",
-        value: json.to_string(),
-        why: format!("of {name:?} is not a {kind}"),
-        hint: None,
-    })
+impl OwnedValue {
+    /// Reads a JSON value as one of type `kind`; null is null. `name` is for the error.
+    pub fn from_json(name: &str, kind: FeatureType, json: &Json) -> Result<OwnedValue> {
+        let value = match (json, kind) {
+            (Json::Null, _) => Some(OwnedValue::Plain(Value::Null)),
+            (Json::String(text), _) => OwnedValue::parse(kind, text),
+            (Json::Bool(value), FeatureType::Bool) => Some(OwnedValue::Plain(Value::Bool(*value))),
+            (Json::Number(number), FeatureType::Float32 | FeatureType::Float64) => {
+                number.as_f64().map(|value| OwnedValue::Plain(Value::Float(value)))
+            }
+            (Json::Number(number), _) if kind != FeatureType::String => OwnedValue::parse(kind, &number.to_string()),
+            _ => None,
+        };
+        value.ok_or_else(|| Error::Input {
+            what: "the value",
+            value: json.to_string(),
+            why: format!("of {name:?} is not a {kind}"),
+            hint: None,
+        })
+    }
 }
 
 impl OnlineStore {
@@ -104,7 +132,8 @@ impl OnlineStore {
         for push in rows {
             check(&state, push)?;
             key.start(state.generation);
-            if !push.keys.iter().all(|value| key.push(value.as_value())) {
+            let mut keys = push.keys.iter().zip(&state.keys);
+            if !keys.all(|(value, (_, kind))| key.push(value.as_value().declared(*kind))) {
                 return Err(Error::Input {
                     what: "a row",
                     value: view.to_owned(),
@@ -118,13 +147,15 @@ impl OnlineStore {
                 created: now.micros(),
                 sequence,
             };
-            row::encode(
-                &mut encoded,
+            let head = Head {
                 stamp,
-                push.tombstone,
-                true,
-                push.features.iter().map(OwnedValue::as_value),
-            );
+                until: NO_END,
+                tombstone: push.tombstone,
+                pushed: true,
+            };
+            let features = push.features.iter().zip(&state.features);
+            let features = features.map(|(value, (_, kind))| value.as_value().declared(*kind));
+            row::encode(&mut encoded, head, features);
             let put = self.put(&mut txn, target, &mut key, &encoded, &mut merged)?;
             if put == Put::Older {
                 continue;
@@ -157,7 +188,8 @@ impl OnlineStore {
         // The values stand in the stored value always: the name may be too long to hold them.
         let place = (target.layout, Some(key.values()));
         let rules = (target.rules, target.features, target.now);
-        if row::merge(merged, before.and_then(Stored::read), row, place, rules) == Write::Stored {
+        let written = row::merge(merged, before.and_then(Stored::read), row, place, rules);
+        if matches!(written, Write::Stored | Write::Marked) {
             self.pushed
                 .put(txn, &name, merged)
                 .map_err(Error::lmdb("write the online store"))?;

@@ -2,7 +2,7 @@
 //! A value is a list of versions, newest first. Nearly always it has one; more when some lie in the future (they answer only
 //! from their time on) or, with `nulls: last_non_null`, when an older one still fills a null.
 //! Invariant: versions stand in falling order of (event time, created time, sequence), and none that could never answer again
-//! is kept.
+//! is kept. Where one was dropped, the versions that hide it say so: before all of them had begun, the key cannot be asked.
 
 use crate::{
     definition::{FeatureType, Nulls},
@@ -10,14 +10,20 @@ use crate::{
 };
 
 /// The format of stored values.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// The most versions that one key may keep: beyond that the oldest future ones would be lost, so it is an error.
 pub const VERSIONS_MAX: usize = 4096;
+/// The end of a row that has none.
+pub const NO_END: i64 = i64::MAX;
 const HEADER_LEN: usize = 1 + 4 + 2 + 4;
-const ROW_HEADER_LEN: usize = 8 + 8 + 8 + 1;
+const ROW_HEADER_LEN: usize = 8 + 8 + 8 + 8 + 1;
+const UNTIL_AT: usize = 24;
+const FLAGS_AT: usize = 32;
 const SLOT_LEN: usize = 8;
 const FLAG_TOMBSTONE: u8 = 1;
 const FLAG_PUSHED: u8 = 2;
+/// A smaller version was dropped that this one, or one beside it, hides from the time on that it has begun.
+const FLAG_HIDES: u8 = 4;
 
 /// When a row happened, became known and was written: the order in which rows win.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,9 +45,18 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// The first time at which a row may answer.
+    pub fn from(&self, stamp: Stamp) -> i64 {
+        let event = if self.inclusive {
+            stamp.event
+        } else {
+            stamp.event.saturating_add(1)
+        };
+        event.max(stamp.created)
+    }
     /// Whether a row may answer at `now`, its age aside.
-    pub fn visible(&self, stamp: Stamp, now: i64) -> bool {
-        (stamp.event < now || self.inclusive && stamp.event == now) && stamp.created <= now
+    pub fn visible(&self, version: Version<'_>, now: i64) -> bool {
+        self.from(version.stamp()) <= now && now < version.until()
     }
     /// Whether a row is young enough to answer at `now`.
     pub fn fresh(&self, stamp: Stamp, now: i64) -> bool {
@@ -53,9 +68,16 @@ impl Rules {
 #[derive(Clone, Copy, Debug)]
 pub struct Version<'a> {
     bytes: &'a [u8],
+    flags: u8,
 }
 
 impl<'a> Version<'a> {
+    fn new(bytes: &'a [u8]) -> Option<Self> {
+        (bytes.len() >= ROW_HEADER_LEN).then(|| Version {
+            bytes,
+            flags: bytes[FLAGS_AT],
+        })
+    }
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
@@ -67,11 +89,23 @@ impl<'a> Version<'a> {
             sequence: u64::from_le_bytes(at(16)),
         }
     }
+    /// When the row stops to hold, in microseconds.
+    pub fn until(&self) -> i64 {
+        i64::from_le_bytes(
+            self.bytes[UNTIL_AT..FLAGS_AT]
+                .try_into()
+                .expect("the header was checked"),
+        )
+    }
     pub fn is_tombstone(&self) -> bool {
-        self.bytes[24] & FLAG_TOMBSTONE != 0
+        self.flags & FLAG_TOMBSTONE != 0
     }
     pub fn is_pushed(&self) -> bool {
-        self.bytes[24] & FLAG_PUSHED != 0
+        self.flags & FLAG_PUSHED != 0
+    }
+    /// Whether a version below it was dropped.
+    pub fn hides(&self) -> bool {
+        self.flags & FLAG_HIDES != 0
     }
     pub fn is_null(&self, index: usize) -> bool {
         self.bytes
@@ -115,19 +149,25 @@ impl<'a> Version<'a> {
     }
 }
 
+/// What a version says beside its values.
+#[derive(Clone, Copy, Debug)]
+pub struct Head {
+    pub stamp: Stamp,
+    /// In microseconds; `NO_END` when the row holds for ever.
+    pub until: i64,
+    pub tombstone: bool,
+    pub pushed: bool,
+}
+
 /// Writes one version: `values` in the order of the view's features.
-pub fn encode<'v>(
-    out: &mut Vec<u8>,
-    stamp: Stamp,
-    tombstone: bool,
-    pushed: bool,
-    values: impl ExactSizeIterator<Item = Value<'v>>,
-) {
+pub fn encode<'v>(out: &mut Vec<u8>, head: Head, values: impl ExactSizeIterator<Item = Value<'v>>) {
     out.clear();
-    out.extend_from_slice(&stamp.event.to_le_bytes());
-    out.extend_from_slice(&stamp.created.to_le_bytes());
-    out.extend_from_slice(&stamp.sequence.to_le_bytes());
-    out.push(if tombstone { FLAG_TOMBSTONE } else { 0 } | if pushed { FLAG_PUSHED } else { 0 });
+    out.extend_from_slice(&head.stamp.event.to_le_bytes());
+    out.extend_from_slice(&head.stamp.created.to_le_bytes());
+    out.extend_from_slice(&head.stamp.sequence.to_le_bytes());
+    out.extend_from_slice(&head.until.to_le_bytes());
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    out.push(flag(head.tombstone, FLAG_TOMBSTONE) | flag(head.pushed, FLAG_PUSHED));
     let count = values.len();
     let slots = ROW_HEADER_LEN + count.div_ceil(8);
     out.resize(slots + count * SLOT_LEN, 0);
@@ -186,7 +226,7 @@ impl<'a> Stored<'a> {
             let (len, after) = rest.split_first_chunk()?;
             let (bytes, after) = after.split_at_checked(u32::from_le_bytes(*len) as usize)?;
             rest = after;
-            (bytes.len() >= ROW_HEADER_LEN).then_some(Version { bytes })
+            Version::new(bytes)
         })
     }
 
@@ -201,6 +241,8 @@ pub enum Write {
     Stored,
     /// Something newer is there (law, case 37).
     Older,
+    /// Something newer is there, and says from now on that it hides something: the value is new.
+    Marked,
     /// More versions than a key may keep.
     TooMany,
 }
@@ -213,23 +255,37 @@ pub fn merge(
     (layout, witness): (u32, Option<&[u8]>),
     (rules, features, now): (Rules, usize, i64),
 ) -> Write {
-    let new = Version { bytes: row };
+    let Some(mut new) = Version::new(row) else {
+        return Write::Older;
+    };
     let mut versions: Vec<Version<'_>> = stored.iter().flat_map(Stored::versions).collect();
     // The usual case: one version, and the new row is either greater and visible, or smaller.
     let at = versions.partition_point(|version| version.stamp() > new.stamp());
     match versions.get_mut(at) {
-        Some(same) if same.stamp() == new.stamp() => *same = new,
+        Some(same) if same.stamp() == new.stamp() => {
+            // The same row again, after an append that was killed: what it hid, it hides.
+            new.flags |= same.flags & FLAG_HIDES;
+            *same = new;
+        }
         _ => versions.insert(at, new),
     }
-    let kept = useful(&versions, rules, features, now);
-    if !kept.iter().any(|version| std::ptr::eq(version.bytes, row)) {
+    let mut kept = useful(&versions, rules, features, now);
+    let mut marked = false;
+    if kept.len() < versions.len() {
+        for version in kept.iter_mut().filter(|version| rules.from(version.stamp()) <= now) {
+            marked |= !version.hides();
+            version.flags |= FLAG_HIDES;
+        }
+    }
+    let is_kept = kept.iter().any(|version| std::ptr::eq(version.bytes, row));
+    if !is_kept && !marked {
         return Write::Older;
     }
     if kept.len() > VERSIONS_MAX {
         return Write::TooMany;
     }
     write(out, &kept, layout, witness);
-    Write::Stored
+    if is_kept { Write::Stored } else { Write::Marked }
 }
 
 fn write(out: &mut Vec<u8>, versions: &[Version<'_>], layout: u32, witness: Option<&[u8]>) {
@@ -244,39 +300,46 @@ fn write(out: &mut Vec<u8>, versions: &[Version<'_>], layout: u32, witness: Opti
     out.extend_from_slice(witness);
     for version in versions {
         out.extend_from_slice(&(version.bytes.len() as u32).to_le_bytes());
+        let flags = out.len() + FLAGS_AT;
         out.extend_from_slice(version.bytes);
+        out[flags] = version.flags;
     }
 }
 
-/// The versions that may still answer at `now` or later: those not yet visible, the greatest visible one, and, with
-/// `last_non_null`, older ones that fill a null of all above them, down to a tombstone.
+/// The versions that may still answer: those that have not begun at `now`, the greatest that has, and older ones that hold for
+/// longer than all that hide them; with `last_non_null` also those that fill a null of all above them, down to a tombstone.
+/// An ended version is kept like any other that has begun: at an earlier time it still answers.
 fn useful<'a>(versions: &[Version<'a>], rules: Rules, features: usize, now: i64) -> Vec<Version<'a>> {
     let mut kept = Vec::with_capacity(versions.len());
-    let mut filled: Option<Vec<bool>> = None;
-    let mut hidden = false;
+    // Until when something above hides a row whole, stands above it, and fills each of its features.
+    let (mut hidden, mut topped, mut filled) = (i64::MIN, i64::MIN, None::<Vec<i64>>);
     for version in versions {
-        if !rules.visible(version.stamp(), now) {
-            if !hidden {
-                kept.push(*version);
-            }
+        let until = version.until();
+        if until <= hidden {
             continue;
         }
-        let news = match &filled {
-            _ if hidden => false,
-            None => true,
-            Some(filled) => {
-                // A tombstone hides what is older, whatever it holds itself.
-                let fills = |index: usize| !filled[index] && !version.is_null(index);
-                rules.nulls == Nulls::LastNonNull && (version.is_tombstone() || (0..features).any(fills))
-            }
+        if rules.from(version.stamp()) > now {
+            kept.push(*version);
+            continue;
+        }
+        let fills = |index: usize| {
+            let filled = filled.as_ref().map_or(i64::MIN, |filled| filled[index]);
+            until > filled && !version.is_null(index)
         };
-        if !news {
+        // A tombstone hides what is older, whatever it holds itself.
+        if until <= topped && !version.is_tombstone() && !(0..features).any(fills) {
             continue;
         }
         kept.push(*version);
-        let filled = filled.get_or_insert_with(|| vec![false; features]);
-        (0..features).for_each(|index| filled[index] |= !version.is_null(index));
-        hidden = version.is_tombstone() || rules.nulls == Nulls::Row;
+        topped = topped.max(until);
+        if version.is_tombstone() || rules.nulls == Nulls::Row {
+            hidden = hidden.max(until);
+        }
+        if rules.nulls == Nulls::LastNonNull {
+            let filled = filled.get_or_insert_with(|| vec![i64::MIN; features]);
+            let held = (0..features).filter(|&index| !version.is_null(index));
+            held.for_each(|index| filled[index] = filled[index].max(until));
+        }
     }
     kept
 }

@@ -11,7 +11,7 @@ use drumlin_tables::Engine;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 
 use super::{
-    row::Stamp,
+    row::{Head, NO_END, Stamp},
     value::{Column, times},
 };
 use crate::{
@@ -31,6 +31,7 @@ pub(crate) struct Rows {
     event: PrimitiveArray<TimestampMicrosecondType>,
     created: Created,
     tombstone: Option<BooleanArray>,
+    ends: Option<PrimitiveArray<TimestampMicrosecondType>>,
     first_sequence: u64,
     pub len: usize,
 }
@@ -48,6 +49,13 @@ pub(crate) struct Piece {
     batch: RecordBatch,
     written: Option<i64>,
     first_sequence: u64,
+}
+
+impl Piece {
+    /// In bytes.
+    pub fn memory(&self) -> usize {
+        self.batch.get_array_memory_size()
+    }
 }
 
 impl Rows {
@@ -79,12 +87,14 @@ impl Rows {
             .tombstone
             .as_ref()
             .map(|name| Ok::<_, Error>(array(name)?.as_boolean().clone()));
+        let ends = definition.valid_to.as_ref().map(|name| times(name, array(name)?));
         Ok(Rows {
             keys: keys.collect::<Result<_>>()?,
             features: features.collect::<Result<_>>()?,
             event: times(&definition.event_time, array(&definition.event_time)?)?,
             created,
             tombstone: tombstone.transpose()?,
+            ends: ends.transpose()?,
             first_sequence: piece.first_sequence,
             len: batch.num_rows(),
         })
@@ -106,10 +116,16 @@ impl Rows {
         })
     }
 
-    pub fn is_tombstone(&self, row: usize) -> bool {
-        self.tombstone
-            .as_ref()
-            .is_some_and(|marks| marks.is_valid(row) && marks.value(row))
+    /// What the store keeps of a row beside its values; none when it can never answer.
+    pub fn head(&self, row: usize) -> Option<Head> {
+        let marked = |marks: &BooleanArray| marks.is_valid(row) && marks.value(row);
+        let end = self.ends.as_ref().filter(|ends| ends.is_valid(row));
+        Some(Head {
+            stamp: self.stamp(row)?,
+            until: end.map_or(NO_END, |ends| ends.value(row)),
+            tombstone: self.tombstone.as_ref().is_some_and(marked),
+            pushed: false,
+        })
     }
 }
 

@@ -39,6 +39,14 @@ impl Value<'_> {
         matches!(self, Value::Null)
     }
 
+    /// The value as a column of type `kind` holds it: a `float32` has no more digits than that.
+    pub fn declared(self, kind: FeatureType) -> Self {
+        match (self, kind) {
+            (Value::Float(value), FeatureType::Float32) => Value::Float((value as f32).into()),
+            (value, _) => value,
+        }
+    }
+
     /// For people and JSON: text as it is, bytes in hex, instants in RFC 3339.
     pub fn to_json(self) -> serde_json::Value {
         match self {
@@ -98,7 +106,7 @@ impl OwnedValue {
             T::Uint64 => Value::Uint(text.parse().ok()?),
             T::Float32 => Value::Float(text.parse::<f32>().ok()?.into()),
             T::Float64 => Value::Float(text.parse().ok()?),
-            T::Timestamp => Value::Timestamp(drumlin_model::Timestamp::parse_rfc3339(text)?.micros()),
+            T::Timestamp => Value::Timestamp(exact_time(text)?.micros()),
             T::Date => {
                 let midnight = drumlin_model::Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z"))?;
                 Value::Date(i32::try_from(midnight.micros().div_euclid(86_400_000_000)).ok()?)
@@ -106,6 +114,13 @@ impl OwnedValue {
         };
         Some(OwnedValue::Plain(plain))
     }
+}
+
+/// Reads an instant in RFC 3339; none when it is finer than microseconds, which would be cut.
+pub fn exact_time(text: &str) -> Option<drumlin_model::Timestamp> {
+    let digits = text.split_once('.').map_or("", |(_, digits)| digits);
+    let finer = digits.chars().take_while(char::is_ascii_digit).skip(6);
+    drumlin_model::Timestamp::parse_rfc3339(text).filter(|_| finer.into_iter().all(|digit| digit == '0'))
 }
 
 /// An Arrow column that gives `Value`s of one declared type.

@@ -27,6 +27,7 @@ use super::{
     OnlineStore, Value, ViewState,
     get::{Answer, Lookup, Want},
     key::{self, Key},
+    materialize::lock_shared,
     rows::{self, Rows},
     value::{Column, array_of, times},
 };
@@ -60,6 +61,10 @@ pub struct Verified {
     pub pushed: u64,
     /// Rows of the source whose key the store lacks.
     pub missing: u64,
+    /// Keys that cannot be asked at this time: the store does not keep what answered then.
+    pub unanswered: u64,
+    /// The time from which all of these can be asked.
+    pub answers_from: Option<Timestamp>,
     /// Keys with a difference.
     pub different: u64,
     /// Some of what differs or is missing.
@@ -77,7 +82,7 @@ pub struct Mismatch {
 
 impl Verified {
     pub fn is_identical(&self) -> bool {
-        self.different == 0 && self.missing == 0
+        self.different == 0 && self.missing == 0 && self.unanswered == 0
     }
 
     fn describe(&mut self, mismatch: impl FnOnce() -> Mismatch) {
@@ -96,10 +101,17 @@ impl OnlineStore {
         now: Timestamp,
         progress: &dyn Progress,
     ) -> Result<Vec<Verified>> {
+        // What is compared stays as it is; pushes go on, and are told apart.
+        let _lock = lock_shared(&self.folder)?;
         let states = match views.is_empty() {
             true => self.views()?,
             false => views.iter().map(|name| self.view(name)).collect::<Result<_>>()?,
         };
+        if states.is_empty() {
+            return Err(Error::NothingToVerify {
+                folder: self.folder.clone(),
+            });
+        }
         let mut verified = Vec::new();
         for state in states {
             progress.start(
@@ -121,6 +133,11 @@ impl OnlineStore {
         now: Timestamp,
         progress: &dyn Progress,
     ) -> Result<Verified> {
+        if state.partial.is_some() {
+            return Err(Error::Interrupted {
+                view: state.view.clone(),
+            });
+        }
         let snapshot = engine.repo().snapshot_at(state.watermark.commit).await?;
         let registry = Registry::load(&snapshot).await?;
         let used = ViewUse {
@@ -143,6 +160,8 @@ impl OnlineStore {
             values: 0,
             pushed: 0,
             missing: 0,
+            unanswered: 0,
+            answers_from: None,
             different: 0,
             mismatches: Vec::new(),
         };
@@ -205,10 +224,15 @@ impl OnlineStore {
             .map(|row| offline.keys.iter().map(|column| column.value(row)).collect())
             .collect();
         let rows: Vec<&[Value<'_>]> = keys.iter().map(Vec::as_slice).collect();
-        self.get(lookup, &rows, found.now, |answers| {
+        self.look(lookup, &rows, found.now, |answers| {
             for row in 0..answers.rows() {
                 found.keys += 1;
                 let answer = answers.answer(row, 0);
+                if let Some(from) = answer.before_store() {
+                    found.unanswered += 1;
+                    found.answers_from = found.answers_from.max(Some(from));
+                    continue;
+                }
                 if answer.is_pushed() {
                     found.pushed += 1;
                     continue;
@@ -228,7 +252,7 @@ impl OnlineStore {
         found: &mut Verified,
     ) -> Result<()> {
         let mut pieces = rows::of_view(engine, snapshot, view).await?;
-        let mut key = Key::default();
+        let (mut key, layout) = (Key::default(), state.layout());
         while let Some(piece) = pieces.try_next().await? {
             let rows = Rows::new(view, &piece)?;
             let txn = self.read()?;
@@ -236,7 +260,7 @@ impl OnlineStore {
                 if rows.stamp(row).is_none() || !key.of_row(state.generation, &rows.keys, row) {
                     continue;
                 }
-                if self.stored(&txn, &mut key, state.layout(), &state.view)?.is_none() {
+                if self.stored(&txn, &mut key, layout, &state.view)?.is_none() {
                     found.missing += 1;
                     let values: Vec<Value<'_>> = rows.keys.iter().map(|column| column.value(row)).collect();
                     found.describe(|| Mismatch {
