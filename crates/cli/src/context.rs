@@ -86,7 +86,7 @@ impl<'a> Context<'a> {
         let options = EngineOptions {
             memory_limit_bytes: usize::try_from(self.global.memory).unwrap_or(usize::MAX),
             threads,
-            ..EngineOptions::new(copy.layout().scratch())
+            ..EngineOptions::new(copy.spill_folder()?)
         };
         Ok(Engine::new(copy.repo().clone(), options)?)
     }

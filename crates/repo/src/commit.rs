@@ -174,34 +174,39 @@ async fn meetings(repo: &Repo, base: TreeId, head: TreeId, ours: &BTreeMap<RepoP
     let mut found = Vec::new();
     let mut theirs = repo.trees().diff(base, head);
     while let Some(PathDiff { path, after, .. }) = theirs.try_next().await? {
-        found.extend(met(ours, &path, after.as_ref()).map(|ours| Meeting { ours, theirs: path }));
+        let met = met(ours, &path, after.as_ref()).into_iter();
+        found.extend(met.map(|ours| Meeting {
+            ours,
+            theirs: path.clone(),
+        }));
     }
     Ok(found)
 }
 
-/// The path of ours that a change of theirs meets.
-fn met(ours: &BTreeMap<RepoPath, Change>, path: &RepoPath, after: Option<&Placed>) -> Option<RepoPath> {
+/// The paths of ours that a change of theirs meets: of a file, all below it.
+fn met(ours: &BTreeMap<RepoPath, Change>, path: &RepoPath, after: Option<&Placed>) -> Vec<RepoPath> {
     if ours.contains_key(path) {
-        return Some(path.clone());
+        return vec![path.clone()];
     }
-    let after = after?;
+    let Some(after) = after else { return Vec::new() };
     let is_put = |path: &RepoPath| {
         ours.get(path)
             .and_then(Change::placed)
             .is_some_and(|ours| !is_folder(ours))
     };
     if let Some(above) = path.ancestors().find(is_put) {
-        return Some(above);
+        return vec![above];
     }
     if is_folder(after) {
-        return None;
+        return Vec::new();
     }
     let prefix = format!("{path}/");
     let from = ours.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
-    let mut below = from.take_while(|(path, _)| path.as_str().starts_with(&prefix));
+    let below = from.take_while(|(path, _)| path.as_str().starts_with(&prefix));
     below
-        .find(|(_, change)| change.placed().is_some())
+        .filter(|(_, change)| change.placed().is_some())
         .map(|(path, _)| path.clone())
+        .collect()
 }
 
 /// An entry that yields to what comes to stand below it.

@@ -240,14 +240,14 @@ impl Check<'_> {
 
     async fn files(&mut self, mut named: Vec<Named>) -> Result<()> {
         self.report.files += named.len() as u64;
-        self.report.bytes += named.iter().map(|named| named.file.size).sum::<u64>();
+        self.report.bytes = self.report.bytes.saturating_add(total_size(&named));
         named.retain(|named| named.at != Location::Blob || !self.good_blobs.contains(&named.file.id));
         let (small, large): (Vec<_>, Vec<_>) = named.into_iter().partition(|named| named.file.size <= SMALL_LEN_MAX);
         for batch in small.chunks(BATCH_FILES_MAX) {
             if !self.reads_all(batch).await {
                 self.read_each(batch).await?;
             }
-            self.progress.advance(batch.iter().map(|named| named.file.size).sum());
+            self.progress.advance(total_size(batch));
         }
         for batch in large.chunks(BATCH_FILES_MAX) {
             self.read_each(batch).await?;
@@ -339,4 +339,10 @@ fn described(error: &Error) -> String {
         cause = source.source();
     }
     text
+}
+
+/// A tree of a stranger may say anything.
+fn total_size(files: &[Named]) -> u64 {
+    let sizes = files.iter().map(|named| named.file.size);
+    sizes.fold(0, u64::saturating_add)
 }

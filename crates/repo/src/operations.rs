@@ -46,8 +46,9 @@ impl Repo {
     /// An undo can be undone too. Returns the operation that was taken back.
     pub async fn undo(&self, by: &Author, operation: Option<OperationId>) -> Result<Operation> {
         let mut transaction = self.root().begin(self.intent("undo", &by.actor)).await?;
+        // Chosen once: after a swap that was lost, the newest operation is somebody else's.
+        let undone = self.operation_to_undo(&transaction, operation).await?;
         loop {
-            let undone = self.operation_to_undo(&transaction, operation).await?;
             let changes = inverse(&transaction, &undone)?;
             let summary = format!("undo {}: {}", undone.verb, undone.summary);
             if transaction.swap(changes, summary).await?.is_some() {

@@ -236,17 +236,24 @@ impl Session {
 
     /// Removes an entry; says whether there was one. A folder goes with what it holds.
     pub async fn remove(&self, path: &RepoPath) -> Result<bool> {
-        let in_base = self.base().entry(path).await?.is_some();
-        let mut state = self.state();
-        let was_there = state
-            .overlay
-            .change(path)
-            .map_or(in_base, |change| change.placed().is_some());
-        // Noted even if the base does not have the path: a commit that runs now may be about to put it there.
-        if was_there {
-            state.overlay.set(path, Change::Remove);
+        loop {
+            let base = self.state().base;
+            let in_base = self.inner.repo.snapshot_of(base).entry(path).await?.is_some();
+            let mut state = self.state();
+            if state.base != base {
+                // A commit or a rebase was done meanwhile: what the path was in the overlay may be in the base now.
+                continue;
+            }
+            let was_there = state
+                .overlay
+                .change(path)
+                .map_or(in_base, |change| change.placed().is_some());
+            // Noted even if the base does not have the path: a commit that runs now may be about to put it there.
+            if was_there {
+                state.overlay.set(path, Change::Remove);
+            }
+            return Ok(was_there);
         }
-        Ok(was_there)
     }
 
     /// Removes a folder's own entry and all entries below it; says how many there were.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use drumlin_model::{EntryKind, ErrorKind, RepoPath};
-use drumlin_repo::{Error, Session};
+use drumlin_repo::{Error, OnConflict, Session};
 use drumlin_testkit::{TestRepo, info, path};
 use futures::TryStreamExt;
 use proptest::prelude::*;
@@ -310,4 +310,23 @@ async fn attributes_and_other_entries_are_kept() {
         let error = snapshot.read(&path(at)).await.unwrap_err();
         assert_eq!(error.to_string(), format!("\"{at}\" is a {found}, not a file"));
     }
+}
+
+/// Theirs put a file where ours have several below it: all of ours are in its way, and all are forgotten.
+#[tokio::test]
+async fn taking_their_file_forgets_everything_below_it() {
+    let test = TestRepo::memory().await;
+    let session = test.session("main").await;
+    for file in ["x/a", "x/b", "y"] {
+        session.write(&path(file), Bytes::from("ours")).await.unwrap();
+    }
+    test.write("main", "x", "theirs").await.unwrap();
+    match session.commit(info("ours")).await.unwrap_err() {
+        Error::Conflict { paths, .. } => assert_eq!(paths, [path("x/a"), path("x/b")]),
+        error => panic!("{error:?}"),
+    }
+    session.rebase(OnConflict::TakeTheirs).await.unwrap();
+    session.commit(info("ours")).await.unwrap();
+    let files: Vec<_> = test.files_at("main").await.into_keys().collect();
+    assert_eq!(files, ["x", "y"]);
 }

@@ -145,3 +145,27 @@ async fn a_reset_is_undone() {
     test.repo.undo(&author(), None).await.unwrap();
     assert_eq!(test.head("main").await.unwrap(), second);
 }
+
+/// Another operation is made between the choice of the newest one and the swap.
+#[tokio::test]
+async fn an_undo_that_loses_a_swap_takes_back_what_it_chose() {
+    let store = std::sync::Arc::new(object_store::memory::InMemory::new());
+    let (storage, faults) = drumlin_testkit::Faults::storage(store.clone());
+    let test = TestRepo::create(storage).await;
+    let (storage, _) = drumlin_testkit::Faults::storage(store);
+    let others = TestRepo::open(storage, test.clock.clone()).await;
+    let before = test.head("main").await.unwrap();
+    let after = test.write("main", "a", "1").await.unwrap();
+    let first = std::sync::atomic::AtomicBool::new(true);
+    faults.fail_once(drumlin_testkit::Side::Before, move |request| {
+        let is_swap = request.verb == drumlin_testkit::Verb::Put && request.key == "root";
+        if is_swap && first.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            futures::executor::block_on(others.repo.tag_create(&author(), &name("v1"), after)).unwrap();
+        }
+        false
+    });
+    let undone = test.repo.undo(&author(), None).await.unwrap();
+    assert_eq!(undone.verb, "commit");
+    assert_eq!(test.head("main").await.unwrap(), before);
+    assert_eq!(test.head("v1").await.unwrap(), after);
+}

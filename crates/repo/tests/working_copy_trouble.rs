@@ -380,3 +380,105 @@ async fn a_read_only_disk_can_be_looked_at_and_not_changed() {
     drop(copy);
     mount.remount("rw");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_queries_left_behind_stops_no_checkout() {
+    let kit = two_branches().await;
+    let left = kit.at(".drumlin/scratch/datafusion-x");
+    fs::create_dir_all(&left).unwrap();
+    let (dead, alive) = (kit.at(".drumlin/spill/1-dead"), kit.copy.spill_folder().unwrap());
+    fs::create_dir_all(dead.join("datafusion-x")).unwrap();
+    fs::write(alive.join("rows"), "of a running query").unwrap();
+    kit.checkout("side").await.unwrap();
+    let other = WorkingCopy::discover(kit.folder.path(), clock()).await.unwrap();
+    let second = other.spill_folder().unwrap();
+    assert_ne!(second, alive);
+    assert!(!dead.exists() && alive.join("rows").exists() && left.exists());
+    drop(other);
+    assert!(!second.exists());
+}
+
+/// `x` was replaced by `x/below` on the branch, or the reverse, while the file that goes was edited here.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_in_the_place_of_what_comes_is_kept() {
+    for (here, there) in [("x", "x/below"), ("x/below", "x")] {
+        let kit = Kit::with(&[("same", "1"), (here, "1")]).await;
+        let session = kit.copy.repo().session(&name("main")).await.unwrap();
+        session.remove(&path(here)).await.unwrap();
+        session.write(&path(there), "of others".into()).await.unwrap();
+        session.write(&path("same"), "of others".into()).await.unwrap();
+        session.commit(info("others")).await.unwrap();
+        kit.write(here, "edited here");
+        let followed = kit.copy.follow(&NoProgress).await.unwrap();
+        assert!(followed.kept.contains(&path("x")), "{:?}", followed.kept);
+        assert_eq!(
+            (kit.read(here), kit.read("same")),
+            ("edited here".into(), "of others".into())
+        );
+        assert!(kit.copy.status().await.unwrap().interrupted.is_none());
+    }
+}
+
+/// A `follow` that dies after it began goes on with `checkout`, and still keeps what was edited here.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follow_that_dies_is_ended_by_a_checkout_that_keeps_edits() {
+    let kit = Kit::with(&[("a", "1"), ("b", "1")]).await;
+    let session = kit.copy.repo().session(&name("main")).await.unwrap();
+    session.write(&path("a"), "of others".into()).await.unwrap();
+    session.write(&path("b"), "of others".into()).await.unwrap();
+    session.commit(info("others")).await.unwrap();
+    kit.write("a", "edited here");
+    let packs = kit.copy.layout().repository.join("packs");
+    fs::rename(&packs, packs.with_extension("away")).unwrap();
+    let copy = WorkingCopy::discover(kit.folder.path(), clock()).await.unwrap();
+    copy.follow(&NoProgress).await.unwrap_err();
+    drop(copy);
+    fs::rename(packs.with_extension("away"), &packs).unwrap();
+    assert!(kit.copy.status().await.unwrap().interrupted.is_some());
+    kit.checkout("main").await.unwrap();
+    assert_eq!(
+        (kit.read("a"), kit.read("b")),
+        ("edited here".into(), "of others".into())
+    );
+    assert_eq!(kit.status().await.1, ["M a"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clone_that_dies_or_is_refused_is_ended_by_a_checkout() {
+    let kit = two_branches().await;
+    let (repository, tree) = (kit.copy.layout().repository.clone(), kit.tree("main").await);
+    let folder = TempDir::new().unwrap();
+    let packs = repository.join("packs");
+    fs::rename(&packs, packs.with_extension("away")).unwrap();
+    let died = WorkingCopy::clone_from(&repository, folder.path(), clock()).await;
+    assert!(died.is_err());
+    fs::rename(packs.with_extension("away"), &packs).unwrap();
+    let copy = WorkingCopy::discover(folder.path(), clock()).await.unwrap();
+    copy.checkout(&"main".parse().unwrap(), false, &NoProgress)
+        .await
+        .unwrap();
+    assert_eq!(crate::working_copy_kit::picture(folder.path()), tree);
+
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("a"), "mine").unwrap();
+    let refused = WorkingCopy::clone_from(&repository, folder.path(), clock()).await;
+    assert!(refused.is_err());
+    let copy = WorkingCopy::discover(folder.path(), clock()).await.unwrap();
+    copy.checkout(&"main".parse().unwrap(), true, &NoProgress)
+        .await
+        .unwrap();
+    assert_eq!(crate::working_copy_kit::picture(folder.path()), tree);
+    assert!(copy.status().await.unwrap().is_clean());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_restored_over_a_staged_deletion_is_not_kept_by_it() {
+    let kit = Kit::with(&[("a", "1"), ("b", "1")]).await;
+    kit.remove("a");
+    kit.add(&["a"]).await.unwrap();
+    kit.restore("a", Some("main"), false).await;
+    let (staged, _, untracked) = kit.status().await;
+    assert_eq!((staged, untracked), (vec!["D a".to_owned()], vec!["a".to_owned()]));
+    kit.commit("without a").await;
+    assert_eq!(kit.status().await.2, ["a"]);
+}

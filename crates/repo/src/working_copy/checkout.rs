@@ -8,7 +8,7 @@ use drumlin_model::{RefExpr, RefName, RepoPath};
 use super::{
     WorkingCopy, WorkingCopyError,
     index::{Head, Pending, Record},
-    materialize::{Materializer, Written},
+    materialize::{Materializer, Written, total_size},
     plan::{OnLocalChange, Plan, Planner},
 };
 use crate::{Author, Error, Result};
@@ -94,7 +94,7 @@ impl WorkingCopy {
     /// The rest of `follow`, for whoever holds the lock.
     pub(super) async fn follow_to(&self, head: Head, progress: &dyn Progress) -> Result<CheckoutSummary> {
         let now = self.head()?;
-        if now == head {
+        if now == head && !self.index().read()?.is_fresh()? {
             return Ok(CheckoutSummary::nothing(head));
         }
         let target = self.repo().snapshot_of(head.base);
@@ -107,20 +107,24 @@ impl WorkingCopy {
         let _lock = self.lock("clone")?;
         let head = self.head()?;
         let target = self.repo().snapshot_of(head.base);
-        let plan = Planner::new(self, &target, OnLocalChange::Refuse)?.plan_all().await?;
+        let plan = Planner::new(self, &target, OnLocalChange::Refuse)?.plan(&head).await?;
         refuse(&plan)?;
         self.carry_out(plan, head, progress).await
     }
 
     async fn plan(&self, head: &Head, force: bool) -> Result<Plan> {
-        let policy = if force {
-            OnLocalChange::Overwrite
-        } else {
-            OnLocalChange::Refuse
+        let pending = self.index().read()?.pending()?;
+        let policy = match pending {
+            _ if force => OnLocalChange::Overwrite,
+            // The end of what a `follow` began.
+            Some(pending) if pending.keeps && pending.head.label() == head.label() => OnLocalChange::Keep,
+            _ => OnLocalChange::Refuse,
         };
         let target = self.repo().snapshot_of(head.base);
         let plan = Planner::new(self, &target, policy)?.plan(&self.head()?).await?;
-        refuse(&plan)?;
+        if policy != OnLocalChange::Keep {
+            refuse(&plan)?;
+        }
         Ok(plan)
     }
 
@@ -128,17 +132,18 @@ impl WorkingCopy {
         let mut summary = CheckoutSummary::nothing(head.clone());
         summary.written = plan.writes.len() as u64;
         summary.removed = plan.removals.len() as u64;
-        summary.bytes = plan.writes.iter().map(|(_, placed)| placed.entry.size()).sum();
+        summary.bytes = total_size(&plan.writes);
         summary.kept = plan.conflicts.into_iter().collect();
         summary.not_materialized = plan.sets.into_iter().collect();
         let mut records = plan.records;
         if summary.written + summary.removed > 0 {
+            let files = Materializer::new(self)?;
             let mut writer = self.index().write()?;
-            writer.set_pending(Some(&Pending { head: head.clone() }))?;
+            let (head, keeps) = (head.clone(), plan.keeps);
+            writer.set_pending(Some(&Pending { head, keeps }))?;
             writer.commit()?;
             progress.start("checkout", Some(summary.bytes), Unit::Bytes);
-            let files = Materializer::new(self)?;
-            files.remove(plan.removals.clone()).await?;
+            files.remove(plan.removals.iter().cloned().collect()).await?;
             let forgotten = plan.removals.into_iter().map(|path| (path, None));
             records.extend(forgotten);
             let mut written = Vec::new();
@@ -167,6 +172,7 @@ impl WorkingCopy {
         }
         writer.set_head(&head)?;
         writer.set_pending(None)?;
+        writer.set_fresh(false)?;
         writer.commit()?;
         Ok(summary)
     }

@@ -26,6 +26,10 @@ const READERS_MAX: u32 = 510;
 
 const META_HEAD: &str = "head";
 const META_PENDING: &str = "pending";
+/// There while the checkout under way leaves local changes as they are.
+const META_KEEPS: &str = "pending keeps";
+/// There until the files of the first head have come.
+const META_FRESH: &str = "fresh";
 
 type Table = Database<'static, Str, Bytes>;
 type Result<T> = std::result::Result<T, Error>;
@@ -40,9 +44,11 @@ pub struct Head {
 }
 
 /// A checkout that has begun to change files: noted first, so that it can be run again after a crash.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pending {
     pub head: Head,
+    /// Whether local changes in its way stay as they are; else there are none that it may not overwrite.
+    pub keeps: bool,
 }
 
 /// What the index knows of one file of the disk.
@@ -297,12 +303,21 @@ impl Reader<'_> {
     }
 
     pub fn pending(&self) -> Result<Option<Pending>> {
-        self.tables
-            .meta
-            .get(&self.txn, META_PENDING)
-            .map_err(fail("read"))?
-            .map(decode)
-            .transpose()
+        let head = self.tables.meta.get(&self.txn, META_PENDING).map_err(fail("read"))?;
+        let Some(head) = head else { return Ok(None) };
+        Ok(Some(Pending {
+            head: decode(head)?,
+            keeps: self.is_marked(META_KEEPS)?,
+        }))
+    }
+
+    /// Whether the files of the first head have not all come yet, so that no record does not mean deleted.
+    pub fn is_fresh(&self) -> Result<bool> {
+        self.is_marked(META_FRESH)
+    }
+
+    fn is_marked(&self, mark: &str) -> Result<bool> {
+        Ok(self.tables.meta.get(&self.txn, mark).map_err(fail("read"))?.is_some())
     }
 
     pub fn record(&self, path: &RepoPath) -> Result<Option<Record>> {
@@ -425,11 +440,12 @@ impl Writer<'_> {
     }
 
     pub fn set_pending(&mut self, pending: Option<&Pending>) -> Result<()> {
+        self.mark(META_KEEPS, pending.is_some_and(|pending| pending.keeps))?;
         match pending {
             Some(pending) => self
                 .tables
                 .meta
-                .put(&mut self.txn, META_PENDING, &encode(pending))
+                .put(&mut self.txn, META_PENDING, &encode(&pending.head))
                 .map_err(fail("change")),
             None => self
                 .tables
@@ -438,6 +454,18 @@ impl Writer<'_> {
                 .map(drop)
                 .map_err(fail("change")),
         }
+    }
+
+    pub fn set_fresh(&mut self, is_fresh: bool) -> Result<()> {
+        self.mark(META_FRESH, is_fresh)
+    }
+
+    fn mark(&mut self, mark: &str, is_set: bool) -> Result<()> {
+        let marked = match is_set {
+            true => self.tables.meta.put(&mut self.txn, mark, &[]),
+            false => self.tables.meta.delete(&mut self.txn, mark).map(drop),
+        };
+        marked.map_err(fail("change"))
     }
 
     /// What is known of a file of the disk from now on; none forgets it.

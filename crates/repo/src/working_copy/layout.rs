@@ -35,8 +35,13 @@ impl Layout {
         self.work().join("lock")
     }
     /// Files that are being written: renamed to their places when whole, of no value after a crash.
-    pub fn scratch(&self) -> PathBuf {
-        self.own().join("scratch")
+    /// Only whoever holds the work lock has any.
+    pub fn files(&self) -> PathBuf {
+        self.own().join("files")
+    }
+    /// What queries put on the disk for want of memory: a folder for each process, see `SpillFolder`.
+    pub fn spill(&self) -> PathBuf {
+        self.own().join("spill")
     }
     pub fn cache(&self) -> PathBuf {
         self.own().join("cache")
@@ -59,7 +64,7 @@ impl Layout {
         if own.join(CONFIG_FILE).exists() {
             return Err(Error::AlreadyAWorkingCopy { folder: layout.folder });
         }
-        for part in [layout.work(), layout.scratch(), layout.cache()] {
+        for part in [layout.work(), layout.files(), layout.cache()] {
             fs::create_dir_all(&part).map_err(Error::io("create", part))?;
         }
         Ok(layout)

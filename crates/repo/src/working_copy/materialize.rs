@@ -1,5 +1,5 @@
 //! `Materializer`: writes entries of the repository as files, and removes files, with no half-written one ever visible.
-//! A file is written in `.drumlin/scratch` and renamed to its place. Files are not synced one by one: after a loss of
+//! A file is written in `.drumlin/files` and renamed to its place. Files are not synced one by one: after a loss of
 //! power the index shows what is missing or torn as modified, and `restore` brings it back from the repository.
 //! Invariant: nothing is written or removed through a symbolic link.
 
@@ -75,7 +75,7 @@ struct Place {
 impl Materializer {
     /// Whoever holds the work lock may have one; it clears away what a killed one left.
     pub fn new(copy: &WorkingCopy) -> Result<Materializer> {
-        let scratch = copy.layout().scratch();
+        let scratch = copy.layout().files();
         fs::create_dir_all(&scratch).map_err(Error::io("create", &scratch))?;
         for left in fs::read_dir(&scratch).map_err(Error::io("read", &scratch))? {
             let left = left.map_err(Error::io("read", &scratch))?.path();
@@ -201,6 +201,12 @@ impl Materializer {
         let place = self.place.clone();
         blocking(move || place.arrive(&beside, path, EntryKind::File(file))).await
     }
+}
+
+/// Of entries that are to be written, in bytes. A tree of a stranger may say anything.
+pub(crate) fn total_size(entries: &[(RepoPath, Placed)]) -> u64 {
+    let sizes = entries.iter().map(|(_, placed)| placed.entry.size());
+    sizes.fold(0, u64::saturating_add)
 }
 
 async fn put(mut file: File, path: &Path, bytes: Bytes, progress: &dyn Progress) -> Result<File> {

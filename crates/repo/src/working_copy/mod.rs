@@ -18,13 +18,14 @@ mod read;
 mod restore;
 mod scan;
 mod sets;
+mod spill;
 mod stat;
 mod status;
 
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use drumlin_chunks::Storage;
@@ -38,7 +39,7 @@ pub use layout::Layout;
 pub use restore::RestoreSummary;
 pub use status::{Changed, Side, Status};
 
-use self::{index::Index, lock::WorkLock, stat::Stat};
+use self::{index::Index, lock::WorkLock, spill::SpillFolder, stat::Stat};
 use crate::{Clock, Error, Repo, Result, repo::FIRST_BRANCH};
 
 #[derive(Clone)]
@@ -52,6 +53,8 @@ struct Inner {
     current: PathBuf,
     repo: Repo,
     index: Index,
+    /// Made when it is first asked for.
+    spill: Mutex<Option<SpillFolder>>,
 }
 
 impl WorkingCopy {
@@ -65,7 +68,7 @@ impl WorkingCopy {
             Err(Error::RepositoryExists) => Repo::open(storage, clock).await?,
             created => created?,
         };
-        WorkingCopy::start(layout, repo).await
+        WorkingCopy::start(layout, repo, false).await
     }
 
     /// Makes `folder` a working copy of the repository in `repository`, with the files of its first branch.
@@ -73,7 +76,7 @@ impl WorkingCopy {
     pub async fn clone_from(repository: &Path, folder: &Path, clock: Arc<dyn Clock>) -> Result<WorkingCopy> {
         let layout = Layout::create(folder, Some(repository))?;
         let repo = Repo::open(storage(&layout)?, clock).await?;
-        let copy = WorkingCopy::start(layout, repo).await?;
+        let copy = WorkingCopy::start(layout, repo, true).await?;
         copy.fill(&drumlin_chunks::progress::NoProgress).await?;
         Ok(copy)
     }
@@ -96,12 +99,14 @@ impl WorkingCopy {
                 current,
                 repo,
                 index,
+                spill: Mutex::default(),
             }),
         })
     }
 
     /// Writes the state of a new working copy, with nothing materialized, and then its settings.
-    async fn start(layout: Layout, repo: Repo) -> Result<WorkingCopy> {
+    /// `is_fresh` if the files of its head are to come.
+    async fn start(layout: Layout, repo: Repo, is_fresh: bool) -> Result<WorkingCopy> {
         let refs = repo.refs().await?;
         let first = RefName::new(FIRST_BRANCH).expect("the name of the first branch is valid");
         let branch = if refs.branches.contains_key(&first) {
@@ -117,6 +122,7 @@ impl WorkingCopy {
         let index = Index::open(&layout.work())?;
         let mut writer = index.write()?;
         writer.set_head(&head)?;
+        writer.set_fresh(is_fresh)?;
         writer.commit()?;
         layout.seal()?;
         let current = layout.folder.clone();
@@ -126,6 +132,7 @@ impl WorkingCopy {
                 current,
                 repo,
                 index,
+                spill: Mutex::default(),
             }),
         })
     }
@@ -142,6 +149,16 @@ impl WorkingCopy {
     /// Where this working copy keeps its own files.
     pub fn layout(&self) -> &Layout {
         &self.inner.layout
+    }
+
+    /// A folder for what a query cannot hold in memory. It is there as long as this working copy is open.
+    pub fn spill_folder(&self) -> Result<PathBuf> {
+        let mut spill = self.inner.spill.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = &*spill {
+            return Ok(made.path().to_owned());
+        }
+        let made = SpillFolder::new(&self.inner.layout.spill())?;
+        Ok(spill.insert(made).path().to_owned())
     }
 
     pub fn head(&self) -> Result<Head> {

@@ -38,7 +38,7 @@ pub(crate) struct Plan {
     /// Files, links and empty folders to write.
     pub writes: Vec<(RepoPath, Placed)>,
     /// Files, links and empty folders to remove from the disk and the index.
-    pub removals: Vec<RepoPath>,
+    pub removals: BTreeSet<RepoPath>,
     /// What the index is to say where the disk needs no change; none forgets the path.
     pub records: Vec<(RepoPath, Option<Record>)>,
     /// What is to be staged otherwise from now on; none where the target has the change already, or overwrites it.
@@ -47,6 +47,8 @@ pub(crate) struct Plan {
     pub conflicts: BTreeSet<RepoPath>,
     /// Tables and training sets that stay in the repository.
     pub sets: BTreeSet<RepoPath>,
+    /// Whether local changes stay as they are.
+    pub keeps: bool,
 }
 
 /// What the target has at paths where it may differ from what is here.
@@ -61,6 +63,8 @@ pub(crate) struct Planner<'a> {
     /// What that tree has where the target differs: on the disk it is nobody's work either.
     brought: BTreeMap<RepoPath, EntryKind>,
     sets: Sets<'a>,
+    /// Before any file was read for this plan.
+    instant_ns: i64,
     plan: Plan,
 }
 
@@ -83,6 +87,7 @@ impl<'a> Planner<'a> {
             interrupted,
             brought,
             sets,
+            instant_ns: 0,
             plan,
         })
     }
@@ -90,6 +95,9 @@ impl<'a> Planner<'a> {
     /// Plans the way from the present head to the target.
     pub async fn plan(mut self, head: &Head) -> Result<Plan> {
         let mut changes = Changes::new();
+        if self.copy.index().read()?.is_fresh()? {
+            changes = self.everything().await?;
+        }
         self.differing(head.base.tree, |diff| drop(changes.insert(diff.path, diff.after)))
             .await?;
         if let Some(interrupted) = self.interrupted {
@@ -107,15 +115,10 @@ impl<'a> Planner<'a> {
         self.decide_all(changes).await
     }
 
-    /// Plans for a working copy that holds nothing yet.
-    pub async fn plan_all(self) -> Result<Plan> {
-        let changes: Changes = self
-            .target
-            .list(None, None)
-            .map_ok(|(path, placed)| (path, Some(placed)))
-            .try_collect()
-            .await?;
-        self.decide_all(changes).await
+    /// All that the target has, for a working copy that its files have not come to yet.
+    async fn everything(&self) -> Result<Changes> {
+        let all = self.target.list(None, None);
+        all.map_ok(|(path, placed)| (path, Some(placed))).try_collect().await
     }
 
     async fn differing(&self, from: TreeId, mut note: impl FnMut(PathDiff) + Send) -> Result<()> {
@@ -146,6 +149,8 @@ impl<'a> Planner<'a> {
     }
 
     async fn decide_all(mut self, changes: Changes) -> Result<Plan> {
+        self.instant_ns = self.copy.disk_instant_ns()?;
+        self.plan.keeps = self.policy == OnLocalChange::Keep;
         let staged = self.copy.index().read()?.staged_within(None)?;
         for (path, after) in &changes {
             if self.is_wanted(path, after.as_ref()).await? {
@@ -197,7 +202,7 @@ impl<'a> Planner<'a> {
             return Ok(());
         }
         let disk_path = self.copy.disk_path(path);
-        let Some(disk) = self.look(path, after, changes)? else {
+        let Some(disk) = self.look(path, after)? else {
             return Ok(());
         };
         let needs_the_place = after.is_some_and(|after| after.entry.kind != EntryKind::Folder);
@@ -219,7 +224,7 @@ impl<'a> Planner<'a> {
             (Some(disk), Some(record)) if record.stat == Some(disk.stat) && disk.is_of(&record.kind) => true,
             (Some(disk), _) if needs_the_place && self.is_target(&disk_path, disk, after)? => {
                 let record = after.map(|after| Record {
-                    stat: None,
+                    stat: disk.stat.settled(self.instant_ns),
                     kind: after.entry.kind.clone(),
                 });
                 self.plan.records.push((path.clone(), record));
@@ -255,24 +260,19 @@ impl<'a> Planner<'a> {
     }
 
     /// What the disk has at a path (perhaps nothing); none if something above it is in the way.
-    fn look(
-        &mut self,
-        path: &RepoPath,
-        after: Option<&Placed>,
-        changes: &Changes,
-    ) -> Result<Option<Option<DiskEntry>>> {
+    fn look(&mut self, path: &RepoPath, after: Option<&Placed>) -> Result<Option<Option<DiskEntry>>> {
         let above = match place(self.copy.folder(), path)? {
             Place::Nothing => return Ok(Some(None)),
             Place::Entry(disk) => return Ok(Some(Some(disk))),
             Place::Blocked(above) => above,
         };
-        // What stands above is removed or replaced by this same plan, or it is in the way.
-        if after.is_some() && !matches!(changes.get(&above), Some(None)) {
+        // What stands above was decided before, as paths are in order: this plan removes it, or it is in the way.
+        if after.is_some() && !self.plan.removals.contains(&above) {
             if self.policy != OnLocalChange::Overwrite {
                 self.in_the_way(above, path, after);
                 return Ok(None);
             }
-            self.plan.removals.push(above);
+            self.plan.removals.insert(above);
         }
         Ok(Some(None))
     }
@@ -293,7 +293,7 @@ impl<'a> Planner<'a> {
         match after {
             Some(after) if is_shown(after) => {}
             Some(after) => self.plan.writes.push((path.clone(), after.clone())),
-            None if is_ours => self.plan.removals.push(path.clone()),
+            None if is_ours => drop(self.plan.removals.insert(path.clone())),
             // The target has no use for the place, and what is there is the user's.
             None => {}
         }
@@ -336,7 +336,7 @@ impl<'a> Planner<'a> {
             let is_folder = name.file_type().is_ok_and(|kind| kind.is_dir());
             let goes = match is_folder {
                 true => self.will_be_empty(&below, changes)?,
-                false => matches!(changes.get(&below), Some(None)) && self.is_known(&below)?,
+                false => matches!(changes.get(&below), Some(None)) && self.will_go(&below)?,
             };
             if !goes {
                 return Ok(false);
@@ -345,16 +345,26 @@ impl<'a> Planner<'a> {
         Ok(true)
     }
 
-    /// Whether a file is one that this working copy brought, so that its own path decides what becomes of it.
-    fn is_known(&self, path: &RepoPath) -> Result<bool> {
-        if self.copy.index().read()?.record(path)?.is_some() {
+    /// Whether a file that the target lacks is removed when its own path is decided: this working copy brought it, and
+    /// nobody's work would be lost.
+    fn will_go(&self, path: &RepoPath) -> Result<bool> {
+        let reader = self.copy.index().read()?;
+        let (record, staged) = (reader.record(path)?, reader.staged(path)?);
+        let disk_path = self.copy.disk_path(path);
+        let disk = DiskEntry::at(&disk_path).map_err(WorkingCopyError::io("look at", &disk_path))?;
+        let Some(disk) = disk else { return Ok(true) };
+        if self.was_brought(path, &disk)? {
             return Ok(true);
         }
-        let disk_path = self.copy.disk_path(path);
-        match DiskEntry::at(&disk_path).map_err(WorkingCopyError::io("look at", disk_path))? {
-            Some(disk) => self.was_brought(path, &disk),
-            None => Ok(true),
+        let Some(record) = record else { return Ok(false) };
+        if self.policy == OnLocalChange::Overwrite {
+            return Ok(true);
         }
+        if staged.is_some_and(|staged| staged.placed.is_some()) {
+            return Ok(false);
+        }
+        let is_untouched = record.stat == Some(disk.stat) && disk.is_of(&record.kind);
+        Ok(is_untouched || is_entry(&disk_path, &disk, &record.kind)?)
     }
 
     /// Staged changes stay staged over a checkout; those that the target leaves no room for are in the way.

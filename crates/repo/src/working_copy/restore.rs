@@ -11,7 +11,7 @@ use futures::StreamExt;
 use super::{
     ChangeKind, WorkingCopy, WorkingCopyError,
     index::{Record, Staged},
-    materialize::{Materializer, Written},
+    materialize::{Materializer, Written, total_size},
     plan::{Place, place},
     read::is_entry,
     scan::is_own_name,
@@ -150,7 +150,7 @@ impl WorkingCopy {
         let writes = self.needed(entries, &removals)?;
         summary.removed += removals.len() as u64;
         summary.written += writes.len() as u64;
-        let bytes = writes.iter().map(|(_, placed)| placed.entry.size()).sum();
+        let bytes = total_size(&writes);
         progress.start("restore", Some(bytes), Unit::Bytes);
         let files = Materializer::new(self)?;
         files.remove(removals).await?;
@@ -263,10 +263,11 @@ impl WorkingCopy {
         for (path, record) in self.settle(written)? {
             let expected = match known.get(&path) {
                 Some(known) => Some(known.kind.clone()),
-                None if self.index().read()?.staged(&path)?.is_some() => {
-                    record.as_ref().map(|record| record.kind.clone())
-                }
-                None => base.entry(&path).await?.map(|placed| placed.entry.kind),
+                // Of what is staged as deleted there is no record: the file shows as one that is not kept.
+                None => match self.index().read()?.staged(&path)? {
+                    Some(staged) => staged.placed.map(|placed| placed.entry.kind),
+                    None => base.entry(&path).await?.map(|placed| placed.entry.kind),
+                },
             };
             let Some(kind) = expected else { continue };
             let stat = record
