@@ -158,14 +158,6 @@ fn mistakes_name_file_line_column_and_cure() {
             with("max_age: 3h", "max_age: &a 3h"),
             "features/all.yaml:10:10: definitions cannot hold anchors (&name); remove the anchor and write the value out",
         ),
-        (
-            with("max_age: 3h", "windows: [{name: n, function: average, length: 1h}]"),
-            r#"features/all.yaml:10:31: `function` cannot be "average"; functions are count, sum, mean, min, max"#,
-        ),
-        (
-            with("max_age: 3h", "windows: [{name: n, function: count, length: -1h}]"),
-            r#"features/all.yaml:10:46: `the length of window "n"` has to be longer than zero, and is "-1h"; write more than zero, or leave it out where there is no limit"#,
-        ),
         (with("max_age: 3h", "max_age: [3h"), ""),
     ] {
         let found = mistakes(&text);
@@ -177,6 +169,22 @@ fn mistakes_name_file_line_column_and_cure() {
         } else {
             assert_eq!(found, expected);
         }
+    }
+}
+
+#[test]
+fn mistakes_in_windows_are_named_too() {
+    for (text, expected) in [
+        (
+            with("max_age: 3h", "windows: [{name: n, function: average, length: 1h}]"),
+            r#"features/all.yaml:10:31: `function` cannot be "average"; functions are count, sum, mean, min, max"#,
+        ),
+        (
+            with("max_age: 3h", "windows: [{name: n, function: count, length: -1h}]"),
+            r#"features/all.yaml:10:46: `the length of window "n"` has to be longer than zero, and is "-1h"; write more than zero, or leave it out where there is no limit"#,
+        ),
+    ] {
+        assert_eq!(mistakes(&text), expected);
     }
 }
 

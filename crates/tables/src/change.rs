@@ -113,7 +113,9 @@ impl Engine {
 
         let mut actions = Vec::new();
         for file in &touched.files {
-            let target = self.target(&state, table, None, Some(&[file.url.clone()])).await?;
+            let target = self
+                .target(&state, table, None, Some(std::slice::from_ref(&file.url)))
+                .await?;
             let kept = if spills {
                 in_file_order(target, |target| same_key(JoinType::RightAnti, target))
             } else {
@@ -176,7 +178,9 @@ impl Engine {
         }
         let mut actions = Vec::new();
         for file in &touched.files {
-            let target = self.target(&state, table, None, Some(&[file.url.clone()])).await?;
+            let target = self
+                .target(&state, table, None, Some(std::slice::from_ref(&file.url)))
+                .await?;
             let kept = target.filter(condition.clone().is_not_true()).map_err(explain::query)?;
             actions.extend(self.copy(table, file, kept, &table.schema()).await?);
         }
@@ -375,7 +379,7 @@ impl Engine {
             None => {
                 let state = self.session_state(Plan::Query);
                 let rows = self
-                    .target(&state, table, None, Some(&[old.url.clone()]))
+                    .target(&state, table, None, Some(std::slice::from_ref(&old.url)))
                     .await?
                     .count();
                 rows.await.map_err(|error| self.explain(&doing, error))? as u64

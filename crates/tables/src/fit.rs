@@ -103,14 +103,7 @@ impl Fit {
         if let Some(first) = fields.first()
             && !evolve
         {
-            let known = stored_as.fields().iter().map(|field| field.name().as_str());
-            let hint = match closest(first.name(), known) {
-                Some(similar) => format!(
-                    "did you mean {similar:?}? Add --evolve to add {:?} as a new column",
-                    first.name()
-                ),
-                None => "add --evolve to add its new columns to the table".into(),
-            };
+            let hint = evolve_hint(first.name(), stored_as);
             let names: Vec<_> = fields.iter().map(|field| field.name().as_str()).collect();
             return Err(misfit(
                 format!("the table has no column {}", names.join(", ")),
@@ -216,5 +209,13 @@ pub(crate) fn widens(from: &DataType, to: &DataType) -> bool {
             from.len() == to.len() && from.iter().zip(to.iter()).all(same_name)
         }
         _ => matches!((rank(&from), rank(&to)), (Some(from), Some(to)) if from < to),
+    }
+}
+
+fn evolve_hint(column: &str, stored_as: &SchemaRef) -> String {
+    let known = stored_as.fields().iter().map(|field| field.name().as_str());
+    match closest(column, known) {
+        Some(similar) => format!("did you mean {similar:?}? Add --evolve to add {column:?} as a new column"),
+        None => "add --evolve to add its new columns to the table".into(),
     }
 }

@@ -150,6 +150,7 @@ pub struct About {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "a registry holds hundreds, not millions")]
 pub enum Definition {
     Entity(Entity),
     FeatureView(FeatureView),

@@ -116,14 +116,12 @@ pub async fn create(engine: &Engine, branch: &RefName, create: Create, request: 
         options: create.options.clone(),
     };
     let prepared = build::prepare(engine, &registry, pinned).await?;
-    if let Some(existing) = &existing {
-        if existing.id == prepared.id() {
-            return Ok(Created {
-                set: existing.clone(),
-                commit: None,
-                notices: Vec::new(),
-            });
-        }
+    if let Some(existing) = existing.as_ref().filter(|existing| existing.id == prepared.id()) {
+        return Ok(Created {
+            set: existing.clone(),
+            commit: None,
+            notices: Vec::new(),
+        });
     }
     let inputs = prepared.inputs().await?;
     let built = build::run(engine, prepared).await?;
