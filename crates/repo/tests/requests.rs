@@ -7,8 +7,8 @@ use drumlin_model::{Entry, EntryKind, File, FileId, Location, Placed, RefKind, T
 use drumlin_testkit::{Requests, TestRepo, info, name, path};
 use object_store::memory::InMemory;
 
-/// Files in the tree: some 50 ranges of it.
-const FILES: u32 = 100_000;
+/// Files in the tree: some 500 ranges of it.
+const FILES: u32 = 1_000_000;
 
 /// A store with a large tree in it and one file that can be read.
 async fn large() -> (Arc<InMemory>, TestRepo) {
