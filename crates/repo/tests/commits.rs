@@ -187,25 +187,6 @@ async fn a_rebase_may_take_what_others_wrote() {
     );
 }
 
-/// A file of theirs excludes every file of ours below it, not the first alone.
-#[tokio::test]
-async fn a_rebase_may_take_a_file_in_place_of_a_folder() {
-    let test = TestRepo::memory().await;
-    let session = test.session("main").await;
-    for below in ["x/a", "x/b", "c"] {
-        session.write(&path(below), Bytes::from("mine")).await.unwrap();
-    }
-    test.write("main", "x", "theirs").await.unwrap();
-    match session.commit(info("mine")).await.unwrap_err() {
-        Error::Conflict { paths, .. } => assert_eq!(paths, [path("x/a"), path("x/b")]),
-        error => panic!("{error:?}"),
-    }
-    session.rebase(OnConflict::TakeTheirs).await.unwrap();
-    let mine = session.commit(info("mine")).await.unwrap();
-    let files = test.files(mine).await.unwrap();
-    assert_eq!(files.keys().map(String::as_str).collect::<Vec<_>>(), ["c", "x"]);
-}
-
 #[tokio::test]
 async fn a_file_and_a_folder_of_one_name_meet() {
     for (mine, theirs) in [("a", "a/b"), ("a/b/c", "a/b"), ("a/b", "a")] {

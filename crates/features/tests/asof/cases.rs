@@ -218,14 +218,10 @@ fn lookup(view: &View, source: FeatureSource) -> Lookup {
 }
 
 fn window(window: &super::case_file::Window) -> Window {
-    let function = match window.function.as_str() {
-        "count" => WindowFunction::Count,
-        "sum" => WindowFunction::Sum,
-        "mean" => WindowFunction::Mean,
-        "min" => WindowFunction::Min,
-        "max" => WindowFunction::Max,
-        other => panic!("no such function: {other}"),
-    };
+    let function = WindowFunction::ALL
+        .into_iter()
+        .find(|function| function.as_str() == window.function)
+        .unwrap_or_else(|| panic!("no such function: {}", window.function));
     Window {
         name: window.name.clone(),
         function,
