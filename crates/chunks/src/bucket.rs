@@ -5,7 +5,7 @@
 use std::{fmt, ops::Range, path::Path as FilePath, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
-use drumlin_model::Timestamp;
+use drumlin_model::{FileId, Timestamp};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
     GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutPayload, memory::InMemory,
@@ -14,7 +14,9 @@ use object_store::{
 
 use crate::{
     durable_dir::DurableDir,
+    durable_file,
     error::{Error, Result},
+    outboard::OutboardBuilder,
     task,
 };
 
@@ -101,13 +103,9 @@ impl Bucket {
     }
 
     /// The same, and nothing becomes visible if the bytes read do not have the hash that is expected.
-    pub(crate) async fn put_file_checked(
-        &self,
-        key: &str,
-        file: &FilePath,
-        expected: Option<blake3::Hash>,
-    ) -> Result<Put> {
+    pub(crate) async fn put_file_checked(&self, key: &str, file: &FilePath, expected: Option<FileId>) -> Result<Put> {
         if self.head(key).await?.is_some() {
+            self.settle(key).await?;
             return Ok(Put::Existed);
         }
         let mut upload = self
@@ -116,9 +114,9 @@ impl Bucket {
             .await
             .map_err(|source| Error::store("write", key, source))?;
         let sent = async {
-            let hash = send_parts(upload.as_mut(), key, file).await?;
+            let sent = send_parts(upload.as_mut(), key, file).await?;
             match expected {
-                Some(expected) if expected != hash => Err(Error::FileChanged {
+                Some(expected) if expected != sent => Err(Error::FileChanged {
                     path: file.to_path_buf(),
                 }),
                 _ => upload
@@ -134,6 +132,16 @@ impl Bucket {
             return Err(error);
         }
         Ok(Put::Written)
+    }
+
+    /// Makes an object durable that was found: its writer may have died between the file's name and the folder's sync.
+    async fn settle(&self, key: &str) -> Result<()> {
+        let Some(path) = self.local_file(key) else {
+            return Ok(());
+        };
+        let sync =
+            move || durable_file::sync_parent(&path).map_err(|source| Error::file("sync the folder of", path, source));
+        task::blocking("sync a folder", sync).await
     }
 
     /// Writes an object, in place of any that has the key.
@@ -218,14 +226,14 @@ fn info(meta: object_store::ObjectMeta) -> ObjectInfo {
     }
 }
 
-/// Reads the file and sends its parts; the hash of what was sent.
-async fn send_parts(upload: &mut dyn MultipartUpload, key: &str, file: &FilePath) -> Result<blake3::Hash> {
+/// Reads the file and sends its parts; the id of what was sent.
+async fn send_parts(upload: &mut dyn MultipartUpload, key: &str, file: &FilePath) -> Result<FileId> {
     let mut parts = futures::stream::FuturesUnordered::new();
-    let mut hasher = blake3::Hasher::new();
+    let mut hashes = OutboardBuilder::default();
     let mut reader = task::open(file.to_path_buf()).await?;
     loop {
         let part;
-        (reader, hasher, part) = task::read_part(reader, hasher, file.to_path_buf(), PART_LEN).await?;
+        (reader, hashes, part) = task::read_part(reader, hashes, file.to_path_buf(), PART_LEN).await?;
         if part.is_empty() {
             break;
         }
@@ -243,5 +251,5 @@ async fn send_parts(upload: &mut dyn MultipartUpload, key: &str, file: &FilePath
         .map_err(|source| Error::store("write", key, source))?
         .is_some()
     {}
-    Ok(hasher.finalize())
+    Ok(hashes.finish().0)
 }

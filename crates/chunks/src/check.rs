@@ -5,8 +5,9 @@ use drumlin_model::{File, FileId, Location, PackId};
 use futures::TryStreamExt;
 
 use crate::{
+    blob::blob_key,
     error::{Error, Result},
-    fetch::{Content, blob_key},
+    fetch::Content,
     index::{self, FOLDER, PACKS},
     pack,
     store::ChunkStore,
@@ -23,12 +24,19 @@ pub struct Problem {
     pub detail: String,
 }
 
+impl Problem {
+    pub(crate) fn gone(object: String) -> Self {
+        let detail = "it is not there".to_string();
+        Self { object, detail }
+    }
+}
+
 impl ChunkStore {
     /// Reads a whole pack and verifies every byte of it.
     pub async fn check_pack(&self, pack: PackId) -> Result<Vec<Problem>> {
         let key = pack::key(&pack);
         let bytes = match self.bucket().get(&key).await {
-            Err(Error::NoObject { .. }) => return Ok(vec![gone(key)]),
+            Err(Error::NoObject { .. }) => return Ok(vec![Problem::gone(key)]),
             other => other?,
         };
         let details = task::blocking("check a pack", move || Ok(pack::check(pack, &bytes))).await?;
@@ -39,30 +47,6 @@ impl ChunkStore {
                 detail,
             })
             .collect())
-    }
-
-    /// Reads a whole blob, piece by piece, and verifies its hash.
-    pub async fn check_blob(&self, id: FileId) -> Result<Vec<Problem>> {
-        let key = blob_key(&id);
-        let Some(info) = self.bucket().head(&key).await? else {
-            return Ok(vec![gone(key)]);
-        };
-        let file = File {
-            id,
-            size: info.size,
-            executable: false,
-        };
-        // The stream knows an empty file without a look at the bucket, and rightly: then the blob has no bytes.
-        match self
-            .stream(&file, &Location::Blob)
-            .try_for_each(|_| std::future::ready(Ok(())))
-            .await
-        {
-            Ok(()) => Ok(Vec::new()),
-            Err(Error::Corrupt { detail, .. }) => Ok(vec![Problem { object: key, detail }]),
-            Err(Error::Missing { .. }) => Ok(vec![gone(key)]),
-            Err(error) => Err(error),
-        }
     }
 
     /// Verifies every index object. A damaged one costs time, not data: it can be deleted.
@@ -103,7 +87,7 @@ impl ChunkStore {
         Ok(match content {
             Content::Empty => Vec::new(),
             Content::Blob => match self.bucket().head(&blob_key(&file.id)).await? {
-                None => vec![gone(blob_key(&file.id))],
+                None => vec![Problem::gone(blob_key(&file.id))],
                 Some(info) if info.size != file.size => {
                     problem(format!("its blob has {} bytes instead of {}", info.size, file.size))
                 }
@@ -149,12 +133,5 @@ impl ChunkStore {
 
     async fn names(&self, folder: &str) -> Result<Vec<String>> {
         index::names(self.bucket(), folder).await
-    }
-}
-
-fn gone(object: String) -> Problem {
-    Problem {
-        object,
-        detail: "it is not there".to_string(),
     }
 }

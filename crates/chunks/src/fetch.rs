@@ -8,6 +8,7 @@ use bytes::Bytes;
 use drumlin_model::{ChunkId, File, FileId, Location, PackId};
 
 use crate::{
+    blob::blob_key,
     error::{Error, Result},
     pack::{self, Kind, RecordAt},
     plan::{Run, Wanted},
@@ -90,7 +91,7 @@ impl ChunkStore {
         if recipe.size != file.size {
             return Err(wrong_size(file, recipe.size));
         }
-        self.recipes().put(recipe.clone());
+        self.recipes().put(file.id, recipe.clone(), recipe.memory());
         Ok(recipe)
     }
 
@@ -120,17 +121,15 @@ impl ChunkStore {
         }
     }
 
-    /// The hint may name the right pack and the wrong place in it.
+    /// The hint, or a damaged index object, may name the right pack and the wrong place in it. The pack's own table knows.
     async fn same_pack<T>(
         &self,
         id: &[u8; 32],
         at: RecordAt,
         open: impl Fn(Bytes, &RecordAt) -> Result<T>,
     ) -> Option<Result<T>> {
-        let other = self
-            .index()
-            .find(id)
-            .filter(|other| (other.offset, other.stored) != (at.offset, at.stored))?;
+        let other = self.index().in_pack(&at.pack, id).await;
+        let other = other.filter(|other| (other.offset, other.stored) != (at.offset, at.stored))?;
         Some(self.record(&other).await.and_then(|record| open(record, &other)))
     }
 
@@ -257,8 +256,4 @@ pub(crate) fn wrong_size(file: &File, found: u64) -> Error {
         format!("the content {}", file.id),
         format!("it has {found} bytes instead of {}", file.size),
     )
-}
-
-pub(crate) fn blob_key(id: &FileId) -> String {
-    format!("blobs/{id}")
 }

@@ -49,6 +49,8 @@ struct Loaded {
     footers: Vec<Arc<Table>>,
     /// Packs that a listing showed to be gone although an index object still knows them.
     gone: Arc<HashSet<PackId>>,
+    /// Index objects that are not what was written.
+    damaged: Arc<HashSet<String>>,
     /// Counts refreshes.
     generation: u64,
 }
@@ -58,7 +60,7 @@ impl Loaded {
         let footers = self.footers.iter().rev();
         let tables = footers.chain(self.objects.iter().map(|(_, table)| table));
         tables
-            .filter_map(|table| table.find(id))
+            .flat_map(|table| table.find(id))
             .find(|at| Some(&at.pack) != not_in && (self.gone.is_empty() || !self.gone.contains(&at.pack)))
     }
 }
@@ -96,7 +98,35 @@ impl Index {
             return Ok(Some(at));
         }
         self.refresh_since(loaded.generation).await?;
+        let loaded = self.loaded();
+        let found = loaded.find(id, not_in);
+        if found.is_some() || !self.drop_damaged(&loaded).await? {
+            return Ok(found);
+        }
+        self.refresh_since(loaded.generation).await?;
         Ok(self.loaded().find(id, not_in))
+    }
+
+    /// Before content is said to be nowhere, index objects are verified, once for each. Whether one was damaged and is not used any more.
+    async fn drop_damaged(&self, loaded: &Arc<Loaded>) -> Result<bool> {
+        let loaded = loaded.clone();
+        let damaged: HashSet<String> = task::blocking("verify the index", move || {
+            let objects = loaded.objects.iter().filter(|(name, table)| !table.is_whole(name));
+            Ok(objects.map(|(name, _)| name.clone()).collect())
+        })
+        .await?;
+        let some = !damaged.is_empty();
+        self.update(|loaded| {
+            loaded.objects.retain(|(name, _)| !damaged.contains(name));
+            Arc::make_mut(&mut loaded.damaged).extend(damaged);
+        });
+        Ok(some)
+    }
+
+    /// Where a pack's own table says that a record is.
+    pub(crate) async fn in_pack(&self, pack: &PackId, id: &[u8; 32]) -> Option<RecordAt> {
+        let table = self.footer(*pack).await.ok()??;
+        table.find(id).next()
     }
 
     /// Learns of a pack that was just written here.
@@ -123,7 +153,7 @@ impl Index {
         let packs = names(&self.bucket, PACKS).await?;
         let fresh = objects
             .iter()
-            .filter(|name| !known.objects.iter().any(|(known, _)| known == *name));
+            .filter(|name| !known.damaged.contains(*name) && !known.objects.iter().any(|(known, _)| known == *name));
         let fresh: Vec<String> = fresh.cloned().collect();
         let objects: Vec<(String, Arc<Table>)> = futures::stream::iter(fresh)
             .map(|name| self.object(name))
@@ -217,19 +247,21 @@ impl Index {
         Ok(())
     }
 
-    /// Writes one index object of footers, and of smaller index objects as far as they fit; then removes those.
+    /// Writes one index object of footers, and of smaller index objects as far as they fit; then removes those, and damaged ones.
     async fn compact(&self) -> Result<()> {
         let known = self.loaded();
         let (footers, absorbed) = choose(&known);
-        let old: Vec<String> = absorbed.iter().map(|(name, _)| name.clone()).collect();
-        let tables: Vec<Arc<Table>> = footers
-            .iter()
-            .cloned()
-            .chain(absorbed.into_iter().map(|(_, table)| table))
-            .collect();
+        let merged = absorbed.iter().map(|(name, _)| name);
+        let old: Vec<String> = merged.chain(known.damaged.iter()).cloned().collect();
         let gone = known.gone.clone();
         let (name, bytes) = task::blocking("merge the index", move || {
-            let tables: Vec<&Table> = tables.iter().map(Arc::as_ref).collect();
+            // A damaged object is removed like the others, and not merged: its packs have footers.
+            let whole = absorbed.iter().filter(|(name, table)| table.is_whole(name));
+            let tables: Vec<&Table> = footers
+                .iter()
+                .chain(whole.map(|(_, table)| table))
+                .map(Arc::as_ref)
+                .collect();
             Ok(table::merge(&tables, |pack| !gone.contains(pack)))
         })
         .await?;

@@ -2,6 +2,7 @@
 //! Below stands a `Bucket` (any object store) and a `RootStore` (one mutable object); above, `repo` gives names to what is kept here.
 //! Invariant: no byte leaves this crate unverified, and nothing that a writer returned is promised before `flush`.
 
+mod blob;
 pub mod bucket;
 mod bytes_reader;
 mod cache;
@@ -13,12 +14,13 @@ pub mod error;
 mod fetch;
 mod file_builder;
 mod index;
+mod outboard;
 mod pack;
 mod packs;
 mod plan;
 pub mod progress;
+mod recent;
 mod recipe;
-mod recipe_cache;
 mod record;
 pub mod root_store;
 pub mod storage;

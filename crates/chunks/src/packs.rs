@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use crate::{
+    bucket::Put,
     error::{Error, Result},
     pack::{self, Kind, PackBuilder, RecordAt, SealedPack},
     record,
@@ -170,10 +171,12 @@ impl Packs {
         Ok(())
     }
 
-    pub(crate) fn blob_added(&self, len: u64, written: bool) {
+    /// Counts a blob, and what its outboard took, which is written each time.
+    pub(crate) fn blob_added(&self, len: u64, put: Put, outboard_len: u64) {
         let mut state = lock(&self.state);
         state.summary.bytes_added += len;
-        if written {
+        state.summary.bytes_stored += outboard_len;
+        if put == Put::Written {
             state.summary.bytes_new += len;
             state.summary.bytes_stored += len;
             state.summary.blobs += 1;

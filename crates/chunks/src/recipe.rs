@@ -52,6 +52,11 @@ impl Recipe {
         out
     }
 
+    /// What it takes in memory.
+    pub(crate) fn memory(&self) -> usize {
+        std::mem::size_of::<Self>() + self.chunks.len() * std::mem::size_of::<RecipeChunk>()
+    }
+
     /// Reads a record back; it has to be the recipe of `file`.
     pub(crate) fn from_record(stored: &[u8], file: &FileId) -> Result<Self> {
         Self::parse(stored, file).map_err(|detail| Error::corrupt(format!("the chunk list of {file}"), detail))

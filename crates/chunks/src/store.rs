@@ -12,20 +12,25 @@ use futures::{
 };
 
 use crate::{
+    blob::{blob_key, missing, not_its_hash},
     bucket::Bucket,
     error::{Error, Result},
-    fetch::{Content, blob_key, wrong_size},
+    fetch::{Content, wrong_size},
     index::Index,
+    outboard::Outboard,
     plan::{self, Wanted},
-    recipe::RecipeChunk,
-    recipe_cache::RecipeCache,
-    stream::missing,
+    recent::Recent,
+    recipe::{Recipe, RecipeChunk},
     task,
     writer::ContentWriter,
 };
 
 /// Reads of packs, or of longer files, at once in `read_many`.
 const READS: usize = 4;
+/// Kept chunk lists: enough for 20 GB of files.
+const RECIPE_BYTES_MAX: usize = 32 << 20;
+/// Kept outboards: enough for 32 GB of blobs.
+const OUTBOARD_BYTES_MAX: usize = 16 << 20;
 
 #[derive(Clone, Debug)]
 pub struct ChunkStore {
@@ -36,7 +41,9 @@ pub struct ChunkStore {
 struct Inner {
     bucket: Bucket,
     index: Index,
-    recipes: RecipeCache,
+    /// So that reading a long file piece by piece fetches its chunk list once.
+    recipes: Recent<Recipe>,
+    outboards: Recent<Outboard>,
 }
 
 impl ChunkStore {
@@ -47,7 +54,8 @@ impl ChunkStore {
             inner: Arc::new(Inner {
                 bucket,
                 index,
-                recipes: RecipeCache::default(),
+                recipes: Recent::new(RECIPE_BYTES_MAX),
+                outboards: Recent::new(OUTBOARD_BYTES_MAX),
             }),
         }
     }
@@ -60,8 +68,12 @@ impl ChunkStore {
         &self.inner.index
     }
 
-    pub(crate) fn recipes(&self) -> &RecipeCache {
+    pub(crate) fn recipes(&self) -> &Recent<Recipe> {
         &self.inner.recipes
+    }
+
+    pub(crate) fn outboards(&self) -> &Recent<Outboard> {
+        &self.inner.outboards
     }
 
     /// A new writer. Has to be called within a tokio runtime, which the writer then uploads on.
@@ -97,18 +109,14 @@ impl ChunkStore {
                 return Err(wrong_size(&file, bytes.len() as u64));
             }
             if FileId::of(&bytes) != file.id {
-                return Err(Error::corrupt(
-                    format!("the content {}", file.id),
-                    "its bytes do not have its hash",
-                ));
+                return Err(not_its_hash(&file.id));
             }
             Ok(bytes)
         })
         .await
     }
 
-    /// Some ranges of the content, each of which has to lie within it. Chunks are verified; of a blob, which has one hash
-    /// for all of it, only that the bytes are there.
+    /// Some ranges of the content, each of which has to lie within it.
     pub async fn read_ranges(&self, file: &File, at: &Location, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         for range in ranges {
             if range.start > range.end || range.end > file.size {
@@ -128,10 +136,7 @@ impl ChunkStore {
                     .collect())
             }
             Content::Recipe(recipe) => self.recipe_ranges(&recipe.chunks, ranges).await,
-            Content::Blob => {
-                let got = self.exact_ranges(&blob_key(&file.id), ranges).await;
-                got.map_err(|error| missing(error, file.id))
-            }
+            Content::Blob => self.blob_ranges(file, ranges).await,
         }
     }
 

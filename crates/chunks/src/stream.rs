@@ -11,15 +11,16 @@ use futures::{
 };
 
 use crate::{
+    blob::not_its_hash,
     error::{Error, Result},
-    fetch::{self, Content, blob_key},
+    fetch::{self, Content},
     plan::{self, RUN_LEN_MAX},
     recipe::{Recipe, RecipeChunk},
     store::ChunkStore,
 };
 
 /// Windows fetched ahead of the reader, itself included: with 8 MiB each stored and decoded, about 50 MB at most.
-const WINDOWS: usize = 3;
+pub(crate) const WINDOWS: usize = 3;
 /// Reads of different packs for one window at once.
 const READS: usize = 4;
 
@@ -27,17 +28,17 @@ impl ChunkStore {
     /// The content from its beginning to its end. Pieces come as they are verified; only the end of the stream says that all was well.
     pub fn stream(&self, file: &File, at: &Location) -> BoxStream<'static, Result<Bytes>> {
         let (store, file, at) = (self.clone(), file.clone(), *at);
-        let id = file.id;
-        let pieces = stream::once(async move {
+        stream::once(async move {
+            let id = file.id;
             Ok::<_, Error>(match store.content(&file, &at).await? {
                 Content::Empty => stream::empty().boxed(),
                 Content::Chunk(_) => stream::once(async move { store.read(&file, &at).await }).boxed(),
-                Content::Recipe(recipe) => store.recipe_stream(recipe),
+                Content::Recipe(recipe) => verify(id, store.recipe_stream(recipe)),
                 Content::Blob => store.blob_stream(file),
             })
         })
-        .try_flatten();
-        verify(id, pieces.boxed())
+        .try_flatten()
+        .boxed()
     }
 
     fn recipe_stream(self, recipe: Arc<Recipe>) -> BoxStream<'static, Result<Bytes>> {
@@ -62,30 +63,6 @@ impl ChunkStore {
             run.into_iter().for_each(|(number, content)| contents[number] = content);
         }
         Ok(contents)
-    }
-
-    fn blob_stream(self, file: File) -> BoxStream<'static, Result<Bytes>> {
-        let key: Arc<str> = blob_key(&file.id).into();
-        let parts = (0..file.size).step_by(RUN_LEN_MAX as usize);
-        let fetched = stream::iter(parts).map(move |start| {
-            let (store, key, end) = (self.clone(), key.clone(), file.size.min(start + RUN_LEN_MAX));
-            let id = file.id;
-            async move {
-                store
-                    .exact_bytes(&key, start..end)
-                    .await
-                    .map_err(|error| missing(error, id))
-            }
-        });
-        fetched.buffered(WINDOWS).boxed()
-    }
-}
-
-/// That there is no such blob means that its content is lost.
-pub(crate) fn missing(error: Error, id: FileId) -> Error {
-    match error {
-        Error::NoObject { .. } => Error::Missing { id },
-        error => error,
     }
 }
 
@@ -117,10 +94,7 @@ fn verify(id: FileId, pieces: BoxStream<'static, Result<Bytes>>) -> BoxStream<'s
                 Ok(Some((piece, Some((pieces, hasher)))))
             }
             None if FileId::from(hasher.finalize()) == id => Ok(None),
-            None => Err(Error::corrupt(
-                format!("the content {id}"),
-                "its bytes do not have its hash",
-            )),
+            None => Err(not_its_hash(&id)),
         }
     })
     .boxed()

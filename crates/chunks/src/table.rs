@@ -5,7 +5,7 @@
 //! Index object: `DRUMINDX | format u32 | pack count u32 | row count u64 | pack ids, sorted | rows | BLAKE3 of all before`;
 //! a row is a pack's row and `pack number u32`.
 
-use std::{cmp::Ordering, collections::HashSet, fs::File, path::Path};
+use std::{cmp::Ordering, collections::HashSet, fs::File, path::Path, sync::OnceLock};
 
 use bytes::Bytes;
 use drumlin_model::{FormatError, PackId};
@@ -46,6 +46,8 @@ pub(crate) struct Table {
     row_len: usize,
     /// By number; those of packs that are gone are skipped.
     packs: Vec<PackId>,
+    /// Whether it was verified, and with what result.
+    whole: OnceLock<bool>,
 }
 
 impl Table {
@@ -57,6 +59,7 @@ impl Table {
             count,
             row_len: ROW_LEN,
             packs: vec![pack],
+            whole: OnceLock::from(true),
         }
     }
 
@@ -65,7 +68,7 @@ impl Table {
         Self::of_data(name, Data::Memory(bytes))
     }
 
-    /// Maps an index object that is a local file and has been verified when it was written there.
+    /// Maps an index object that is a local file; `is_whole` tells whether it still is what was written there.
     pub(crate) fn map_object(name: &str, path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|source| Error::file("open", path, source))?;
         // SAFETY: index objects are written beside and renamed, and never changed; to shorten one is to damage the repository.
@@ -103,6 +106,7 @@ impl Table {
             row_len: INDEX_ROW_LEN,
             packs,
             data,
+            whole: OnceLock::new(),
         })
     }
 
@@ -126,9 +130,20 @@ impl Table {
         pack::record_of(row, *self.packs.get(number)?)
     }
 
-    pub(crate) fn find(&self, id: &[u8; 32]) -> Option<RecordAt> {
-        let number = self.search(id).ok()?;
-        self.record(self.row(number))
+    /// Where copies of a record are, one for each pack that holds it.
+    pub(crate) fn find<'a>(&'a self, id: &'a [u8; 32]) -> impl Iterator<Item = RecordAt> + 'a {
+        let is_of = |number: &usize| self.row(*number)[..32] == *id;
+        let some = self.search(id).unwrap_or(self.count);
+        let first = (0..some).rev().take_while(is_of).last().unwrap_or(some);
+        let numbers = (first..self.count).take_while(is_of);
+        numbers.filter_map(|number| self.record(self.row(number)))
+    }
+
+    /// Whether an index object is what was written. It is not verified when it is opened: to map it takes no time.
+    pub(crate) fn is_whole(&self, name: &str) -> bool {
+        *self
+            .whole
+            .get_or_init(|| verify_object(name, self.data.bytes()).is_ok())
     }
 
     /// Ids are hashes, so evenly spread: begin where the id would be, widen until it is enclosed, then halve.
@@ -207,8 +222,8 @@ pub(crate) fn merge(tables: &[&Table], kept: impl Fn(&PackId) -> bool) -> (Strin
     rows.sort_unstable();
     let mut count = 0;
     for number in 0..rows.len() {
-        // One row an id will do: they say the same.
-        if count == 0 || rows[count - 1][..32] != rows[number][..32] {
+        // Copies in other packs stay: the next one to be read may be the one that is damaged.
+        if count == 0 || rows[count - 1] != rows[number] {
             rows[count] = rows[number];
             count += 1;
         }

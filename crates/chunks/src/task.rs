@@ -5,7 +5,10 @@ use std::{fs::File, io::Read, path::PathBuf};
 
 use bytes::Bytes;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    outboard::OutboardBuilder,
+};
 
 /// Runs `work` where it may block, and waits for it.
 pub(crate) async fn blocking<T: Send + 'static>(
@@ -24,19 +27,19 @@ pub(crate) async fn open(path: PathBuf) -> Result<File> {
     .await
 }
 
-/// The next `len` bytes of a file (fewer at its end), added to the hash.
+/// The next `len` bytes of a file (fewer at its end), added to the hashes.
 pub(crate) async fn read_part(
     mut file: File,
-    mut hasher: blake3::Hasher,
+    mut hashes: OutboardBuilder,
     path: PathBuf,
     len: usize,
-) -> Result<(File, blake3::Hasher, Bytes)> {
+) -> Result<(File, OutboardBuilder, Bytes)> {
     blocking("read a file", move || {
         let mut part = Vec::with_capacity(len);
         let read = (&mut file).take(len as u64).read_to_end(&mut part);
         read.map_err(|source| Error::file("read", path, source))?;
-        hasher.update(&part);
-        Ok((file, hasher, Bytes::from(part)))
+        hashes.update(&part);
+        Ok((file, hashes, Bytes::from(part)))
     })
     .await
 }

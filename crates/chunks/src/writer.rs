@@ -14,11 +14,12 @@ use drumlin_model::{FileId, Location};
 use tokio::sync::Semaphore;
 
 use crate::{
-    bucket::Put,
+    blob::{blob_key, outboard_key},
+    bucket::{Bucket, Put},
     cutter::CHUNK_LEN_MAX,
     error::{Error, Result},
-    fetch::blob_key,
     file_builder::{BLOCK_LEN, FileBuilder},
+    outboard::{Outboard, OutboardBuilder},
     packs::Packs,
     progress::{NoProgress, Progress},
     store::ChunkStore,
@@ -137,38 +138,65 @@ impl ContentWriter {
 
     /// Stores content as one object of its own, which is durable when this returns.
     pub async fn add_blob(&self, content: Bytes) -> Result<Added> {
-        let size = content.len() as u64;
-        if size == 0 {
+        if content.is_empty() {
             return self.packs.add_small(&content).await;
         }
+        let mut builder = OutboardBuilder::default();
         let hashed = content.clone();
-        let id = task::blocking("hash content", move || Ok(FileId::of(&hashed))).await?;
-        let put = self.packs.store().bucket().put_new(&blob_key(&id), content).await?;
-        self.packs.blob_added(size, put == Put::Written);
-        Ok((id, size, Location::Blob))
+        let builder = task::blocking("hash content", move || {
+            builder.update(&hashed);
+            Ok(builder)
+        })
+        .await?;
+        let (id, outboard) = builder.finish();
+        let (key, size) = (blob_key(&id), content.len() as u64);
+        self.put_blob(id, size, outboard, self.bucket().put_new(&key, content))
+            .await
     }
 
     /// The same for a file, which is read twice: to name it, and to send it.
     pub async fn add_blob_file(&self, path: &Path) -> Result<Added> {
-        let (mut file, mut hasher) = (task::open(path.to_path_buf()).await?, blake3::Hasher::new());
-        let mut size = 0;
+        let (mut file, mut builder) = (task::open(path.to_path_buf()).await?, OutboardBuilder::default());
         loop {
             let part;
-            (file, hasher, part) = task::read_part(file, hasher, path.to_path_buf(), BLOCK_LEN).await?;
+            (file, builder, part) = task::read_part(file, builder, path.to_path_buf(), BLOCK_LEN).await?;
             if part.is_empty() {
                 break;
             }
-            size += part.len() as u64;
         }
+        let size = builder.size();
         if size == 0 {
             return self.packs.add_small(&[]).await;
         }
-        let (hash, bucket) = (hasher.finalize(), self.packs.store().bucket());
-        let put = bucket
-            .put_file_checked(&blob_key(&hash.into()), path, Some(hash))
-            .await?;
-        self.packs.blob_added(size, put == Put::Written);
-        Ok((hash.into(), size, Location::Blob))
+        let (id, outboard) = builder.finish();
+        let key = blob_key(&id);
+        let put = self.bucket().put_file_checked(&key, path, Some(id));
+        self.put_blob(id, size, outboard, put).await
+    }
+
+    /// Both objects at once: nobody knows of the blob before both are there. An outboard replaces one that was damaged.
+    async fn put_blob(
+        &self,
+        id: FileId,
+        size: u64,
+        outboard: Outboard,
+        blob: impl Future<Output = Result<Put>>,
+    ) -> Result<Added> {
+        let put_outboard = async {
+            if !outboard.is_stored() {
+                return Ok(0);
+            }
+            let object = outboard.to_object();
+            let len = object.len() as u64;
+            self.bucket().put(&outboard_key(&id), object).await.map(|()| len)
+        };
+        let (put, outboard_len) = futures::try_join!(blob, put_outboard)?;
+        self.packs.blob_added(size, put, outboard_len);
+        Ok((id, size, Location::Blob))
+    }
+
+    fn bucket(&self) -> &Bucket {
+        self.packs.store().bucket()
     }
 
     /// Sends what is not sent yet. Only when this returned well is everything durable that was returned before it was called.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use drumlin_chunks::{Bucket, ChunkStore};
 use drumlin_model::{ErrorKind, File, FileId, Location, PackId};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 
 use crate::support::{add, assert_corrupt, file, file_of, keys, noise, store, streamed, text};
 
@@ -108,6 +108,92 @@ async fn each_byte_of_a_blob() {
     assert_eq!(store(&bucket).check_blob(id).await.unwrap().len(), 1);
 }
 
+/// A blob of some blocks, its id, and the keys of its two objects.
+async fn blocks_blob(bucket: &Bucket) -> (Bytes, File, Location, [String; 2]) {
+    let content = noise(9, 3 * BLOCK_LEN + 700);
+    let (id, size, at) = store(bucket).writer().add_blob(content.clone()).await.unwrap();
+    (
+        content,
+        file(id, size),
+        at,
+        [format!("blobs/{id}"), format!("outboards/{id}")],
+    )
+}
+
+const BLOCK_LEN: usize = 64 << 10;
+
+/// What a range gives is right, or it is an error; and an error only where the range meets the damaged block.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ranges_of_a_blob_are_verified() {
+    let bucket = Bucket::memory();
+    let (content, file, at, [key, _]) = blocks_blob(&bucket).await;
+    let ranges = [0..1, 65_535..65_537, 100_000..140_000, 196_608..197_308, 0..file.size];
+    for byte in (0..content.len())
+        .step_by(4_099)
+        .chain([65_535, 65_536, 196_607, 196_608, 197_307])
+    {
+        flip(&bucket, &key, &content, byte).await;
+        let fresh = store(&bucket);
+        for range in &ranges {
+            let read = fresh.read_ranges(&file, &at, std::slice::from_ref(range)).await;
+            let blocks = range.start / BLOCK_LEN as u64..range.end.div_ceil(BLOCK_LEN as u64);
+            if blocks.contains(&((byte / BLOCK_LEN) as u64)) {
+                assert_corrupt(read, &format!("byte {byte}, {range:?}"));
+            } else {
+                assert_eq!(read.unwrap(), [content.slice(range.start as usize..range.end as usize)]);
+            }
+        }
+        assert_corrupt(fresh.read_ranges(&file, &at, &ranges).await, "together");
+        let mut pieces = fresh.stream(&file, &at);
+        while let Some(piece) = pieces.next().await {
+            assert_corrupt(piece, "no piece comes before its hash is known to be right");
+        }
+        assert_eq!(fresh.check_blob(file.id).await.unwrap().len(), 1, "byte {byte}");
+    }
+}
+
+/// A damaged outboard is told of, and costs nothing but time: the blob has its own hash.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_byte_of_an_outboard() {
+    let bucket = Bucket::memory();
+    let (content, file, at, [key, outboard]) = blocks_blob(&bucket).await;
+    let whole = bucket.get(&outboard).await.unwrap();
+    assert_eq!(whole.len(), 12 + 4 * 32);
+    let longer = Bytes::from([&whole[..], &[0]].concat());
+    let flipped = (0..whole.len()).map(|byte| {
+        let mut bytes = whole.to_vec();
+        bytes[byte] ^= 1 << (byte % 8);
+        Bytes::from(bytes)
+    });
+    for bad in flipped.chain([Bytes::new(), whole.slice(..100), longer]) {
+        bucket.put(&outboard, bad).await.unwrap();
+        let fresh = store(&bucket);
+        let problems = fresh.check_blob(file.id).await.unwrap();
+        assert!(problems.len() == 1 && problems[0].object == outboard, "{problems:?}");
+        let read = fresh.read_ranges(&file, &at, &[70_000..70_010, 5..6]).await.unwrap();
+        assert_eq!(read, [content.slice(70_000..70_010), content.slice(5..6)]);
+    }
+    bucket.delete(&outboard).await.unwrap();
+    let mut wrong = content.to_vec();
+    wrong[0] ^= 1;
+    bucket.put(&key, wrong.into()).await.unwrap();
+    assert_corrupt(
+        store(&bucket).read_ranges(&file, &at, &[70_000..70_010]).await,
+        "neither",
+    );
+    bucket.delete(&key).await.unwrap();
+    assert_corrupt(
+        store(&bucket).read_ranges(&file, &at, &[70_000..70_010]).await,
+        "no blob",
+    );
+    // Adding the content again mends both.
+    store(&bucket).writer().add_blob(content.clone()).await.unwrap();
+    assert_eq!(store(&bucket).check_blob(file.id).await.unwrap(), []);
+    bucket.put(&outboard, vec![7; whole.len()].into()).await.unwrap();
+    store(&bucket).writer().add_blob(content).await.unwrap();
+    assert_eq!(bucket.get(&outboard).await.unwrap(), whole);
+}
+
 /// A damaged index object is told of, and costs nothing but time: the packs have their own tables.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_byte_of_an_index_object() {
@@ -141,6 +227,76 @@ async fn each_byte_of_an_index_object() {
                 assert_eq!(&fresh.read(file, &Location::Unknown).await.unwrap(), content);
             }
         }
+    }
+}
+
+/// 66 contents, a pack each: one more than is left unmerged.
+async fn many_packs(chunks: &ChunkStore, seeds: std::ops::Range<u64>) -> Vec<(Bytes, File, Location)> {
+    let writer = chunks.writer();
+    let mut files = Vec::new();
+    for seed in seeds {
+        let content = noise(seed, 90);
+        let (id, size, at) = writer.add_bytes(content.clone()).await.unwrap();
+        writer.flush().await.unwrap();
+        files.push((content, file(id, size), at));
+    }
+    files
+}
+
+/// Merging tables forgets no copy: when one is damaged, the other is found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_merged_index_knows_both_copies() {
+    let (bucket, other) = (Bucket::memory(), Bucket::memory());
+    let first = many_packs(&store(&other), 0..1).await;
+    for key in keys(&other, "packs").await {
+        bucket.put(&key, other.get(&key).await.unwrap()).await.unwrap();
+    }
+    let second = many_packs(&store(&bucket), 0..66).await;
+    assert_eq!(keys(&bucket, "index").await.len(), 1);
+    let content = &second[0].0;
+    for (broken, whole) in [(&first[0], &second[0]), (&second[0], &first[0])] {
+        let (Location::Chunk { pack, .. }, file) = (broken.2, &broken.1) else {
+            panic!("{broken:?}")
+        };
+        assert_ne!(broken.2, whole.2);
+        let key = format!("packs/{pack}");
+        let bytes = bucket.get(&key).await.unwrap();
+        bucket.put(&key, vec![0; bytes.len()].into()).await.unwrap();
+        for at in [broken.2, Location::Unknown] {
+            assert_eq!(&store(&bucket).read(file, &at).await.unwrap(), content);
+        }
+        bucket.put(&key, bytes).await.unwrap();
+    }
+}
+
+/// An index object that is damaged on the disk is not merged into a new one that looks whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_index_object_is_not_passed_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let bucket = Bucket::directory(folder.path()).unwrap();
+    let mut files = many_packs(&store(&bucket), 0..66).await;
+    let [key] = &keys(&bucket, "index").await[..] else {
+        panic!("one object")
+    };
+    let path = folder.path().join(key);
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The ids of some rows and the offsets of others. 24 bytes of head, 32 for each pack, 49 for each row.
+    let rows = 24 + u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize * 32;
+    (0..60).for_each(|row| bytes[rows + row * 49 + if row % 2 == 0 { 20 } else { 33 }] ^= 4);
+    std::fs::write(&path, bytes).unwrap();
+    let chunks = store(&bucket);
+    assert_eq!(chunks.check_index().await.unwrap().len(), 1);
+    for (content, file, _) in &files {
+        assert_eq!(&chunks.read(file, &Location::Unknown).await.unwrap(), content);
+    }
+    let fresh = store(&bucket);
+    fresh.check_content(&files[0].1, &Location::Unknown).await.unwrap();
+    files.extend(many_packs(&fresh, 66..140).await);
+    assert!(!path.exists(), "it was merged");
+    let fresh = store(&bucket);
+    assert_eq!(fresh.check_index().await.unwrap(), []);
+    for (content, file, _) in &files {
+        assert_eq!(&fresh.read(file, &Location::Unknown).await.unwrap(), content);
     }
 }
 

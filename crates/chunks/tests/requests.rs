@@ -40,6 +40,33 @@ async fn a_range_of_a_long_file_is_its_list_and_one_read() {
     assert_eq!(requests.take().len(), 1, "the list is kept");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_range_of_a_blob_is_its_outboard_and_one_read() {
+    let (counted, requests) = Requests::store(Bucket::memory().object_store());
+    let bucket = Bucket::new(counted);
+    let content = noise(1, 10_000_000);
+    let (id, size, at) = store(&bucket).writer().add_blob(content.clone()).await.unwrap();
+    assert_eq!(requests.take().len(), 2, "the blob and its outboard");
+    let (file, fresh) = (file(id, size), store(&bucket));
+    let ranges = [5_000_000..5_000_100, 5_000_050..5_100_000];
+    let got = fresh.read_ranges(&file, &at, &ranges).await.unwrap();
+    assert_eq!(
+        got,
+        ranges
+            .clone()
+            .map(|range| content.slice(range.start as usize..range.end as usize))
+    );
+    assert_eq!(requests.take().len(), 2);
+    fresh.read_ranges(&file, &at, &ranges[..1]).await.unwrap();
+    assert_eq!(requests.take().len(), 1, "the outboard is kept");
+    let small = store(&bucket).writer().add_blob(content.slice(..65_536)).await.unwrap();
+    assert_eq!(requests.take().len(), 1, "one block needs no outboard");
+    let file = self::file(small.0, small.1);
+    let got = fresh.read_ranges(&file, &at, &[7..9]).await.unwrap();
+    assert_eq!(got, [content.slice(7..9)]);
+    assert_eq!(requests.take().len(), 1);
+}
+
 /// 10,000 small files are written and read by the megabyte, not by the file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn small_files_share_requests() {

@@ -10,8 +10,10 @@ use proptest::prelude::*;
 
 use crate::support::{add, file, file_of, noise, store, streamed, text};
 
-/// Lengths at which something changes: nothing, one byte, one chunk, two, a block, several windows.
-const LENGTHS: [usize; 9] = [0, 1, 63, 4_096, 131_072, 131_073, 1_000_000, 4_194_304, 20_000_000];
+/// Lengths at which something changes: nothing, one byte, one block of a blob, two, four, one chunk, two, several windows.
+const LENGTHS: [usize; 12] = [
+    0, 1, 63, 4_096, 65_536, 65_537, 131_072, 131_073, 196_609, 1_000_000, 4_194_304, 20_000_000,
+];
 
 async fn assert_reads(store: &ChunkStore, content: &Bytes, file: &File, at: &Location) {
     assert_eq!(store.read(file, at).await.unwrap(), content);
