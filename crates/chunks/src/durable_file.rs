@@ -27,15 +27,13 @@ pub(crate) struct Staged {
 impl Staged {
     pub(crate) fn new(root: &Path) -> io::Result<Self> {
         let tmp = root.join(TMP);
-        let file = match builder().tempfile_in(&tmp) {
+        let file = match temporary_in(&tmp) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 create_folders(&tmp)?;
-                builder().tempfile_in(&tmp)?
+                temporary_in(&tmp)?
             }
             other => other?,
         };
-        // Tells a cleaner that we live. A file system without locks only loses that protection for young files.
-        let _ = file.as_file().try_lock();
         Ok(Self { file })
     }
 
@@ -94,6 +92,14 @@ impl Staged {
             }
         }
     }
+}
+
+/// A file that `remove_stale` removes once the process is dead.
+pub(crate) fn temporary_in(tmp: &Path) -> io::Result<NamedTempFile> {
+    let file = builder().tempfile_in(tmp)?;
+    // Tells a cleaner that we live. A file system without locks only loses that protection for young files.
+    let _ = file.as_file().try_lock();
+    Ok(file)
 }
 
 /// Writes `bytes` to the file `to` in place of what it held.

@@ -6,10 +6,11 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 use crate::{
     bucket::Bucket,
+    durable_file,
     error::{Error, Result},
     root_store::{DirectoryRoot, ObjectRoot, RootStore},
 };
@@ -68,6 +69,13 @@ impl Scratch {
     /// Removed with the last clone of this value.
     pub fn temporary() -> Self {
         Self(Kind::Temporary(Arc::default()))
+    }
+
+    /// A new file in the folder, gone with the value. What a killed process left of them is removed when a repository in
+    /// the folder is opened later.
+    pub fn file(&self) -> Result<NamedTempFile> {
+        let folder = self.path()?;
+        durable_file::temporary_in(&folder).map_err(|source| Error::file("make a file in", folder, source))
     }
 
     /// The folder, which is there when this returns.

@@ -216,3 +216,21 @@ fn work_is_not_overwritten() {
         "my own work"
     );
 }
+
+/// What `undo` says is what is so afterwards.
+#[test]
+fn undo_says_where_the_refs_are_now() {
+    let place = Place::repository();
+    place.write("a.txt", "1");
+    place.ok(&["add", "a.txt"]);
+    place.ok(&["commit", "-m", "one"]);
+    let before = place.json(&["show", "main"])["id"].as_str().expect("an id").to_owned();
+    place.write("a.txt", "2");
+    place.ok(&["add", "a.txt"]);
+    place.ok(&["commit", "-m", "two"]);
+    let said = place.ok(&["undo"]);
+    assert_eq!(place.json(&["show", "main"])["id"], before);
+    assert!(said.contains(&format!("main is now {}", &before[..12])), "{said}");
+    place.ok(&["tag", "create", "v1"]);
+    assert!(place.ok(&["undo"]).contains("v1 is now gone"));
+}

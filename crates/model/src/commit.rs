@@ -15,7 +15,7 @@ use crate::{
 /// The newest commit format that this program writes and reads.
 pub const COMMIT_FORMAT: u32 = 1;
 const MAGIC: &str = "drumlin commit ";
-/// The largest commit that is read, in bytes: provenance is names, not data.
+/// The largest commit that is written and read, in bytes: provenance is names, not data.
 pub const COMMIT_LEN_MAX: usize = 16 << 20;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +80,7 @@ impl Commit {
     /// Reads a commit back and checks that the bytes are those that `id` names.
     pub fn from_bytes(id: CommitId, bytes: &[u8]) -> Result<Self, FormatError> {
         let object = || format!("commit {id}");
+        FormatError::check_len(&object(), bytes, COMMIT_LEN_MAX)?;
         if CommitId::of(bytes) != id {
             return Err(FormatError::damaged(object(), "its bytes do not have its hash"));
         }

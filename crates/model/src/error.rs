@@ -63,6 +63,15 @@ impl FormatError {
         }
     }
 
+    /// Refuses bytes that are longer than the longest that is ever written.
+    pub(crate) fn check_len(object: &str, bytes: &[u8], most: usize) -> Result<(), FormatError> {
+        if bytes.len() <= most {
+            return Ok(());
+        }
+        let detail = format!("it has {} bytes, and at most {most} are ever written", bytes.len());
+        Err(Self::damaged(object, detail))
+    }
+
     pub fn kind(&self) -> ErrorKind {
         match self {
             FormatError::Id { .. } => ErrorKind::InvalidInput,

@@ -15,7 +15,7 @@ use crate::{
 /// The newest root format that this program writes and reads; also the format of the repository.
 pub const ROOT_FORMAT: u32 = 1;
 const MAGIC: &str = "drumlin root ";
-/// The largest root that is read, in bytes: about 100,000 refs.
+/// The largest root that is written and read, in bytes: about 100,000 refs.
 pub const ROOT_LEN_MAX: usize = 32 << 20;
 
 /// The newest format of a page of older operations.
@@ -95,6 +95,7 @@ impl Root {
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
+        FormatError::check_len("the root", bytes, ROOT_LEN_MAX)?;
         let json = unseal(MAGIC, ROOT_FORMAT, "the root", bytes)?;
         serde_json::from_slice(json).map_err(|error| FormatError::damaged("the root", error.to_string()))
     }

@@ -10,7 +10,7 @@
 //! A tree has a file or a folder at a path, never both: `a` and `a/b`, which a bucket would hold side by side, are refused
 //! by the write when both are of this session, else by the commit.
 
-use std::{fmt, ops::Range, path::PathBuf, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, RenameTargetMode, Result, UpdateVersion,
     path::Path,
 };
+use tempfile::NamedTempFile;
 use tokio::sync::RwLock;
 
 use crate::{
@@ -64,13 +65,10 @@ impl SessionStore {
     }
 
     /// Where an upload may keep what it does not hold in memory.
-    pub(crate) fn scratch(&self, key: &Path) -> Result<PathBuf, Error> {
-        self.session
-            .repo()
-            .storage()
-            .scratch
-            .path()
-            .map_err(|source| Error::repo(key)(source.into()))
+    /// A file for an upload that is too long for memory.
+    pub(crate) fn scratch_file(&self, key: &Path) -> Result<NamedTempFile, Error> {
+        let scratch = &self.session.repo().storage().scratch;
+        scratch.file().map_err(|error| Error::repo(key)(error.into()))
     }
 
     async fn write(&self, key: &Path, path: &RepoPath, content: Content) -> Result<PutResult, Error> {

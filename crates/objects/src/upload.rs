@@ -66,7 +66,7 @@ impl SessionUpload {
 
     fn spool(&mut self) -> Result<(Arc<File>, Arc<AtomicU64>), Error> {
         if self.spool.is_none() {
-            let spool = Spool::new(&self.store.scratch(&self.key)?).map_err(self.failed())?;
+            let spool = Spool::new(self.store.scratch_file(&self.key)?).map_err(self.failed())?;
             self.spool = Some(spool);
         }
         let spool = self.spool.as_ref().expect("it was made above");
@@ -98,8 +98,7 @@ impl SessionUpload {
 }
 
 impl Spool {
-    fn new(folder: &std::path::Path) -> std::io::Result<Self> {
-        let file = tempfile::Builder::new().prefix("upload-").tempfile_in(folder)?;
+    fn new(file: NamedTempFile) -> std::io::Result<Self> {
         let handle = Arc::new(file.as_file().try_clone()?);
         Ok(Self {
             file,

@@ -18,7 +18,7 @@ fn spooled(store: &SessionStore) -> usize {
     let names = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name.starts_with("upload-")).count()
+    names.filter(|name| name.starts_with("part-")).count()
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use drumlin_chunks::{Bucket, Error as ChunksError};
-use drumlin_model::{Commit, CommitId, Timestamp};
+use drumlin_model::{Commit, CommitId, Timestamp, commit::COMMIT_LEN_MAX};
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 
 use crate::{
@@ -58,6 +58,9 @@ impl CommitStore {
 
     pub async fn write(&self, commit: Commit) -> Result<CommitId> {
         let bytes = commit.to_bytes();
+        if bytes.len() > COMMIT_LEN_MAX {
+            return Err(Error::CommitTooLong { len: bytes.len() });
+        }
         let id = CommitId::of(&bytes);
         let len = bytes.len();
         self.bucket.put_new(&key(id), Bytes::from(bytes)).await?;

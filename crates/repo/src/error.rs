@@ -1,7 +1,7 @@
 //! What can go wrong with a repository, in one enum; each case names the thing, its hint is a command to type.
 //! Errors of the chunks below pass through unchanged.
 
-use drumlin_model::{CommitId, ErrorKind, FormatError, OperationId, RefName, RepoPath};
+use drumlin_model::{CommitId, ErrorKind, FormatError, OperationId, RefName, RepoPath, commit::COMMIT_LEN_MAX};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -78,8 +78,14 @@ pub enum Error {
     OutcomeUnknown {
         operation: OperationId,
         #[source]
-        source: Box<drumlin_chunks::Error>,
+        source: Box<Error>,
     },
+    #[error(
+        "the repository has {refs} branches and tags; their list, with one more change, is too long to be read back"
+    )]
+    TooManyRefs { refs: usize },
+    #[error("the record of this commit would be {len} bytes long; at most {COMMIT_LEN_MAX} are read back")]
+    CommitTooLong { len: usize },
     #[error("{path:?} cannot be read as commit {commit} has it")]
     Unreadable {
         path: RepoPath,
@@ -121,7 +127,9 @@ impl Error {
             Error::NothingToCommit { .. }
             | Error::Moved { .. }
             | Error::FirstOperation { .. }
-            | Error::NoParent { .. } => ErrorKind::Precondition,
+            | Error::NoParent { .. }
+            | Error::TooManyRefs { .. } => ErrorKind::Precondition,
+            Error::CommitTooLong { .. } => ErrorKind::InvalidInput,
             Error::Contended { .. } | Error::OutcomeUnknown { .. } => ErrorKind::Unavailable,
             Error::Unreadable { source, .. } => source.kind(),
             Error::Io { source, .. } => ErrorKind::of_io(source),
@@ -141,6 +149,8 @@ impl Error {
             Error::NoSuchOperation { .. } | Error::Moved { .. } | Error::OutcomeUnknown { .. } => {
                 "drumlin op log".to_owned()
             }
+            Error::TooManyRefs { .. } => "drumlin tag delete NAME".to_owned(),
+            Error::CommitTooLong { .. } => "a shorter message, or fewer inputs in one commit".to_owned(),
             Error::NoSuchPath { .. } => "drumlin status".to_owned(),
             Error::PathClash { file, .. } => format!("drumlin show {file:?}"),
             Error::Conflict { branch, .. } => format!("drumlin log {branch}"),

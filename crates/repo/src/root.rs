@@ -12,6 +12,7 @@ use bytes::Bytes;
 use drumlin_chunks::{Bucket, RootStore, RootVersion, Swap};
 use drumlin_model::{
     ErrorKind, Operation, OperationId, OperationPage, RefChange, RefKind, RefName, RefTarget, Root, Timestamp,
+    root::ROOT_LEN_MAX,
 };
 
 use crate::error::{Error, Result};
@@ -165,6 +166,10 @@ impl Transaction<'_> {
         let root = self.next_root(operation.clone()).await?;
         self.attempts += 1;
         let bytes = Bytes::from(root.to_bytes());
+        if bytes.len() > ROOT_LEN_MAX {
+            let refs = root.refs.branches.len() + root.refs.tags.len();
+            return Err(Error::TooManyRefs { refs });
+        }
         match self.file.store.swap(Some(&self.loaded.version), bytes).await {
             Ok(Swap::Won(version)) => {
                 self.file.remember(&Arc::new(Loaded { root, version }));
@@ -176,27 +181,24 @@ impl Transaction<'_> {
     }
 
     /// Reads the root again: our operation is in it if an answer was lost, else the change has to be planned anew.
+    /// A store that retries by itself may say that we lost to our own first try, so no answer but this one is final.
     async fn look_again(&mut self, failure: Option<drumlin_chunks::Error>) -> Result<Option<Operation>> {
         tokio::time::sleep(wait(self.attempts)).await;
-        let known_page = self.loaded.root.older_operations;
-        self.loaded = match (self.file.load().await, failure.is_some()) {
-            (Ok(loaded), _) => loaded,
-            (Err(error), false) => return Err(error),
-            (Err(_), true) => {
-                let source = failure.expect("just seen to be there");
-                return Err(Error::OutcomeUnknown {
-                    operation: self.id,
-                    source: Box::new(source),
-                });
-            }
+        let found = match self.reload_and_find().await {
+            Ok(found) => found,
+            Err(error) => return Err(self.unknown(failure.map_or(error, Error::Chunks))),
         };
-        if let Some(operation) = self.find_ours(known_page).await? {
-            return Ok(Some(operation));
+        if found.is_some() {
+            return Ok(found);
         }
         if let Some(error) = failure {
             self.unanswered += 1;
-            if error.kind() != ErrorKind::Unavailable || self.unanswered >= UNANSWERED_MAX {
+            if error.kind() != ErrorKind::Unavailable {
                 return Err(error.into());
+            }
+            // Not in the root by now; the last try may still be on its way.
+            if self.unanswered >= UNANSWERED_MAX {
+                return Err(self.unknown(error.into()));
             }
         }
         if self.attempts >= SWAP_ATTEMPTS_MAX {
@@ -205,6 +207,19 @@ impl Transaction<'_> {
             });
         }
         Ok(None)
+    }
+
+    fn unknown(&self, error: Error) -> Error {
+        Error::OutcomeUnknown {
+            operation: self.id,
+            source: Box::new(error),
+        }
+    }
+
+    async fn reload_and_find(&mut self) -> Result<Option<Operation>> {
+        let known_page = self.loaded.root.older_operations;
+        self.loaded = self.file.load().await?;
+        self.find_ours(known_page).await
     }
 
     /// Our operation in the root, or in a page that was moved out of it since it was loaded before.

@@ -8,7 +8,9 @@ use std::{
     },
 };
 
+use async_trait::async_trait;
 use bytes::Bytes;
+use drumlin_chunks::{RootStore, RootVersion, Storage, Swap};
 use drumlin_model::{CommitId, ErrorKind};
 use drumlin_repo::{Error, Merged};
 use drumlin_testkit::{Faults, Request, Side, TestRepo, Verb, author, info, name, path};
@@ -221,6 +223,73 @@ async fn an_outcome_that_cannot_be_found_out_is_said() {
         }
     }
     assert_eq!(unknown, 1);
+}
+
+/// A root that retries by itself: it wins, says that it lost to what is there (its own first try), and then cannot be read.
+#[derive(Debug)]
+struct LyingRoot {
+    inner: Arc<dyn RootStore>,
+    lies: AtomicBool,
+    is_gone: AtomicBool,
+}
+
+#[async_trait]
+impl RootStore for LyingRoot {
+    async fn load(&self) -> drumlin_chunks::Result<Option<(Bytes, RootVersion)>> {
+        if self.is_gone.load(Ordering::SeqCst) {
+            return Err(drumlin_chunks::Error::Store {
+                action: "read",
+                key: "root".to_owned(),
+                source: object_store::Error::Generic {
+                    store: "lying",
+                    source: "no answer".into(),
+                },
+            });
+        }
+        self.inner.load().await
+    }
+
+    async fn swap(&self, expected: Option<&RootVersion>, bytes: Bytes) -> drumlin_chunks::Result<Swap> {
+        let answer = self.inner.swap(expected, bytes).await?;
+        if !self.lies.swap(false, Ordering::SeqCst) {
+            return Ok(answer);
+        }
+        self.is_gone.store(true, Ordering::SeqCst);
+        Ok(Swap::Lost)
+    }
+}
+
+#[tokio::test]
+async fn a_swap_that_is_said_to_be_lost_may_have_won() {
+    let mut storage = Storage::memory();
+    let root = Arc::new(LyingRoot {
+        inner: storage.root.clone(),
+        lies: AtomicBool::new(false),
+        is_gone: AtomicBool::new(false),
+    });
+    storage.root = root.clone();
+    let test = TestRepo::create(storage).await;
+    let session = test.session("main").await;
+    session.write(&path("a"), Bytes::from("1")).await.unwrap();
+    root.lies.store(true, Ordering::SeqCst);
+    let error = session.commit(info("a")).await.unwrap_err();
+    assert!(matches!(error, Error::OutcomeUnknown { .. }), "{error:?}");
+    root.is_gone.store(false, Ordering::SeqCst);
+    assert!(test.files_at("main").await.contains_key("a"));
+}
+
+/// What could not be read back is not written.
+#[tokio::test]
+async fn a_record_of_a_commit_that_is_too_long_is_refused() {
+    let test = TestRepo::memory().await;
+    let session = test.session("main").await;
+    session.write(&path("a"), Bytes::from("1")).await.unwrap();
+    let error = session.commit(info(&"long ".repeat(4 << 20))).await.unwrap_err();
+    assert!(matches!(error, Error::CommitTooLong { .. }), "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(!test.files_at("main").await.contains_key("a"));
+    session.commit(info("short")).await.unwrap();
+    assert!(test.files_at("main").await.contains_key("a"));
 }
 
 /// The first commit of a repository is no exception.

@@ -30,7 +30,7 @@ impl Undo {
             writeln!(out, "Undid: {}", done.summary)?;
             for change in &done.changes {
                 let at = change
-                    .after
+                    .before
                     .map_or_else(|| "gone".to_owned(), |target| target.commit.short());
                 writeln!(out, "  {} is now {}", paint(NAME, &change.name), at)?;
             }

@@ -43,14 +43,22 @@ const PART_LEN: usize = 4 << 20;
 pub(crate) struct Written {
     pub path: RepoPath,
     pub kind: EntryKind,
-    pub stat: Stat,
+    /// None where somebody else may have written there since.
+    pub stat: Option<Stat>,
 }
 
 impl Written {
+    fn size(&self) -> u64 {
+        match &self.kind {
+            EntryKind::File(file) => file.size,
+            _ => 0,
+        }
+    }
+
     /// The record of a file that was seen to be whole at `instant_ns`.
     pub fn record(&self, instant_ns: i64) -> Record {
         Record {
-            stat: self.stat.settled(instant_ns),
+            stat: self.stat.and_then(|stat| stat.settled(instant_ns)),
             kind: self.kind.clone(),
         }
     }
@@ -179,7 +187,7 @@ impl Materializer {
             })
             .try_buffer_unordered(WRITERS);
         while let Some(written) = writing.try_next().await? {
-            progress.advance(written.iter().map(|written| written.stat.size).sum());
+            progress.advance(written.iter().map(Written::size).sum());
             done(written)?;
         }
         Ok(())
@@ -262,10 +270,11 @@ impl Place {
                 // A file or a link gives way, as it does to a file that is renamed over it.
                 let there = DiskEntry::at(&disk_path).map_err(Error::io("look at", &disk_path))?;
                 if there.is_some_and(|there| matches!(there.kind, DiskKind::File | DiskKind::Symlink)) {
-                    fs::remove_file(&disk_path).map_err(Error::io("remove", disk_path))?;
+                    fs::remove_file(&disk_path).map_err(Error::io("remove", &disk_path))?;
                 }
                 self.make_folders(&path, &path)?;
-                self.seen(path, kind)
+                let stat = Some(stat_of(&disk_path)?);
+                Ok(Written { path, kind, stat })
             }
             EntryKind::Symlink { target } => {
                 let beside = self.beside();
@@ -286,6 +295,7 @@ impl Place {
             self.make_folders(&parent, &path)?;
         }
         let disk_path = self.disk_path(&path);
+        let ours = stat_of(beside)?;
         let renamed = fs::rename(beside, &disk_path).or_else(|error| match error.kind() {
             // Empty folders may be left where the file goes.
             io::ErrorKind::IsADirectory | io::ErrorKind::DirectoryNotEmpty => {
@@ -300,17 +310,10 @@ impl Place {
             let _ = fs::remove_file(beside);
             return Err(Error::io("write", disk_path)(error));
         }
-        self.seen(path, kind)
-    }
-
-    fn seen(&self, path: RepoPath, kind: EntryKind) -> Result<Written, Error> {
-        let disk_path = self.disk_path(&path);
-        let metadata = disk_path.symlink_metadata().map_err(Error::io("look at", disk_path))?;
-        Ok(Written {
-            path,
-            kind,
-            stat: Stat::of(&metadata),
-        })
+        // The rename itself is the last change; an editor that saved since is told by what it wrote.
+        let stat = stat_of(&disk_path)?;
+        let stat = stat.is_written_as(&ours).then_some(stat);
+        Ok(Written { path, kind, stat })
     }
 
     /// Makes `folder` and those above it, for `path`; none of them may be a link.
@@ -404,6 +407,11 @@ fn remove_empty(folder: &Path) -> io::Result<()> {
         remove_empty(&below)?;
     }
     fs::remove_dir(folder)
+}
+
+fn stat_of(path: &Path) -> Result<Stat, Error> {
+    let metadata = path.symlink_metadata().map_err(Error::io("look at", path))?;
+    Ok(Stat::of(&metadata))
 }
 
 /// Moves a file to a part of the working copy that is another file system: copied beside its place, then renamed.

@@ -53,6 +53,12 @@ impl Stat {
         Timestamp::from_micros(self.modified_ns.div_euclid(1000))
     }
 
+    /// Whether this is the same file with the same content, under whatever name.
+    pub fn is_written_as(&self, other: &Stat) -> bool {
+        let content = |stat: &Stat| (stat.inode, stat.size, stat.modified_ns);
+        content(self) == content(other)
+    }
+
     /// This stat, if the file last changed before `instant_ns` (by the file system's own clock); none if it may yet
     /// change without its times moving. Whatever has no settled stat is read again.
     pub fn settled(self, instant_ns: i64) -> Option<Stat> {
