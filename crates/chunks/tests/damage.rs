@@ -199,14 +199,7 @@ async fn each_byte_of_an_outboard() {
 async fn each_byte_of_an_index_object() {
     let bucket = Bucket::memory();
     let chunks = store(&bucket);
-    let writer = chunks.writer();
-    let mut files = Vec::new();
-    for number in 0..66 {
-        let content = noise(number, 90);
-        let (id, size, _) = writer.add_bytes(content.clone()).await.unwrap();
-        writer.flush().await.unwrap();
-        files.push((content, file(id, size)));
-    }
+    let files = many_packs(&chunks, 0..66).await;
     let key = keys(&bucket, "index")
         .await
         .pop()
@@ -223,14 +216,14 @@ async fn each_byte_of_an_index_object() {
             whole.len()
         );
         if byte % 97 == 0 {
-            for (content, file) in &files {
+            for (content, file, _) in &files {
                 assert_eq!(&fresh.read(file, &Location::Unknown).await.unwrap(), content);
             }
         }
     }
 }
 
-/// 66 contents, a pack each: one more than is left unmerged.
+/// Contents, a pack each; 66 are more than are left unmerged.
 async fn many_packs(chunks: &ChunkStore, seeds: std::ops::Range<u64>) -> Vec<(Bytes, File, Location)> {
     let writer = chunks.writer();
     let mut files = Vec::new();
