@@ -51,7 +51,7 @@ pub struct Plan {
     pub online_views: Vec<String>,
     session: Session,
     writes: Vec<(RepoPath, Option<Bytes>)>,
-    tables: Vec<Input>,
+    inputs: Vec<Input>,
 }
 
 /// One definition that differs.
@@ -107,6 +107,7 @@ pub async fn plan(engine: &Engine, branch: &RefName, files: &Files, scope: Scope
     let before = Registry::from_files(&before_files).unwrap_or_default();
     let (changes, unchanged) = compare(&before, &after);
     let touched = touched_views(&changes, &before, &after);
+    let writes = writes(&before_files, &after_files);
     Ok(Plan {
         branch: branch.clone(),
         base: base.commit(),
@@ -117,8 +118,8 @@ pub async fn plan(engine: &Engine, branch: &RefName, files: &Files, scope: Scope
             .collect(),
         changes,
         unchanged,
-        writes: writes(&before_files, &after_files),
-        tables: tables(&views),
+        inputs: inputs(&after, &views, &writes),
+        writes,
         session,
     })
 }
@@ -150,7 +151,7 @@ impl Plan {
             operation: "apply".into(),
             actor: request.actor,
             started: request.started,
-            inputs: self.tables,
+            inputs: self.inputs,
             outputs: self.writes.into_iter().map(|(path, _)| path).collect(),
             parameters: BTreeMap::from(parameters),
             code: request.code,
@@ -307,9 +308,24 @@ fn is_online(name: &str, before: &Registry, after: &Registry) -> bool {
         .any(|registry| registry.view(name).is_ok_and(|view| view.online))
 }
 
-fn tables(views: &Views) -> Vec<Input> {
-    let inputs: BTreeSet<Input> = views.inputs.values().flatten().cloned().collect();
-    inputs.into_iter().collect()
+/// The tables that the views of the written files read, each with the files that it went into.
+fn inputs(registry: &Registry, views: &Views, writes: &[(RepoPath, Option<Bytes>)]) -> Vec<Input> {
+    let written: BTreeSet<&RepoPath> = writes.iter().map(|(path, _)| path).collect();
+    let mut files: BTreeMap<&Input, BTreeSet<&RepoPath>> = BTreeMap::new();
+    for (view, inputs) in &views.inputs {
+        let file = registry.get(Kind::FeatureView, view).map(|placed| &placed.place.file);
+        let Some(file) = file.filter(|file| written.contains(file)) else {
+            continue;
+        };
+        for input in inputs {
+            files.entry(input).or_default().insert(file);
+        }
+    }
+    let inputs = files.into_iter().map(|(input, files)| Input {
+        into: files.into_iter().cloned().collect(),
+        ..input.clone()
+    });
+    inputs.collect()
 }
 
 /// Holds services against resolved views; used by `source` once all views are known.

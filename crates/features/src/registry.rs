@@ -2,7 +2,7 @@
 //! Pure once loaded; `source` holds it against the tables, `apply` changes it.
 //! Invariant: a name means one definition of its kind, and each knows its file and line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use drumlin_model::{EntryKind, RepoPath};
@@ -182,6 +182,28 @@ impl Registry {
             similar: did_you_mean(name, names).map(str::to_owned),
             list: "drumlin feature list",
         }
+    }
+
+    /// The files that define a service (if one is named), views, and the entities of these.
+    pub fn files_behind<'a>(
+        &self,
+        service: Option<&str>,
+        views: impl IntoIterator<Item = &'a str>,
+    ) -> BTreeSet<RepoPath> {
+        let mut placed: Vec<_> = service
+            .and_then(|name| self.get(Kind::FeatureService, name))
+            .into_iter()
+            .collect();
+        for view in views {
+            let Some(found) = self.get(Kind::FeatureView, view) else {
+                continue;
+            };
+            placed.push(found);
+            if let Definition::FeatureView(view) = &found.definition {
+                placed.extend(view.entities.iter().filter_map(|name| self.get(Kind::Entity, name)));
+            }
+        }
+        placed.into_iter().map(|placed| placed.place.file.clone()).collect()
     }
 
     /// The hash of what a view and its entities mean, without a look at any table.

@@ -158,6 +158,7 @@ fn input_of(table: &drumlin_tables::TableAt) -> Input {
         name: table.path.to_string(),
         commit: Some(table.commit),
         version: Some(table.version.to_string()),
+        ..Input::default()
     }
 }
 

@@ -49,6 +49,46 @@ async fn a_set_has_the_spine_and_the_features_as_of_each_row() {
 }
 
 #[tokio::test]
+async fn provenance_names_what_a_file_and_a_set_were_made_of_and_no_more() {
+    let fixture = Fixture::flights().await;
+    let arrivals = "kind: feature_view
+name: arrivals
+entity: airport
+keys: {origin: dest}
+source: {table: flights}
+event_time: sched
+features: [flight]
+";
+    let file = drumlin_testkit::path("features/arrivals.yaml");
+    let given = drumlin_features::registry::Files::from([(file.clone(), arrivals.into())]);
+    let scope = drumlin_features::apply::Scope::Given;
+    let plan = drumlin_features::apply::plan(&fixture.engine, &drumlin_testkit::name("main"), &given, scope).await;
+    let commit = plan.unwrap().commit(crate::support::request()).await.unwrap();
+    let info = fixture.test.repo.commit_info(commit).await.unwrap();
+    let read: Vec<_> = info
+        .provenance
+        .inputs
+        .iter()
+        .map(|input| (input.name.as_str(), &input.into[..]))
+        .collect();
+    assert_eq!(
+        read,
+        [("tables/flights", std::slice::from_ref(&file))],
+        "weather is not read by what was written"
+    );
+
+    let create = fixture.request_set("main", "s").await;
+    let created = fixture.train("main", create).await.unwrap();
+    let info = fixture.test.repo.commit_info(created.commit.unwrap()).await.unwrap();
+    let inputs: Vec<&str> = info.provenance.inputs.iter().map(|input| input.name.as_str()).collect();
+    assert_eq!(
+        inputs,
+        ["features/all.yaml", "tables/flights", "tables/weather"],
+        "arrivals is not of the service"
+    );
+}
+
+#[tokio::test]
 async fn the_same_request_is_the_same_set() {
     let fixture = Fixture::flights().await;
     let first = fixture.request_set("main", "set").await;

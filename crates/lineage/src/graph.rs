@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use drumlin_model::{Commit, CommitId};
+use drumlin_model::{Commit, CommitId, RepoPath};
 
 /// What a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,6 +66,8 @@ pub struct Node {
     pub commit: Option<CommitId>,
     /// What the reader recorded of the version: a table version, a content hash, an etag.
     pub version: Option<String>,
+    /// Of a run that made its outputs of different things: the one that this node is about.
+    pub output: Option<RepoPath>,
     /// The record of the run that wrote this, or that this is. None outside, and where history does not reach.
     pub record: Option<Arc<Commit>>,
 }

@@ -37,11 +37,14 @@ impl Graph {
 }
 
 impl Node {
-    /// `kind:name@commit`, `run:commit` or `external:name#version`.
+    /// `kind:name@commit`, `run:commit`, `run:commit:output` or `external:name#version`.
     pub fn id(&self) -> String {
         let kind = self.kind.word();
         match (self.kind, &self.commit, &self.version) {
-            (NodeKind::Run, Some(commit), _) => format!("{kind}:{commit}"),
+            (NodeKind::Run, Some(commit), _) => match &self.output {
+                Some(output) => format!("{kind}:{commit}:{output}"),
+                None => format!("{kind}:{commit}"),
+            },
             (_, Some(commit), _) => format!("{kind}:{}@{commit}", self.name),
             (_, None, Some(version)) => format!("{kind}:{}#{version}", self.name),
             (_, None, None) => format!("{kind}:{}", self.name),
@@ -60,6 +63,9 @@ fn node_json(node: &Node, id: &str) -> Value {
     }
     if let Some(version) = &node.version {
         put("version", json!(version));
+    }
+    if let Some(output) = &node.output {
+        put("output", json!(output));
     }
     if let Some(record) = &node.record {
         let provenance = &record.provenance;

@@ -2,7 +2,7 @@
 //! `history` reads the commits, `versions` finds what was current, `walk` turns a question into a `graph`.
 //! Invariant: what a run read was there before the run, since a commit's id holds the ids of all that it names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use drumlin_model::{CommitId, Input, RepoPath};
 use drumlin_repo::Repo;
@@ -50,17 +50,50 @@ pub struct Lineage {
     head: CommitId,
     writers: Writers,
     pub(crate) things: Things,
-    /// The things that each run read, by its position.
-    reads: Vec<Vec<usize>>,
-    /// The runs that read each thing.
-    readers: Vec<Vec<usize>>,
+    /// What each run read, by its position.
+    reads: Vec<Vec<Reading>>,
+    /// The runs that read each thing, and which of their readings that was.
+    readers: Vec<Vec<(usize, usize)>>,
+    /// Whether each run made its outputs of different things.
+    is_split: Vec<bool>,
+}
+
+/// A thing that a run read, and what the run made of it: all that it wrote when nothing is named.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Reading {
+    thing: usize,
+    into: Vec<RepoPath>,
+}
+
+impl Reading {
+    fn went_into(&self, path: &RepoPath) -> bool {
+        self.into.is_empty() || self.into.contains(path)
+    }
+}
+
+/// A run on the way from a thing to others; of one that read different things for different outputs, the part that made one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Via {
+    pub run: usize,
+    pub output: Option<RepoPath>,
 }
 
 /// One path that a run read, at the commit of a position; without an input, the version that it changed in place.
 struct Read {
     run: usize,
     at: usize,
+    path: RepoPath,
     input: Option<Input>,
+}
+
+impl Read {
+    /// What was made of it.
+    fn outputs(&self) -> Vec<RepoPath> {
+        match &self.input {
+            Some(input) => things_of(&input.into),
+            None => vec![self.path.clone()],
+        }
+    }
 }
 
 impl Lineage {
@@ -76,6 +109,7 @@ impl Lineage {
             things: Things::default(),
             reads,
             readers: Vec::new(),
+            is_split: Vec::new(),
         };
         lineage.resolve_reads();
         Ok(lineage)
@@ -141,20 +175,29 @@ impl Lineage {
                     input.commit.and_then(|commit| self.history.position(commit)),
                 ) {
                     (Ok(path), Some(at)) => {
-                        by_path.entry(path).or_default().push(Read {
+                        by_path.entry(path.clone()).or_default().push(Read {
                             run,
                             at,
+                            path,
                             input: Some(input.clone()),
                         });
                     }
                     _ => {
                         let thing = self.things.id(unresolved(input));
-                        self.reads[run].push(thing);
+                        self.reads[run].push(Reading {
+                            thing,
+                            into: things_of(&input.into),
+                        });
                     }
                 }
             }
             for (path, at) in self.changed_in_place(run) {
-                by_path.entry(path).or_default().push(Read { run, at, input: None });
+                by_path.entry(path.clone()).or_default().push(Read {
+                    run,
+                    at,
+                    path,
+                    input: None,
+                });
             }
         }
         for (path, reads) in by_path {
@@ -170,13 +213,19 @@ impl Lineage {
 
     fn add_read(&mut self, read: Read, mut things: Vec<Thing>) {
         let version = read.input.as_ref().and_then(|input| input.version.clone());
-        if let (true, Some(input)) = (things.is_empty(), &read.input) {
+        if let (true, Some(input)) = (things.is_empty(), &read.input)
+            && !was_not_there(input)
+        {
             things.push(unresolved(input));
         }
+        let into = read.outputs();
         let whole = things.len() == 1;
         for thing in things {
             let id = self.things.id(thing);
-            self.reads[read.run].push(id);
+            self.reads[read.run].push(Reading {
+                thing: id,
+                into: into.clone(),
+            });
             if let (true, Some(version)) = (whole, &version) {
                 self.things.versions.entry(id).or_insert_with(|| version.clone());
             }
@@ -184,12 +233,17 @@ impl Lineage {
     }
 
     fn index_readers(&mut self) {
+        let outputs = |run: usize| self.history.commits[run].things().len();
+        let named = |reads: &[Reading]| reads.iter().any(|reading| !reading.into.is_empty());
+        let reads = self.reads.iter().enumerate();
+        self.is_split = reads.map(|(run, reads)| named(reads) && outputs(run) > 1).collect();
         self.readers = vec![Vec::new(); self.things.all.len()];
         for (run, reads) in self.reads.iter_mut().enumerate() {
-            reads.sort_by(|&a, &b| self.things.all[a].cmp(&self.things.all[b]));
+            let thing = |reading: &Reading| &self.things.all[reading.thing];
+            reads.sort_by(|a, b| thing(a).cmp(thing(b)).then_with(|| a.into.cmp(&b.into)));
             reads.dedup();
-            for &thing in reads.iter() {
-                self.readers[thing].push(run);
+            for (at, reading) in reads.iter().enumerate() {
+                self.readers[reading.thing].push((run, at));
             }
         }
     }
@@ -235,31 +289,48 @@ impl Lineage {
     }
 
     /// From a thing, each run to go through (none for a folder that the thing is a part of) and what lies beyond it.
-    pub(crate) fn steps(&self, thing: &Thing, direction: Direction) -> Vec<(Option<usize>, Vec<Thing>)> {
-        match direction {
-            Direction::Origins => match thing.written_at() {
-                Some(run) => vec![(
-                    Some(run),
-                    self.reads[run].iter().map(|&id| self.things.all[id].clone()).collect(),
-                )],
-                None => Vec::new(),
-            },
-            Direction::Impact => {
+    pub(crate) fn steps(&self, thing: &Thing, direction: Direction) -> Vec<(Option<Via>, Vec<Thing>)> {
+        match (direction, thing) {
+            (Direction::Origins, Thing::Version { path, at }) => {
+                let read = self.reads[*at].iter().filter(|reading| reading.went_into(path));
+                let read = read.map(|reading| self.things.all[reading.thing].clone()).collect();
+                vec![(Some(self.via(*at, path)), read)]
+            }
+            (Direction::Origins, _) => Vec::new(),
+            (Direction::Impact, _) => {
                 let mut steps = self.folders_with(thing);
                 let readers = self.things.ids.get(thing).map_or(&[][..], |&id| &self.readers[id]);
-                steps.extend(readers.iter().map(|&run| (Some(run), self.written_by(run))));
+                steps.extend(readers.iter().flat_map(|&(run, reading)| self.made_of(run, reading)));
                 steps
             }
         }
     }
 
-    fn written_by(&self, run: usize) -> Vec<Thing> {
-        let things = self.history.commits[run].things().into_iter();
-        things.map(|path| Thing::Version { path, at: run }).collect()
+    fn via(&self, run: usize, output: &RepoPath) -> Via {
+        Via {
+            run,
+            output: self.is_split[run].then(|| output.clone()),
+        }
+    }
+
+    /// What a run made of one of its readings; a run that wrote nothing is a step nonetheless.
+    fn made_of(&self, run: usize, reading: usize) -> Vec<(Option<Via>, Vec<Thing>)> {
+        let reading = &self.reads[run][reading];
+        let outputs = self.outputs(run);
+        if outputs.is_empty() {
+            return vec![(Some(Via { run, output: None }), Vec::new())];
+        }
+        let made = outputs.into_iter().filter(|path| reading.went_into(path));
+        made.map(|path| (Some(self.via(run, &path)), vec![Thing::Version { path, at: run }]))
+            .collect()
+    }
+
+    fn outputs(&self, run: usize) -> BTreeSet<RepoPath> {
+        self.history.commits[run].things()
     }
 
     /// The folders that were read as one node while this version was in them.
-    fn folders_with(&self, thing: &Thing) -> Vec<(Option<usize>, Vec<Thing>)> {
+    fn folders_with(&self, thing: &Thing) -> Vec<(Option<Via>, Vec<Thing>)> {
         let Thing::Version { path, at } = thing else {
             return Vec::new();
         };
@@ -293,4 +364,14 @@ fn unresolved(input: &Input) -> Thing {
             version: input.version.clone(),
         },
     }
+}
+
+fn things_of(paths: &[RepoPath]) -> Vec<RepoPath> {
+    let things: BTreeSet<RepoPath> = paths.iter().map(artifact).collect();
+    things.into_iter().collect()
+}
+
+/// A path that became as it was at another commit, where it was not: what a revert records of a file that it takes away.
+fn was_not_there(input: &Input) -> bool {
+    input.into.iter().any(|path| path.as_str() == input.name)
 }

@@ -9,7 +9,7 @@ use drumlin_model::RepoPath;
 use crate::{
     artifact::kind,
     graph::{Direction, Edge, Graph, Node, NodeKind},
-    lineage::{Limits, Lineage},
+    lineage::{Limits, Lineage, Via},
     thing::Thing,
 };
 
@@ -33,7 +33,7 @@ pub(crate) fn walk(lineage: &Lineage, starts: Vec<Thing>, direction: Direction, 
                 walk.graph.truncated = true;
                 break;
             }
-            let via = run.map_or(from, |run| walk.run(run));
+            let via = run.map_or(from, |run| walk.run(&run));
             walk.link(from, via);
             for other in others {
                 let is_new = !walk.ids.contains_key(&Key::Thing(other.clone()));
@@ -54,7 +54,7 @@ pub(crate) fn walk(lineage: &Lineage, starts: Vec<Thing>, direction: Direction, 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Key {
     Thing(Thing),
-    Run(usize),
+    Run(Via),
 }
 
 struct Walk<'a> {
@@ -86,13 +86,14 @@ impl<'a> Walk<'a> {
         self.node(Key::Thing(thing.clone()), || node(lineage, thing))
     }
 
-    fn run(&mut self, at: usize) -> usize {
-        let record = &self.lineage.history.commits[at];
-        self.node(Key::Run(at), || Node {
+    fn run(&mut self, via: &Via) -> usize {
+        let record = &self.lineage.history.commits[via.run];
+        self.node(Key::Run(via.clone()), || Node {
             kind: NodeKind::Run,
             name: record.commit.provenance.operation.clone(),
             commit: Some(record.id),
             version: None,
+            output: via.output.clone(),
             record: Some(record.commit.clone()),
         })
     }
@@ -134,6 +135,7 @@ fn node(lineage: &Lineage, thing: &Thing) -> Node {
             name: path.to_string(),
             commit,
             version,
+            output: None,
             record: written,
         },
         Thing::Folder { path, .. } => Node {
@@ -141,6 +143,7 @@ fn node(lineage: &Lineage, thing: &Thing) -> Node {
             name: path.to_string(),
             commit,
             version,
+            output: None,
             record: None,
         },
         Thing::External { name, version } => Node {
@@ -148,6 +151,7 @@ fn node(lineage: &Lineage, thing: &Thing) -> Node {
             name: name.clone(),
             commit: None,
             version: version.clone(),
+            output: None,
             record: None,
         },
         Thing::Unknown { name, commit } => {
@@ -157,6 +161,7 @@ fn node(lineage: &Lineage, thing: &Thing) -> Node {
                 name: name.clone(),
                 commit: Some(*commit),
                 version,
+                output: None,
                 record: None,
             }
         }

@@ -1,5 +1,6 @@
 //! Branches and merges: a merge brings versions together and is the origin of nothing.
 
+use drumlin_repo::CommitInfo;
 use drumlin_testkit::{info, name};
 
 use crate::support::{Run, Story};
@@ -16,6 +17,13 @@ async fn write(story: &mut Story, branch: &str, step: &'static str, output: &str
             },
         )
         .await;
+}
+
+fn by_ann(operation: &str) -> CommitInfo {
+    let mut info = info(operation);
+    info.provenance.operation = operation.into();
+    info.provenance.actor = "ann".into();
+    info
 }
 
 #[tokio::test]
@@ -79,13 +87,70 @@ async fn a_revert_is_the_origin_of_what_it_put_back() {
     let mut story = Story::new().await;
     write(&mut story, "main", "base", "file").await;
     write(&mut story, "main", "mistake", "file").await;
-    let mut undo = info("revert");
-    undo.provenance.operation = "revert".into();
-    let repo = &story.repo.repo;
-    repo.revert(&name("main"), story.steps["mistake"], undo).await.unwrap();
+    let repo = &story.repo;
+    repo.repo
+        .revert(&name("main"), story.steps["mistake"], by_ann("revert"))
+        .await
+        .unwrap();
+    let head = repo.head("main").await.unwrap();
+    story.steps.insert("back", head);
     let graph = story.origins("file").await;
     assert_eq!(
-        graph.nodes[graph.roots[0]].commit,
-        Some(story.repo.head("main").await.unwrap())
+        story.readable(&graph),
+        "file@back  file (revert)\n└── file@base  file (commit)",
+        "what the mistake wrote is no part of it"
     );
+}
+
+#[tokio::test]
+async fn a_cherry_pick_leads_to_the_commit_that_it_took_and_to_nothing_else_that_this_wrote() {
+    let mut story = Story::new().await;
+    write(&mut story, "main", "base", "notes").await;
+    story.branch("side", "base").await;
+    write(&mut story, "side", "raw", "raw.csv").await;
+    let inputs = vec![drumlin_model::Input {
+        into: vec![drumlin_testkit::path("one")],
+        ..story.at("raw.csv", "raw")
+    }];
+    let outputs = &["one", "two"];
+    let made = Run {
+        step: "made",
+        operation: "table create",
+        inputs,
+        outputs,
+    };
+    story.run("side", made).await;
+    let repo = &story.repo;
+    repo.repo
+        .cherry_pick(&name("main"), story.steps["made"], by_ann("cherry-pick"))
+        .await
+        .unwrap();
+    let head = repo.head("main").await.unwrap();
+    story.steps.insert("picked", head);
+    assert_eq!(
+        story.readable(&story.origins("one").await),
+        "one@picked  file (cherry-pick)\n└── one@made  file (table create)\n    └── raw.csv@raw  file (commit)"
+    );
+    assert_eq!(
+        story.readable(&story.origins("two").await),
+        "two@picked  file (cherry-pick)\n└── two@made  file (table create)"
+    );
+    let touched = story.impact("raw.csv").await;
+    assert!(touched.nodes.iter().all(|node| node.name != "two"), "{touched:?}");
+    let runs = touched.nodes.iter().filter_map(|node| node.output.as_ref());
+    assert_eq!(runs.map(|path| path.as_str()).collect::<Vec<_>>(), ["one", "one"]);
+}
+
+#[tokio::test]
+async fn what_a_revert_takes_away_was_made_from_nothing() {
+    let mut story = Story::new().await;
+    write(&mut story, "main", "base", "notes").await;
+    write(&mut story, "main", "added", "file").await;
+    let repo = &story.repo.repo;
+    repo.revert(&name("main"), story.steps["added"], by_ann("revert"))
+        .await
+        .unwrap();
+    let head = story.repo.head("main").await.unwrap();
+    story.steps.insert("gone", head);
+    assert_eq!(story.readable(&story.origins("file").await), "file@gone  file (revert)");
 }

@@ -26,11 +26,25 @@ const STEPS: [&str; 24] = [
 struct Step {
     append: bool,
     outputs: BTreeSet<usize>,
-    reads: Vec<(usize, prop::sample::Index)>,
+    reads: Vec<StepRead>,
+}
+
+/// A path, the step whose version it has, and the output that it went into (all when there is none).
+type StepRead = (usize, prop::sample::Index, Option<prop::sample::Index>);
+
+impl Step {
+    fn output(&self, chosen: &prop::sample::Index) -> usize {
+        *chosen.get(&self.outputs.iter().copied().collect::<Vec<_>>())
+    }
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let reads = prop::collection::vec((0..PATHS.len(), any::<prop::sample::Index>()), 0..3);
+    let read = (
+        0..PATHS.len(),
+        any::<prop::sample::Index>(),
+        any::<Option<prop::sample::Index>>(),
+    );
+    let reads = prop::collection::vec(read, 0..3);
     let outputs = prop::collection::btree_set(0..PATHS.len(), 1..3);
     (any::<bool>(), outputs, reads).prop_map(|(append, outputs, reads)| Step { append, outputs, reads })
 }
@@ -38,10 +52,12 @@ fn step() -> impl Strategy<Value = Step> {
 /// What is known of a history in a line: for each commit, what it wrote and read.
 #[derive(Default)]
 struct Model {
-    steps: Vec<(CommitId, Step, Vec<(usize, usize)>)>,
+    steps: Vec<(CommitId, Step, Vec<ModelRead>)>,
 }
 
 type Version = (usize, usize);
+/// A version, and the output that it went into.
+type ModelRead = (Version, Option<usize>);
 
 impl Model {
     /// The newest step up to `at` that wrote the path.
@@ -52,11 +68,12 @@ impl Model {
             .map(|step| (path, step))
     }
 
-    fn made_from(&self, (_, at): Version) -> BTreeSet<Version> {
+    fn made_from(&self, (made, at): Version) -> BTreeSet<Version> {
         let (_, step, reads) = &self.steps[at];
-        let mut from: BTreeSet<Version> = reads.iter().filter_map(|&(path, at)| self.current(path, at)).collect();
+        let went = reads.iter().filter(|(_, into)| into.is_none_or(|into| into == made));
+        let mut from: BTreeSet<Version> = went.filter_map(|&((path, at), _)| self.current(path, at)).collect();
         if step.append && at > 0 {
-            from.extend(step.outputs.iter().filter_map(|&path| self.current(path, at - 1)));
+            from.extend(self.current(made, at - 1));
         }
         from
     }
@@ -102,11 +119,17 @@ async fn build(steps: Vec<Step>) -> (Story, Model) {
             .reads
             .iter()
             .filter(|_| at > 0)
-            .map(|(path, read)| (*path, read.index(at)))
+            .map(|(path, read, into)| ((*path, read.index(at)), into.as_ref().map(|into| step.output(into))))
             .collect();
         let inputs: Vec<Input> = reads
             .iter()
-            .map(|&(path, read)| story.at(PATHS[path], STEPS[read]))
+            .map(|&((path, read), into)| Input {
+                into: into
+                    .into_iter()
+                    .map(|into| drumlin_testkit::path(PATHS[into]))
+                    .collect(),
+                ..story.at(PATHS[path], STEPS[read])
+            })
             .collect();
         let outputs: Vec<&str> = step.outputs.iter().map(|&path| PATHS[path]).collect();
         let operation = if step.append { "table append" } else { "table create" };

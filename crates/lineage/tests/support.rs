@@ -27,8 +27,7 @@ pub struct Run<'a> {
 pub fn outside(name: &str) -> Input {
     Input {
         name: name.into(),
-        commit: None,
-        version: None,
+        ..Input::default()
     }
 }
 
@@ -46,7 +45,7 @@ impl Story {
         Input {
             name: path.into(),
             commit: Some(self.steps[step]),
-            version: None,
+            ..Input::default()
         }
     }
 

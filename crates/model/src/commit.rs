@@ -49,7 +49,7 @@ pub struct Provenance {
 }
 
 /// Something that was read: a path of this repository at a commit, or an address outside it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Input {
     /// A repository path, or a URL or file path outside the repository.
     pub name: String,
@@ -59,6 +59,9 @@ pub struct Input {
     /// The version of the thing itself where it has one: a table version, a content hash, an etag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// The outputs that it went into; all of them when none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub into: Vec<RepoPath>,
 }
 
 /// The state of the code's own version control.

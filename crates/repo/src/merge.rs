@@ -2,7 +2,7 @@
 //! `trees` merges path by path; `root` swaps.
 //! Invariant: conflicts are data; when there is one, nothing on the branch has changed.
 
-use drumlin_model::{CommitId, RefChange, RefKind, RefName, RefTarget, TreeId};
+use drumlin_model::{CommitId, Input, RefChange, RefKind, RefName, RefTarget, RepoPath, TreeId};
 use futures::TryStreamExt;
 
 use crate::{
@@ -72,13 +72,13 @@ impl Repo {
     /// Takes back what a commit did against its first parent, as a new commit on the branch.
     pub async fn revert(&self, branch: &RefName, commit: CommitId, info: CommitInfo) -> Result<Merged> {
         let (parent, commit) = self.with_parent(commit).await?;
-        self.replay(branch, commit.tree, parent.tree, info).await
+        self.replay(branch, commit.tree, parent, info).await
     }
 
     /// Does again what a commit did against its first parent, as a new commit on the branch.
     pub async fn cherry_pick(&self, branch: &RefName, commit: CommitId, info: CommitInfo) -> Result<Merged> {
         let (parent, commit) = self.with_parent(commit).await?;
-        self.replay(branch, parent.tree, commit.tree, info).await
+        self.replay(branch, parent.tree, commit, info).await
     }
 
     async fn with_parent(&self, id: CommitId) -> Result<(RefTarget, RefTarget)> {
@@ -93,15 +93,15 @@ impl Repo {
         ))
     }
 
-    /// Makes the changes between two trees on a branch.
-    async fn replay(&self, branch: &RefName, from: TreeId, to: TreeId, info: CommitInfo) -> Result<Merged> {
+    /// Makes the changes between a tree and that of a commit on a branch: each changed path is then as at that commit.
+    async fn replay(&self, branch: &RefName, from: TreeId, to: RefTarget, info: CommitInfo) -> Result<Merged> {
         let mut transaction = self
             .root()
             .begin(self.intent(verb(&info.provenance), &info.provenance.actor))
             .await?;
         loop {
             let head = transaction.branch(branch)?;
-            let merged = self.trees().merge(from, head.tree, to).await?;
+            let merged = self.trees().merge(from, head.tree, to.tree).await?;
             if !merged.conflicts.is_empty() {
                 return Ok(Merged::Conflicts(merged.conflicts));
             }
@@ -118,6 +118,10 @@ impl Repo {
                     .await?;
                 info.provenance.outputs = outputs(changed.iter());
             }
+            if info.provenance.inputs.is_empty() {
+                let outputs = info.provenance.outputs.iter();
+                info.provenance.inputs = outputs.map(|path| as_it_was(path, to.commit)).collect();
+            }
             let change = self
                 .commit_onto(branch, head, merged.tree, vec![head.commit], &info)
                 .await?;
@@ -125,5 +129,15 @@ impl Repo {
                 return Ok(Merged::Committed(target_after(&operation).commit));
             }
         }
+    }
+}
+
+/// A path's state at another commit, which may be that it was not there, as the origin of its state now.
+fn as_it_was(path: &RepoPath, commit: CommitId) -> Input {
+    Input {
+        name: path.to_string(),
+        commit: Some(commit),
+        into: vec![path.clone()],
+        ..Input::default()
     }
 }

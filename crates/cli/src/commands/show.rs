@@ -81,7 +81,13 @@ impl Show {
                     .commit
                     .map(|commit| format!("@{}", commit.short()))
                     .unwrap_or_default();
-                writeln!(out, "input     {}{at}", input.name)?;
+                let into: Vec<_> = input.into.iter().map(|path| path.as_str()).collect();
+                let into = if into.is_empty() {
+                    String::new()
+                } else {
+                    format!(" -> {}", into.join(", "))
+                };
+                writeln!(out, "input     {}{at}{into}", input.name)?;
             }
             for output in &provenance.outputs {
                 writeln!(out, "output    {output}")?;

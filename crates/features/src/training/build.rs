@@ -1,14 +1,18 @@
 //! Building a training set: pin everything, join the spine with each view, write the parts.
 //! `source` plans, `asof` joins, `parts` writes. Invariant: rows out equal rows in, and no more than a batch is in memory here.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use arrow::{
     array::{AsArray, RecordBatch},
     datatypes::{Schema, SchemaRef},
 };
 use datafusion::logical_expr::LogicalPlan;
-use drumlin_model::{Input, Timestamp};
+use drumlin_model::{Input, RepoPath, Timestamp};
 use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
 use futures::TryStreamExt;
@@ -24,7 +28,7 @@ use crate::{
     asof,
     definition::ViewUse,
     error::{Error, Result},
-    registry::{Registry, files_of},
+    registry::Registry,
     source::{self, Unfit, Views},
 };
 
@@ -45,6 +49,7 @@ pub(crate) struct Prepared {
     views: Views,
     spine: LogicalPlan,
     spine_inputs: Vec<Input>,
+    definition_files: BTreeSet<RepoPath>,
 }
 
 /// The parts and counts of a finished run.
@@ -72,6 +77,8 @@ pub(crate) async fn prepare(engine: &Engine, registry: &Registry, pinned: Pinned
         }
     });
     let used = used.collect();
+    let names = pinned.uses.iter().map(|used| used.view.as_str());
+    let definition_files = registry.files_behind(pinned.service.as_deref(), names);
     let (spine, spine_inputs) = match &pinned.spine.source {
         SpineSource::Table(name) => {
             let table = source::table(engine, &pinned.spine_at, name).await?;
@@ -96,6 +103,7 @@ pub(crate) async fn prepare(engine: &Engine, registry: &Registry, pinned: Pinned
         views,
         spine,
         spine_inputs,
+        definition_files,
     })
 }
 
@@ -109,21 +117,19 @@ impl Prepared {
         )
     }
 
-    /// The spine's tables, the views' tables and the definition files, each with its commit.
-    pub async fn inputs(&self) -> Result<Vec<Input>> {
+    /// The spine's tables, the views' tables and the files of their definitions, each with its commit.
+    pub fn inputs(&self) -> Vec<Input> {
         let mut inputs = self.spine_inputs.clone();
         inputs.extend(self.views.inputs.values().flatten().cloned());
         let commit = self.pinned.at.commit();
-        for path in files_of(&self.pinned.at).await?.into_keys() {
-            inputs.push(Input {
-                name: path.to_string(),
-                commit: Some(commit),
-                version: None,
-            });
-        }
+        inputs.extend(self.definition_files.iter().map(|path| Input {
+            name: path.to_string(),
+            commit: Some(commit),
+            ..Input::default()
+        }));
         inputs.sort();
         inputs.dedup();
-        Ok(inputs)
+        inputs
     }
 }
 

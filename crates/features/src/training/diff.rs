@@ -220,6 +220,7 @@ pub(super) async fn parts(snapshot: &Snapshot, set: &TrainingSet) -> Result<Tabl
         name: folder.to_string(),
         commit: Some(snapshot.commit()),
         version: Some(set.content.clone()),
+        ..drumlin_model::Input::default()
     };
     Ok(Table {
         name: set.name.clone(),

@@ -123,7 +123,7 @@ pub async fn create(engine: &Engine, branch: &RefName, create: Create, request: 
             notices: Vec::new(),
         });
     }
-    let inputs = prepared.inputs().await?;
+    let inputs = prepared.inputs();
     let built = build::run(engine, prepared).await?;
     if let Some(existing) = existing.filter(|_| !create.replace) {
         // The branch moves with each set that is made on it: the same request at a later commit may well give the same set.

@@ -43,6 +43,7 @@ impl InputFile {
                         name: name.clone(),
                         commit: None,
                         version: Some(id.to_string()),
+                        ..Input::default()
                     },
                 };
                 (file.clone(), input, None)
@@ -89,6 +90,7 @@ fn versioned(snapshot: &Snapshot, path: &RepoPath, id: FileId) -> Input {
         name: path.to_string(),
         commit: Some(snapshot.commit()),
         version: Some(id.to_string()),
+        ..Input::default()
     }
 }
 

@@ -49,6 +49,7 @@ impl Read {
             name: self.path.to_string(),
             commit: Some(self.commit),
             version: Some(self.version.clone()),
+            ..Input::default()
         }
     }
 }
