@@ -2,27 +2,28 @@
 //! A first pass finds the files that hold rows to change; a second copies their other rows. `write` writes.
 //! Invariant: every row of a file that is replaced is either counted as changed or written again.
 
-use std::{collections::BTreeMap, fs::File, sync::Arc};
+use std::{collections::BTreeMap, fs::File, ops::Range, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch},
-    compute::cast,
-    datatypes::{DataType, Field, Int64Type, Schema, SchemaRef},
+    array::{Array, AsArray, RecordBatch},
+    compute::partition,
+    datatypes::{Int64Type, SchemaRef},
     util::display::array_value_to_string,
 };
 use datafusion::{
-    common::Column,
+    common::{Column, ScalarValue},
     dataframe::DataFrame,
     datasource::{
         file_format::parquet::ParquetFormat,
         listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl},
         provider_as_source,
     },
-    error::DataFusionError,
-    execution::{SendableRecordBatchStream, SessionState},
+    execution::{
+        SendableRecordBatchStream, SessionState,
+        memory_pool::{MemoryConsumer, MemoryReservation},
+    },
     functions_aggregate::expr_fn::{count, max, min},
-    functions_window::expr_fn::row_number,
-    logical_expr::{Expr, JoinType, LogicalPlanBuilder, lit},
+    logical_expr::{Expr, LogicalPlanBuilder, ident, lit},
     prelude::SessionContext,
 };
 use deltalake::{
@@ -46,18 +47,15 @@ use crate::{
     error::{Error, Result},
     explain,
     fit::Fit,
+    keys::{KeyPart, Keys, Marked},
     table::table_name,
     write::{DATA_FILE_BYTES, DataFileWriter, SESSION_SCOPE, Written, check_key},
 };
 
 /// The columns that passes add; a table may not have columns of these names.
 const FILE_COLUMN: &str = "__drumlin_file";
-const ROW_COLUMN: &str = "__drumlin_row";
 const COUNT_COLUMN: &str = "__drumlin_count";
-/// A join whose keys are more than this part of the memory limit sorts instead of hashing, since a hash join can't spill.
-/// The sorts of both sides share what is left, so a limit of few tens of megabytes may be too small for them, and says so.
-const HASHED_PART: usize = 2;
-
+const MICROS_PER_MILLI: i64 = 1_000;
 /// What a rewrite did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rewrite {
@@ -67,12 +65,10 @@ pub(crate) struct Rewrite {
     pub(crate) rows_changed: u64,
 }
 
-/// The rows of an upsert, in a file of their own: parsed once, checked, numbered.
+/// The rows of an upsert, in a file of their own: parsed once and checked; and their keys.
 struct Staged {
     file: NamedTempFile,
-    /// Of the key columns, in bytes.
-    key_bytes: usize,
-    rows: u64,
+    keys: Keys,
 }
 
 impl Engine {
@@ -87,42 +83,27 @@ impl Engine {
         let (key, record) = agreed_key(table, key)?;
         let fit = Fit::existing(&table.path, &table.schema(), &rows.schema(), name, evolve)?;
         check_key(&rows.schema(), &key, name)?;
-        let staged = self.stage(rows, &fit, &key, name).await?;
-        if staged.rows == 0 {
+        let mut staged = self.stage(rows, &fit, &key, name).await?;
+        if staged.keys.len() == 0 {
             return Ok(Rewrite::default());
         }
-        let spills = staged.key_bytes > self.options().memory_limit_bytes / HASHED_PART;
-        let state = self.session_state(Plan::Write { spills });
-        let input = self.staged_frame(&state, &staged).await?;
-        self.check_unique(&input, &key, name).await?;
+        let marked = self.mark(table, &mut staged, name).await?;
+        let counts = marked.iter().map(|(url, marked)| (url.clone(), marked.count)).collect();
+        let touched = self.touched(table, counts).await?;
 
-        let on = |side: &str, column: &String| Expr::Column(Column::new(Some(side), column));
-        let same_key = |kind: JoinType, target: DataFrame| {
-            let keys = input
-                .clone()
-                .select(key.iter().map(|column| on("input", column)).collect::<Vec<_>>())?;
-            keys.join_on(
-                target,
-                kind,
-                key.iter().map(|column| on("input", column).eq(on("target", column))),
-            )
-        };
-        let whole = self.target(&state, table, Some(FILE_COLUMN), None).await?;
-        let matched = same_key(JoinType::RightSemi, whole).map_err(explain::query)?;
-        let touched = self.touched(table, matched).await?;
-
+        let state = self.session_state(Plan::Write);
         let mut actions = Vec::new();
         for file in &touched.files {
-            let target = self
+            let whole = self
                 .target(&state, table, None, Some(std::slice::from_ref(&file.url)))
                 .await?;
-            let kept = if spills {
-                in_file_order(target, |target| same_key(JoinType::RightAnti, target))
-            } else {
-                same_key(JoinType::RightAnti, target)
+            let (marked, mut row) = (&marked[&file.url], 0);
+            let others = |batch: RecordBatch| {
+                let first = row;
+                row += batch.num_rows() as u64;
+                marked.others(&batch, first)
             };
-            let kept = kept.map_err(explain::query)?;
-            actions.extend(self.copy(table, file, kept, &fit.schema).await?);
+            actions.extend(self.copy(table, file, whole, &fit.schema, others).await?);
         }
         let stamp = self.stamp_of_next(table).await?;
         let mut files = DataFileWriter::new(&table.store, &table.path, &fit.schema, Some(DATA_FILE_BYTES));
@@ -142,7 +123,7 @@ impl Engine {
         })
     }
 
-    /// Writes the rows of the input, in their order and without their numbers.
+    /// Writes the rows of the input, in their order.
     async fn write_staged(
         &self,
         files: &mut DataFileWriter,
@@ -151,11 +132,9 @@ impl Engine {
         table: &Delta,
         name: &str,
     ) -> Result<u64> {
-        let state = self.session_state(Plan::Write { spills: false });
+        let state = self.session_state(Plan::Write);
         let input = self.staged_frame(&state, staged).await?;
-        let column = |field: &Arc<Field>| Expr::Column(Column::new(Some("input"), field.name()));
-        let rows = input.select(fit.schema.fields().iter().map(column).collect::<Vec<_>>());
-        let rows = rows.map_err(explain::query)?.execute_stream().await;
+        let rows = input.execute_stream().await;
         let rows = rows.map_err(|error| self.explain("read the staged rows", error))?;
         let exact = Fit::existing(&table.path, &fit.schema, &rows.schema(), name, false)?;
         files.write(self, rows, |batch| exact.apply(&batch, name), name).await
@@ -164,7 +143,7 @@ impl Engine {
     pub(crate) async fn delete_rows(&self, table: &Delta, predicate: &str) -> Result<Rewrite> {
         table.require_writable()?;
         // One state for both passes, so that now() is the same in both.
-        let state = SessionContext::new_with_state(self.session_state(Plan::Write { spills: false })).state();
+        let state = SessionContext::new_with_state(self.session_state(Plan::Write)).state();
         let found = self.target(&state, table, Some(FILE_COLUMN), None).await?;
         let condition = found.parse_sql_expr(predicate).map_err(explain::query)?;
         if condition.is_volatile() {
@@ -172,7 +151,8 @@ impl Engine {
             return Err(Error::Query { detail, hint: None });
         }
         let found = found.filter(condition.clone()).map_err(explain::query)?;
-        let touched = self.touched(table, found).await?;
+        let counts = self.rows_by_file(found).await?;
+        let touched = self.touched(table, counts).await?;
         if touched.rows == 0 {
             return Ok(Rewrite::default());
         }
@@ -182,7 +162,7 @@ impl Engine {
                 .target(&state, table, None, Some(std::slice::from_ref(&file.url)))
                 .await?;
             let kept = target.filter(condition.clone().is_not_true()).map_err(explain::query)?;
-            actions.extend(self.copy(table, file, kept, &table.schema()).await?);
+            actions.extend(self.copy(table, file, kept, &table.schema(), Ok).await?);
         }
         let operation = DeltaOperation::Delete {
             predicate: Some(predicate.to_owned()),
@@ -228,7 +208,7 @@ impl Engine {
         frame.map_err(|error| self.explain(&doing(), error))
     }
 
-    /// Writes the rows to a scratch file, fitted to the table and numbered; refuses a null key.
+    /// Writes the rows to a scratch file, fitted to the table, and their keys to another; refuses a null key.
     async fn stage(
         &self,
         mut rows: SendableRecordBatchStream,
@@ -238,33 +218,23 @@ impl Engine {
     ) -> Result<Staged> {
         let doing = || format!("stage the rows of {name}");
         let file = self.scratch_file()?;
-        let mut fields: Vec<_> = fit.schema.fields().iter().cloned().collect();
-        fields.push(Arc::new(Field::new(ROW_COLUMN, DataType::Int64, false)));
-        let schema: SchemaRef = Arc::new(Schema::new(fields));
+        let unnamed = tempfile::tempfile_in(&self.options().spill_folder);
+        let mut keys = Keys::new(&fit.schema, key, unnamed.map_err(Error::io(doing()))?)?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("a level that zstd has")))
             .build();
         let failed = |source| Error::Parquet { doing: doing(), source };
         let handle = file.as_file().try_clone().map_err(Error::io(doing()))?;
-        let mut writer = ArrowWriter::<File>::try_new(handle, schema.clone(), Some(properties)).map_err(failed)?;
-        let (mut count, mut key_bytes) = (0, 0);
+        let mut writer = ArrowWriter::<File>::try_new(handle, fit.schema.clone(), Some(properties)).map_err(failed)?;
         while let Some(batch) = rows.next().await {
             let batch = batch.map_err(|error| self.explain(&format!("read {name}"), error))?;
             let batch = fit.apply(&batch, name)?;
-            key_bytes += check_no_null(&batch, key, count, name)?;
-            let numbers = (count + 1..).take(batch.num_rows()).map(|row| row as i64);
-            let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
-            columns.push(Arc::new(Int64Array::from_iter_values(numbers)));
-            count += batch.num_rows() as u64;
-            let numbered = RecordBatch::try_new(schema.clone(), columns).map_err(Error::arrow(doing()))?;
-            writer.write(&numbered).map_err(failed)?;
+            check_no_null(&batch, key, keys.len(), name)?;
+            keys.push(&batch)?;
+            writer.write(&batch).map_err(failed)?;
         }
         writer.close().map_err(failed)?;
-        Ok(Staged {
-            file,
-            key_bytes,
-            rows: count,
-        })
+        Ok(Staged { file, keys })
     }
 
     async fn staged_frame(&self, state: &SessionState, staged: &Staged) -> Result<DataFrame> {
@@ -290,60 +260,131 @@ impl Engine {
         listed.await.map_err(|error| self.explain(doing, error))
     }
 
-    async fn check_unique(&self, input: &DataFrame, key: &[String], name: &str) -> Result<()> {
-        let row = || Expr::Column(Column::new(Some("input"), ROW_COLUMN));
-        let keys = key
-            .iter()
-            .map(|column| Expr::Column(Column::new(Some("input"), column)));
-        let aggregates = vec![
-            min(row()).alias("__drumlin_first"),
-            max(row()).alias("__drumlin_last"),
-            count(lit(1)).alias(COUNT_COLUMN),
-        ];
-        let plain = |name: &str| Expr::Column(Column::from_name(name));
-        let doubled = input
-            .clone()
-            .aggregate(keys.collect(), aggregates)
-            .and_then(|frame| frame.filter(plain(COUNT_COLUMN).gt(lit(1))))
-            .and_then(|frame| frame.sort(vec![plain("__drumlin_first").sort(true, false)]))
-            .and_then(|frame| frame.limit(0, Some(1)))
-            .map_err(explain::query)?;
-        let found = doubled
-            .collect()
-            .await
-            .map_err(|error| self.explain("look for duplicate keys", error))?;
-        let Some(batch) = found.iter().find(|batch| batch.num_rows() > 0) else {
-            return Ok(());
+    /// The rows of the table whose key is among those of the input, by the URL of their file: a pass over the table's key
+    /// columns for each part of the keys that fits in memory. Refuses a key that is there twice.
+    async fn mark(&self, table: &Delta, staged: &mut Staged, name: &str) -> Result<BTreeMap<String, Marked>> {
+        let state = self.session_state(Plan::Write);
+        let pool = self.runtime_env().memory_pool.clone();
+        let mut memory = MemoryConsumer::new("rows to replace").register(&pool);
+        let mut marked = BTreeMap::new();
+        let files = self.candidates(&state, table, staged).await?;
+        let parts = staged.keys.parts(self.options().memory_limit_bytes)?;
+        for part in 0..parts {
+            let found = staged.keys.part((part, parts), &pool);
+            let found = found.map_err(|error| self.explain("look for duplicate keys", error))?;
+            let part = match found {
+                Ok(part) => part,
+                Err(rows) => return Err(self.duplicate(staged, rows, name).await?),
+            };
+            if !files.is_empty() {
+                let rows = self.target(&state, table, Some(FILE_COLUMN), Some(&files)).await?;
+                self.mark_part(rows, (&staged.keys, &part), &mut marked, &mut memory)
+                    .await?;
+            }
+        }
+        Ok(marked)
+    }
+
+    /// The files that may hold a key of the input.
+    async fn candidates(&self, state: &SessionState, table: &Delta, staged: &Staged) -> Result<Vec<String>> {
+        let failed = |error| self.explain("compare the keys with the files' bounds", error);
+        let input = self.staged_frame(state, staged).await?;
+        let bounded = |name: &&String| {
+            let field = input.schema().field_with_unqualified_name(name);
+            field.is_ok_and(|field| !field.data_type().is_nested())
         };
-        let number = |index: usize| batch.column(index).as_primitive::<Int64Type>().value(0) as u64;
-        let values = key.iter().zip(batch.columns()).map(|(column, values)| {
-            let value = array_value_to_string(values, 0).unwrap_or_default();
-            format!("{column} = {value}")
+        let columns: Vec<Expr> = staged.keys.columns().iter().filter(bounded).map(ident).collect();
+        let ends = columns
+            .iter()
+            .flat_map(|column| [min(column.clone()), max(column.clone())]);
+        let ends = input.aggregate(Vec::new(), ends.collect()).map_err(failed)?;
+        let ends = ends.collect().await.map_err(failed)?;
+        let end = |at: usize| ScalarValue::try_from_array(ends[0].column(at), 0);
+        let mut within = lit(true);
+        for (at, column) in columns.into_iter().enumerate() {
+            let (low, high) = (end(2 * at).map_err(failed)?, end(2 * at + 1).map_err(failed)?);
+            within = within.and(column.between(widened(low, -1), widened(high, 1)));
+        }
+        let found = table.files_that_may_hold(state, within).await.map_err(failed)?;
+        let all: Vec<String> = table.files().map(|file| file.path().into_owned()).collect();
+        let held =
+            |path: &&String| Path::parse(format!("{}/{path}", table.path)).is_ok_and(|path| found.contains(&path));
+        let files: Vec<String> = all.iter().filter(held).cloned().collect();
+        // A file that goes by another name must not be passed over.
+        Ok(if files.len() == found.len() { files } else { all })
+    }
+
+    async fn mark_part(
+        &self,
+        rows: DataFrame,
+        (keys, part): (&Keys, &KeyPart),
+        marked: &mut BTreeMap<String, Marked>,
+        memory: &mut MemoryReservation,
+    ) -> Result<()> {
+        let failed = |error| self.explain("find the rows to replace", error);
+        let column = |name: &str| Expr::Column(Column::new(Some("target"), name));
+        let columns = keys.columns().iter().map(String::as_str).chain([FILE_COLUMN]);
+        let rows = rows.select(columns.map(column).collect::<Vec<_>>()).map_err(failed)?;
+        let mut rows = rows.execute_stream().await.map_err(failed)?;
+        let mut next: BTreeMap<String, u64> = BTreeMap::new();
+        while let Some(batch) = rows.try_next().await.map_err(failed)? {
+            let hashes = keys.of(&batch)?;
+            for (url, rows) in files_of(&batch)? {
+                let first = next.entry(url.clone()).or_default();
+                for (row, &key) in (*first..).zip(&hashes[rows.clone()]) {
+                    if part.has(key) {
+                        let file = marked.entry(url.clone()).or_default();
+                        file.mark(row, memory).map_err(failed)?;
+                    }
+                }
+                *first += rows.len() as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says which key two rows of the input share.
+    async fn duplicate(&self, staged: &Staged, (first, second): (u64, u64), name: &str) -> Result<Error> {
+        let failed = |error| self.explain("read the staged rows", error);
+        let rows = self.staged_frame(&self.session_state(Plan::Write), staged).await?;
+        let row = rows.limit(first as usize, Some(1)).map_err(failed)?;
+        let row = row.collect().await.map_err(failed)?;
+        let row = row.iter().find(|batch| batch.num_rows() > 0);
+        let values = staged.keys.columns().iter().map(|column| {
+            let values = row.and_then(|row| row.column_by_name(column));
+            let value = values.and_then(|values| array_value_to_string(values, 0).ok());
+            format!("{column} = {}", value.unwrap_or_default())
         });
-        Err(Error::DuplicateKey {
+        Ok(Error::DuplicateKey {
             file: name.to_owned(),
-            first: number(key.len()),
-            second: number(key.len() + 1),
+            first: first + 1,
+            second: second + 1,
             key: values.collect::<Vec<_>>().join(", "),
         })
     }
 
-    /// The files that the rows of a frame are in, and how many rows there are.
-    async fn touched(&self, table: &Delta, rows: DataFrame) -> Result<Touched> {
+    /// How many rows of a frame are in each file, by its URL.
+    async fn rows_by_file(&self, rows: DataFrame) -> Result<BTreeMap<String, u64>> {
         let file = Expr::Column(Column::new(Some("target"), FILE_COLUMN));
         let counted = rows
             .aggregate(vec![file], vec![count(lit(1)).alias(COUNT_COLUMN)])
             .map_err(explain::query)?;
         let failed = |error| self.explain("find the files to rewrite", error);
         let mut batches = counted.execute_stream().await.map_err(failed)?;
-        let mut matched = BTreeMap::new();
+        let mut found = BTreeMap::new();
         while let Some(batch) = batches.try_next().await.map_err(failed)? {
-            let names = cast(batch.column(0), &DataType::Utf8).map_err(Error::arrow("read the names of files"))?;
             let counts = batch.column(1).as_primitive::<Int64Type>();
-            for (url, count) in names.as_string::<i32>().iter().flatten().zip(counts.values()) {
-                matched.insert(decoded(url), (url.to_owned(), *count as u64));
+            for (url, rows) in files_of(&batch)? {
+                found.insert(url, counts.value(rows.start) as u64);
             }
         }
+        Ok(found)
+    }
+
+    /// The files at these URLs, and how many of their rows change.
+    async fn touched(&self, table: &Delta, rows: BTreeMap<String, u64>) -> Result<Touched> {
+        let matched = rows.into_iter().map(|(url, rows)| (decoded(&url), (url, rows)));
+        let mut matched: BTreeMap<String, (String, u64)> = matched.collect();
         let (rows, urls) = (matched.values().map(|(_, count)| count).sum(), matched.len());
         let mut files = Vec::new();
         for file in table.files() {
@@ -364,16 +405,24 @@ impl Engine {
     }
 
     /// Writes the rows of a touched file that stay, as one file that is as old; gives the actions that swap the two.
-    async fn copy(&self, table: &Delta, old: &TouchedFile, kept: DataFrame, schema: &SchemaRef) -> Result<Vec<Action>> {
+    async fn copy(
+        &self,
+        table: &Delta,
+        old: &TouchedFile,
+        rows: DataFrame,
+        schema: &SchemaRef,
+        mut stay: impl FnMut(RecordBatch) -> Result<RecordBatch>,
+    ) -> Result<Vec<Action>> {
         let doing = format!("rewrite {}", table.path);
         let name = table_name(&table.path);
-        let fit = Fit::existing(&table.path, schema, kept.schema().as_arrow(), name, false)?;
-        let rows = kept
+        let fit = Fit::existing(&table.path, schema, rows.schema().as_arrow(), name, false)?;
+        let rows = rows
             .execute_stream()
             .await
             .map_err(|error| self.explain(&doing, error))?;
         let mut files = DataFileWriter::new(&table.store, &table.path, schema, None);
-        let copied = files.write(self, rows, |batch| fit.apply(&batch, name), name).await?;
+        let shape = |batch| fit.apply(&stay(batch)?, name);
+        let copied = files.write(self, rows, shape, name).await?;
         let held = match old.file.num_records() {
             Some(held) => held as u64,
             None => {
@@ -420,14 +469,26 @@ fn decoded(url: &str) -> String {
     path.map_or_else(|| url.to_owned(), |path| path.to_string())
 }
 
-/// A join that sorts gives the rows of its parts in any order; the copy of a file wants the file's.
-fn in_file_order(
-    file: DataFrame,
-    join: impl FnOnce(DataFrame) -> Result<DataFrame, DataFusionError>,
-) -> Result<DataFrame, DataFusionError> {
-    let numbered = file.window(vec![row_number().alias(ROW_COLUMN)])?;
-    let sorted = join(numbered)?.sort(vec![Expr::Column(Column::from_name(ROW_COLUMN)).sort(true, false)])?;
-    sorted.drop_columns(&[ROW_COLUMN])
+/// A bound as a literal; of a time moved by a millisecond, which others' logs leave out.
+fn widened(bound: ScalarValue, sign: i64) -> Expr {
+    lit(match bound {
+        ScalarValue::TimestampMicrosecond(Some(time), zone) => {
+            ScalarValue::TimestampMicrosecond(Some(time.saturating_add(sign * MICROS_PER_MILLI)), zone)
+        }
+        bound => bound,
+    })
+}
+
+/// The files of a batch by their URLs, each with its rows.
+fn files_of(batch: &RecordBatch) -> Result<Vec<(String, Range<usize>)>> {
+    let failed = || Error::arrow("read the names of files");
+    let files = batch.column_by_name(FILE_COLUMN).expect("it was asked for");
+    let ranges = partition(std::slice::from_ref(files)).map_err(failed())?.ranges();
+    let named = ranges.into_iter().map(|rows| {
+        let url = array_value_to_string(files, rows.start).map_err(failed())?;
+        Ok((url, rows))
+    });
+    named.collect()
 }
 
 /// The key to use, and whether it has to be recorded: the table's own, or the given one when it has none.
@@ -448,12 +509,10 @@ fn agreed_key(table: &Delta, given: &[String]) -> Result<(Vec<String>, bool)> {
     }
 }
 
-/// Refuses a null in the key; gives the size of the key's columns.
-pub(crate) fn check_no_null(batch: &RecordBatch, key: &[String], rows_before: u64, name: &str) -> Result<usize> {
-    let mut bytes = 0;
+/// Refuses a null in the key.
+pub(crate) fn check_no_null(batch: &RecordBatch, key: &[String], rows_before: u64, name: &str) -> Result<()> {
     for column in key {
         let values = batch.column_by_name(column).expect("the key's columns were checked");
-        bytes += values.get_array_memory_size();
         if let Some(row) = (0..values.len()).find(|&row| values.is_null(row)) {
             return Err(Error::NullKey {
                 file: name.into(),
@@ -462,7 +521,7 @@ pub(crate) fn check_no_null(batch: &RecordBatch, key: &[String], rows_before: u6
             });
         }
     }
-    Ok(bytes)
+    Ok(())
 }
 
 fn upsert_operation(key: &[String]) -> DeltaOperation {

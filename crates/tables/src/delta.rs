@@ -3,7 +3,10 @@
 //! Invariant: a version is written by create-only put, so within one session no version is written twice; between
 //! sessions the rebase sees that both wrote the same path.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use arrow::datatypes::{DataType, SchemaRef};
 use async_trait::async_trait;
@@ -12,14 +15,16 @@ use datafusion::{
     common::{
         Statistics,
         stats::Precision,
-        tree_node::{Transformed, TreeNode},
+        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     datasource::{
         physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder},
+        provider_as_source,
         source::DataSourceExec,
     },
     error::DataFusionError,
-    logical_expr::{Expr, TableProviderFilterPushDown, TableType},
+    execution::SessionState,
+    logical_expr::{Expr, LogicalPlanBuilder, TableProviderFilterPushDown, TableType},
     physical_plan::ExecutionPlan,
 };
 use deltalake::{
@@ -186,6 +191,26 @@ impl Delta {
         Ok(Arc::new(Bounded {
             scan: Arc::new(builder.build().await?),
         }))
+    }
+
+    /// Where the files are that may hold rows for which `filter` is true, as the bounds in the log say.
+    pub(crate) async fn files_that_may_hold(
+        &self,
+        state: &SessionState,
+        filter: Expr,
+    ) -> Result<BTreeSet<Path>, DataFusionError> {
+        let provider = provider_as_source(self.provider(None, None).await?);
+        let plan = LogicalPlanBuilder::scan("target", provider, None)?
+            .filter(filter)?
+            .build()?;
+        let mut found = BTreeSet::new();
+        state.create_physical_plan(&plan).await?.apply(|node| {
+            let groups = file_scan(node).map_or(&[][..], |scan| &scan.file_groups);
+            let files = groups.iter().flat_map(FileGroup::files);
+            found.extend(files.map(|file| file.object_meta.location.clone()));
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(found)
     }
 
     /// When, and in which order, the rows of a file were written: as its tags say; else when the tree says, then by path.
@@ -370,9 +395,12 @@ impl TableProvider for Bounded {
     }
 }
 
+fn file_scan(plan: &Arc<dyn ExecutionPlan>) -> Option<&FileScanConfig> {
+    plan.downcast_ref::<DataSourceExec>()?.data_source().downcast_ref()
+}
+
 fn without_false_bounds(plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>, DataFusionError> {
-    let config = plan.downcast_ref::<DataSourceExec>();
-    let Some(config) = config.and_then(|exec| exec.data_source().downcast_ref::<FileScanConfig>()) else {
+    let Some(config) = file_scan(&plan) else {
         return Ok(Transformed::no(plan));
     };
     let schema = config.file_source().table_schema().table_schema().clone();

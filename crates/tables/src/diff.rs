@@ -137,7 +137,7 @@ impl Engine {
     /// A session with the rows of the files that only one side has, as `before` and `after`.
     async fn both_sides(&self, before: &Side, after: &Side) -> Result<SessionContext> {
         let spills = before.bytes + after.bytes > self.options().memory_limit_bytes as u64 / HASHED_PART;
-        let plan = if spills { Plan::Write { spills } } else { Plan::Query };
+        let plan = if spills { Plan::SortingQuery } else { Plan::Query };
         let context = SessionContext::new_with_state(self.session_state(plan));
         for (name, side) in [("before", before), ("after", after)] {
             let Some(table) = &side.table else { continue };

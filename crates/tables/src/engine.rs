@@ -102,9 +102,9 @@ impl Engine {
         };
         let threads = match plan {
             Plan::Query => self.inner.options.threads.max(1),
-            Plan::Write { spills: false } => 1,
+            Plan::Write => 1,
             // Only a join of several parts is planned as one that sorts.
-            Plan::Write { spills: true } => self.inner.options.threads.max(2),
+            Plan::SortingQuery => self.inner.options.threads.max(2),
         };
         let share = self.inner.options.memory_limit_bytes / threads;
         let batch_rows = (share / SHARE_PER_BATCH_ROW).clamp(BATCH_ROWS_MIN, BATCH_ROWS_MAX);
@@ -120,8 +120,8 @@ impl Engine {
         options.execution.time_zone = Some("+00:00".into());
         options.sql_parser.map_string_types_to_utf8view = false;
         // A rewrite numbers the rows of a file, which must come in one part for that.
-        options.optimizer.repartition_file_scans = plan == Plan::Query;
-        options.optimizer.prefer_hash_join = !matches!(plan, Plan::Write { spills: true });
+        options.optimizer.repartition_file_scans = plan != Plan::Write;
+        options.optimizer.prefer_hash_join = plan != Plan::SortingQuery;
         SessionStateBuilder::new()
             .with_config(config)
             .with_runtime_env(Arc::new(runtime))
@@ -150,9 +150,8 @@ impl Engine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plan {
     Query,
-    /// One part, so that what is written is in the input's order and the same on every machine. A hash join cannot
-    /// spill; a write whose keys may not fit joins by sorting, in several parts, and has to order the rows itself.
-    Write {
-        spills: bool,
-    },
+    /// Joins by sorting, since a hash join cannot spill.
+    SortingQuery,
+    /// One part, so that rows come in the order of the input, or of the file, and are the same on every machine.
+    Write,
 }

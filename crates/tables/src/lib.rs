@@ -9,6 +9,7 @@ mod engine;
 mod error;
 mod explain;
 mod fit;
+mod keys;
 mod log_cache;
 mod options;
 mod read;

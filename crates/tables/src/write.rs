@@ -286,7 +286,7 @@ impl DataFileWriter {
         &mut self,
         engine: &Engine,
         mut rows: SendableRecordBatchStream,
-        shape: impl Fn(RecordBatch) -> Result<RecordBatch>,
+        mut shape: impl FnMut(RecordBatch) -> Result<RecordBatch>,
         name: &str,
     ) -> Result<u64> {
         let before = self.rows;

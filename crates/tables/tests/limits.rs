@@ -4,7 +4,7 @@ use drumlin_model::ErrorKind;
 use drumlin_tables::RowFormat;
 use drumlin_testkit::TestRepo;
 
-use crate::support::{TestTables, columns, on};
+use crate::support::TestTables;
 
 const ROWS: u64 = 800_000;
 const UPSERT_ROWS: u64 = 300_000;
@@ -41,32 +41,56 @@ async fn a_sort_spills_under_a_small_limit() {
     assert_eq!(files, 0, "nothing stays in the spill folder: {left:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_upsert_of_many_keys_stays_within_the_limit() {
+/// Tables whose keys take several parts of this much memory.
+async fn tight(memory_limit_bytes: usize) -> TestTables {
     let tables = TestTables::of(TestRepo::memory().await, |options| {
-        options.memory_limit_bytes = 32 << 20
+        options.memory_limit_bytes = memory_limit_bytes;
     });
     tables.create("t", &wide_csv(UPSERT_ROWS), &["id", "words"]).await;
-    let source = tables.file("again.csv", wide_csv(UPSERT_ROWS));
-    let options = drumlin_tables::ReadOptions::default();
+    tables
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upsert_of_more_keys_than_fit_takes_several_passes() {
+    let tables = tight(4 << 20).await;
+    // Every second row is there already; some files hold rows of every part.
+    let rows = (0..UPSERT_ROWS).map(|row| {
+        let (id, old) = ((row * 7919) % 1_000_003, row % 2 == 0);
+        format!(
+            "{id},text that takes some room {row}{}\n",
+            if old { "" } else { " and is new" }
+        )
+    });
     let written = tables
-        .engine
-        .upsert(&on("main"), "t", &source, &options, (&columns(&["id", "words"]), false))
+        .upsert("t", &format!("id,words\n{}", rows.collect::<String>()))
         .await
         .unwrap();
-    assert_eq!((written.rows_updated, written.rows_added), (UPSERT_ROWS, 0));
     assert_eq!(
-        tables.sql("SELECT count(*) FROM t").await.unwrap(),
-        UPSERT_ROWS.to_string()
+        (written.rows_updated, written.rows_added),
+        (UPSERT_ROWS / 2, UPSERT_ROWS / 2)
+    );
+    let all = UPSERT_ROWS + UPSERT_ROWS / 2;
+    assert_eq!(tables.sql("SELECT count(*) FROM t").await.unwrap(), all.to_string());
+    let old = tables.sql("SELECT count(*) FROM t WHERE words NOT LIKE '%new'").await;
+    assert_eq!(old.unwrap(), UPSERT_ROWS.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_there_twice_is_found_in_every_pass() {
+    let tables = tight(4 << 20).await;
+    let again = format!("{}7919,text that takes some room 1\n", wide_csv(UPSERT_ROWS));
+    let error = tables.upsert("t", &again).await.unwrap_err();
+    let line = crate::support::line(&error);
+    let key = "(id = 7919, words = text that takes some room 1)";
+    assert!(
+        line.contains(&format!("rows 2 and {} have the same key {key}", UPSERT_ROWS + 1)),
+        "{line}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upsert_that_does_not_fit_changes_nothing() {
-    let tables = TestTables::of(TestRepo::memory().await, |options| {
-        options.memory_limit_bytes = 2 << 20;
-    });
-    tables.create("t", &wide_csv(UPSERT_ROWS), &["id", "words"]).await;
+async fn an_upsert_that_would_take_too_many_passes_changes_nothing() {
+    let tables = tight(64 << 10).await;
     let head = tables.test.head("main").await.unwrap();
     let error = tables.upsert("t", &wide_csv(UPSERT_ROWS)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", crate::support::line(&error));
