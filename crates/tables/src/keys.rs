@@ -1,10 +1,12 @@
 //! `Keys`: the row keys of an upsert in a scratch file; `KeyPart`: as many of them as fit in memory; `Marked`: rows of a file
 //! whose key is among them. `change` stages the keys and asks for each row of the table.
-//! Invariant: a key is known by 16 bytes of BLAKE3 over its columns, in arrow's row format, which is equal where they are.
+//! Invariant: a key is known by 128 bits of SipHash over its columns in arrow's row format, which is equal where they are. The
+//! hash has a secret of its own in each run, so no input can be made whose keys collide, and by chance none of a trillion do.
 
 use std::{
     collections::HashSet,
     fs::File,
+    hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState},
     io::{BufReader, BufWriter, Read, Seek, Write},
     sync::Arc,
 };
@@ -39,6 +41,8 @@ pub(crate) struct Keys {
     columns: Vec<String>,
     types: Vec<DataType>,
     converter: RowConverter,
+    /// Each gives half of a key's hash.
+    halves: [RandomState; 2],
     file: BufWriter<File>,
     rows: u64,
 }
@@ -59,6 +63,7 @@ impl Keys {
             columns: columns.to_vec(),
             converter: RowConverter::new(fields).map_err(Error::arrow("use columns of these types as a key"))?,
             types,
+            halves: [RandomState::new(), RandomState::new()],
             file: BufWriter::new(file),
             rows: 0,
         })
@@ -81,7 +86,12 @@ impl Keys {
         let columns: Result<Vec<ArrayRef>, ArrowError> = columns.collect();
         let rows = columns.and_then(|columns| self.converter.convert_columns(&columns));
         let rows = rows.map_err(Error::arrow("compare the keys"))?;
-        Ok(rows.iter().map(|row| hash(row.as_ref())).collect())
+        Ok(rows.iter().map(|row| self.hash(row.as_ref())).collect())
+    }
+
+    fn hash(&self, row: &[u8]) -> u128 {
+        let [low, high] = self.halves.each_ref().map(|half| u128::from(half.hash_one(row)));
+        high << u64::BITS | low
     }
 
     pub(crate) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -116,7 +126,7 @@ impl Keys {
         let expected = self.rows as usize / parts + self.rows as usize / SPREAD_PART + SPREAD_KEYS;
         memory.try_grow(expected * SET_BYTES_PER_KEY)?;
         let mut found = KeyPart {
-            keys: HashSet::with_capacity(expected),
+            keys: HashSet::with_capacity_and_hasher(expected, Default::default()),
             parts,
             part,
             memory,
@@ -162,7 +172,7 @@ impl Keys {
 
 /// Some of the keys, in memory that is accounted for.
 pub(crate) struct KeyPart {
-    keys: HashSet<u128>,
+    keys: HashSet<u128, BuildHasherDefault<LowHalf>>,
     parts: usize,
     part: usize,
     memory: MemoryReservation,
@@ -184,15 +194,25 @@ impl KeyPart {
     }
 }
 
-fn hash(row: &[u8]) -> u128 {
-    let hash = blake3::hash(row);
-    let (start, _) = hash.as_bytes().split_first_chunk().expect("it is longer");
-    u128::from_le_bytes(*start)
+/// Keys are hashes already.
+#[derive(Clone, Default)]
+struct LowHalf(u64);
+
+impl Hasher for LowHalf {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys are integers of 128 bits")
+    }
+    fn write_u128(&mut self, key: u128) {
+        self.0 = key as u64;
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// Hashes are spread evenly, so the parts are of one size.
 fn part_of(key: u128, parts: usize) -> usize {
-    ((key >> 64) * parts as u128 >> 64) as usize
+    (((key >> u64::BITS) * parts as u128) >> u64::BITS) as usize
 }
 
 /// Rows of a data file, by their number in it.
@@ -219,7 +239,7 @@ impl Marked {
 
     fn has(&self, row: u64) -> bool {
         let word = self.words.get((row / u64::BITS as u64) as usize);
-        word.is_some_and(|word| word >> (row % u64::BITS as u64) & 1 == 1)
+        word.is_some_and(|word| (word >> (row % u64::BITS as u64)) & 1 == 1)
     }
 
     /// The rows of a batch that starts at `first` which are not marked.

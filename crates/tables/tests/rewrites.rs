@@ -59,3 +59,28 @@ async fn rows_without_a_key_are_compared_whatever_their_columns() {
     let diff = tables.engine.diff(&second, &third, &path).await.unwrap();
     assert_eq!((diff.added, diff.removed), (1, 4));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_passed_over_only_where_no_key_can_be() {
+    let tables = TestTables::memory().await;
+    // Keys that differ only where bounds in a log may have been cut: late in a long text, and within a millisecond.
+    let row = |n: u32, v: u32| format!("{}é{n:03},2024-01-01T00:00:00.000{n:03}Z,{v}\n", "x".repeat(300));
+    let rows = |numbers: std::ops::Range<u32>, v: u32| numbers.map(|n| row(n, v)).collect::<String>();
+    let head = "name,at,v\n";
+    tables
+        .create("t", &format!("{head}{}", rows(0..10, 0)), &["name", "at"])
+        .await;
+    for start in [10, 20] {
+        let more = format!("{head}{}", rows(start..start + 10, 0));
+        tables.append("main", "t", &more).await.unwrap();
+    }
+    for (numbers, new) in [(9..11, 0), (29..31, 1), (0..1, 0), (19..20, 0), (40..41, 1)] {
+        let count = u64::from(numbers.end - numbers.start);
+        let done = tables
+            .upsert("t", &format!("{head}{}", rows(numbers.clone(), 1)))
+            .await
+            .unwrap();
+        assert_eq!((done.rows_updated, done.rows_added), (count - new, new), "{numbers:?}");
+    }
+    assert_eq!(tables.sql("SELECT count(*), sum(v) FROM t").await.unwrap(), "32,7");
+}
