@@ -104,6 +104,33 @@ async fn a_bad_number_far_down_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_end_is_not_read_into_memory() {
+    let tables = TestTables::memory().await;
+    let endless = |start: &str, filler: &str, bytes: usize| format!("{start}{}", filler.repeat(bytes / filler.len()));
+    let source = tables.file("a.csv", endless("a,b\n1,2\n3,\"4\n", "5,6\n", 300 << 20));
+    let options = drumlin_tables::ReadOptions::default();
+    let error = tables
+        .engine
+        .create(&on("main"), "t", &source, &options, &[])
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a.csv, line 2: from here on less than 8192 rows take 256 MiB: is a quote left open?"
+    );
+    let source = tables.file("b.jsonl", endless("{\"a\": 1}\n[{\"a\": 1}", ", {\"a\": 1}", 70 << 20));
+    let error = tables
+        .engine
+        .create(&on("main"), "t", &source, &options, &[])
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "b.jsonl, line 2: longer than 64 MiB; each line must be one JSON object"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn json_errors_name_the_line() {
     let tables = TestTables::memory().await;
     for (json, message) in [

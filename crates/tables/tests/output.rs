@@ -1,5 +1,6 @@
 //! Results for people and programs.
 
+use drumlin_model::ErrorKind;
 use drumlin_tables::{RowFormat, write_rows};
 
 use crate::support::{TestTables, expr};
@@ -40,6 +41,12 @@ async fn csv_and_json() {
         .await
         .unwrap();
     assert_eq!(none, b"id\n");
+    let lists = tables
+        .write("SELECT make_array(id) AS ids FROM t", "main", RowFormat::Csv)
+        .await;
+    let error = lists.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("the column ids is "), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,9 +3,12 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, Read, Seek, SeekFrom},
+    io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom},
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use arrow::{
@@ -21,8 +24,13 @@ use crate::{
     options::{ReadOptions, type_name},
 };
 
-/// Rows per batch: enough for vectors, few enough that a wide row does not fill memory.
-const BATCH_ROWS: usize = 8192;
+/// Rows per batch: enough for vectors, or fewer where rows are so wide that they would take more than the bytes.
+const BATCH_ROWS_MAX: usize = 8192;
+const BATCH_BYTES: usize = 16 << 20;
+/// How much of a file is looked at for the width of its rows.
+const SAMPLE_BYTES: usize = 1 << 20;
+/// A batch of more bytes has a row without an end.
+const BATCH_BYTES_MAX: u64 = 256 << 20;
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 const QUOTE: u8 = b'"';
 
@@ -102,7 +110,7 @@ impl CsvFile<'_> {
         let reader = self.open()?;
         let (schema, _) = format
             .infer_schema(reader, Some(0))
-            .map_err(Error::arrow(format!("read {}", self.name)))?;
+            .map_err(|error| explain(self.file, self.name, 0, error))?;
         if schema.fields().is_empty() {
             return Err(Error::Content {
                 file: self.name.into(),
@@ -122,14 +130,18 @@ impl CsvFile<'_> {
             .iter()
             .map(|name| Field::new(name, DataType::Utf8, true))
             .collect();
+        let mut input = self.open()?;
+        let taken = input.taken.clone();
+        let batch_rows = batch_rows(input.fill_buf().map_err(Error::io(format!("read {}", self.name)))?);
         let reader = ReaderBuilder::new(Arc::new(Schema::new(fields)))
             .with_header(self.options.header)
             .with_delimiter(self.options.delimiter)
-            .with_batch_size(BATCH_ROWS)
-            .build_buffered(self.open()?)
+            .with_batch_size(batch_rows)
+            .build_buffered(input)
             .map_err(Error::arrow(format!("read {}", self.name)))?;
         let (file, name) = (self.file.to_owned(), self.name.to_owned());
         let (mut reader, mut ended, mut spans_lines) = (reader, false, false);
+        let mut records = u64::from(self.options.header);
         Ok(std::iter::from_fn(move || {
             if ended {
                 return None;
@@ -137,11 +149,13 @@ impl CsvFile<'_> {
             match reader.next() {
                 Some(Ok(batch)) => {
                     spans_lines = last_field_spans_lines(&batch);
+                    taken.store(0, Ordering::Relaxed);
+                    records += batch.num_rows() as u64;
                     Some(Ok(batch))
                 }
                 Some(Err(error)) => {
                     ended = true;
-                    Some(Err(explain(&file, &name, error)))
+                    Some(Err(explain(&file, &name, records, error)))
                 }
                 None => {
                     ended = true;
@@ -151,7 +165,7 @@ impl CsvFile<'_> {
         }))
     }
 
-    fn open(&self) -> Result<BufReader<File>> {
+    fn open(&self) -> Result<Metered> {
         let failed = |source| Error::Io {
             doing: format!("read {}", self.name),
             source,
@@ -168,7 +182,43 @@ impl CsvFile<'_> {
             0
         };
         file.seek(SeekFrom::Start(skip)).map_err(failed)?;
-        Ok(BufReader::with_capacity(1 << 18, file))
+        Ok(Metered {
+            input: BufReader::with_capacity(SAMPLE_BYTES, file),
+            taken: Arc::default(),
+        })
+    }
+}
+
+/// How many rows like those at the start of a file a batch may have.
+fn batch_rows(start: &[u8]) -> usize {
+    let rows = start.iter().filter(|&&byte| byte == b'\n').count().max(1);
+    (rows * BATCH_BYTES / start.len().max(1)).clamp(1, BATCH_ROWS_MAX)
+}
+
+/// A file that says how much of it was taken since this was last set to nothing, and ends in an error beyond the limit.
+struct Metered {
+    input: BufReader<File>,
+    taken: Arc<AtomicU64>,
+}
+
+impl Read for Metered {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.fill_buf()?.read(to)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+impl BufRead for Metered {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        if self.taken.load(Ordering::Relaxed) > BATCH_BYTES_MAX {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
+        self.input.fill_buf()
+    }
+    fn consume(&mut self, len: usize) {
+        self.taken.fetch_add(len as u64, Ordering::Relaxed);
+        self.input.consume(len);
     }
 }
 
@@ -223,7 +273,17 @@ fn ends_with_quote(file: &Path) -> bool {
 }
 
 /// Makes one line of the CSV reader's error: which line, and what is wrong with it.
-fn explain(file: &Path, name: &str, error: ArrowError) -> Error {
+fn explain(file: &Path, name: &str, records: u64, error: ArrowError) -> Error {
+    if let ArrowError::IoError(_, source) = &error
+        && source.kind() == ErrorKind::FileTooLarge
+    {
+        let most = BATCH_BYTES_MAX >> 20;
+        return Error::Line {
+            file: name.to_owned(),
+            line: line_of_record(file, records),
+            detail: format!("from here on less than {BATCH_ROWS_MAX} rows take {most} MiB: is a quote left open?"),
+        };
+    }
     let ArrowError::CsvError(message) = &error else {
         return Error::Arrow {
             doing: format!("read {name}"),

@@ -5,7 +5,7 @@ use std::{
     cell::RefCell,
     collections::HashMap,
     fs::File,
-    io::{BufRead, BufReader, Lines},
+    io::{BufRead, BufReader, Read},
     path::Path,
     sync::Arc,
 };
@@ -29,6 +29,8 @@ use crate::error::{Error, Result};
 const BATCH_LINES: usize = 8192;
 /// Bytes of lines after which a batch ends early: long lines must not fill memory.
 const BATCH_BYTES: usize = 8 << 20;
+/// The longest line that is read.
+const LINE_BYTES_MAX: u64 = 64 << 20;
 
 pub(super) struct JsonFile<'a> {
     pub(super) file: &'a Path,
@@ -94,21 +96,22 @@ impl JsonFile<'_> {
                     next_line += taken.len() as u64;
                     Some(parse(&taken, &schema).map_err(|fault| explain(&name, first_line, &taken, &schema, fault)))
                 }
-                Err(source) => Some(Err(Error::Io {
-                    doing: format!("read {name}"),
-                    source,
-                })),
+                Err(error) => Some(Err(error)),
             }
         })))
     }
 
-    fn lines(&self) -> Result<Lines<BufReader<File>>> {
+    fn lines(&self) -> Result<Lines> {
         let file = File::open(self.file).map_err(Error::io(format!("read {}", self.name)))?;
-        Ok(BufReader::with_capacity(1 << 18, file).lines())
+        Ok(Lines {
+            reader: BufReader::with_capacity(1 << 18, file),
+            name: self.name.to_owned(),
+            number: 0,
+        })
     }
 
-    fn object(&self, line: u64, text: std::io::Result<String>) -> Result<Option<Value>> {
-        let text = text.map_err(Error::io(format!("read {}", self.name)))?;
+    fn object(&self, line: u64, text: Result<String>) -> Result<Option<Value>> {
+        let text = text?;
         if text.trim().is_empty() {
             return Ok(None);
         }
@@ -148,7 +151,47 @@ fn guessed_type(field: &Field, strings: Option<&Guess>) -> DataType {
     }
 }
 
-fn take_lines(lines: &mut Lines<BufReader<File>>) -> std::io::Result<Vec<String>> {
+/// The lines of a file, as far as each has an end.
+struct Lines {
+    reader: BufReader<File>,
+    name: String,
+    number: u64,
+}
+
+impl Iterator for Lines {
+    type Item = Result<String>;
+
+    fn next(&mut self) -> Option<Result<String>> {
+        let mut line = Vec::new();
+        let limited = self
+            .reader
+            .by_ref()
+            .take(LINE_BYTES_MAX + 1)
+            .read_until(b'\n', &mut line);
+        if let Err(error) = limited {
+            return Some(Err(Error::io(format!("read {}", self.name))(error)));
+        }
+        if line.is_empty() {
+            return None;
+        }
+        self.number += 1;
+        let bad = |detail: String| Error::Line {
+            file: self.name.clone(),
+            line: self.number,
+            detail,
+        };
+        if line.len() as u64 > LINE_BYTES_MAX {
+            let most = LINE_BYTES_MAX >> 20;
+            return Some(Err(bad(format!(
+                "longer than {most} MiB; each line must be one JSON object"
+            ))));
+        }
+        line.pop_if(|last| *last == b'\n');
+        Some(String::from_utf8(line).map_err(|_| bad("not UTF-8 text".into())))
+    }
+}
+
+fn take_lines(lines: &mut Lines) -> Result<Vec<String>> {
     let (mut taken, mut bytes) = (Vec::new(), 0);
     while taken.len() < BATCH_LINES && bytes < BATCH_BYTES {
         let Some(line) = lines.next() else { break };

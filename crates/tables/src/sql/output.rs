@@ -94,6 +94,7 @@ impl<'a> Rows<'a> {
                 out,
             },
             RowFormat::Csv => {
+                flat(schema)?;
                 let mut writer = CsvWriterBuilder::new().with_header(true).build(out);
                 writer.write(&RecordBatch::new_empty(schema.clone())).map_err(failed)?;
                 Rows::Csv(Box::new(writer))
@@ -142,6 +143,18 @@ impl<'a> Rows<'a> {
             },
         }
     }
+}
+
+/// Refuses columns that a CSV has no way to write.
+fn flat(schema: &SchemaRef) -> Result<()> {
+    let nested = schema.fields().iter().find(|field| field.data_type().is_nested());
+    nested.map_or(Ok(()), |field| {
+        let kind = type_name(field.data_type());
+        Err(Error::Query {
+            detail: format!("the column {} is {kind}, which a CSV cannot hold", field.name()),
+            hint: Some("write it as jsonl or parquet".into()),
+        })
+    })
 }
 
 fn failed(error: ArrowError) -> Error {
