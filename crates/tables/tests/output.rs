@@ -46,7 +46,10 @@ async fn csv_and_json() {
         .await;
     let error = lists.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert!(error.to_string().contains("the column ids is "), "{error}");
+    assert!(
+        error.to_string().contains("has the column ids of the type list"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,6 +30,6 @@ impl CherryPick {
             .repo()
             .cherry_pick(&branch, commit, cx.commit_info("cherry-pick", message, Vec::new()))
             .await?;
-        finish(cx, &copy, &branch, merged).await
+        finish(cx, &copy, &branch, ("Picked", &commit.short()), merged).await
     }
 }

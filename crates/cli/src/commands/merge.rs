@@ -34,16 +34,22 @@ impl Merge {
             .unwrap_or_else(|| format!("merge {} into {into}", self.from));
         let info = cx.commit_info("merge", message, Vec::new());
         let merged = copy.repo().merge(&into, from.commit, info).await?;
-        finish(cx, &copy, &into, merged).await
+        finish(cx, &copy, &into, ("Merged", &self.from.to_string()), merged).await
     }
 }
 
-/// Renders what came of a merge, and moves the working copy along.
-pub async fn finish(cx: &Context<'_>, copy: &WorkingCopy, into: &RefName, merged: Merged) -> Result<(), CommandError> {
+/// Renders what came of a merge, and moves the working copy along. `done` says what was, and `source` whose state was to come.
+pub async fn finish(
+    cx: &Context<'_>,
+    copy: &WorkingCopy,
+    into: &RefName,
+    (done, source): (&str, &str),
+    merged: Merged,
+) -> Result<(), CommandError> {
     let (did, commit) = match merged {
         Merged::AlreadyUpToDate => ("Already up to date", copy.head()?.base.commit),
         Merged::FastForward(commit) => ("Fast-forwarded", commit),
-        Merged::Committed(commit) => ("Merged", commit),
+        Merged::Committed(commit) => (done, commit),
         Merged::Conflicts(conflicts) => {
             let paths: Vec<String> = conflicts
                 .iter()
@@ -56,9 +62,9 @@ pub async fn finish(cx: &Context<'_>, copy: &WorkingCopy, into: &RefName, merged
             } else {
                 String::new()
             };
-            let message = format!("both sides changed {}{more}; nothing was merged", paths.join(", "));
+            let message = format!("both sides changed {}{more}; nothing was done", paths.join(", "));
             return Err(CommandError::new(ErrorKind::Conflict, message).with_hint(format!(
-                "drumlin restore --source OTHER {}    to take their side, commit, and merge again",
+                "drumlin restore --source {source} {}  # to take it as it is there; then commit, and try again",
                 paths[0]
             )));
         }

@@ -29,6 +29,7 @@ impl Revert {
             .repo()
             .revert(&branch, commit, cx.commit_info("revert", message, Vec::new()))
             .await?;
-        finish(cx, &copy, &branch, merged).await
+        let before = format!("{}~1", commit.short());
+        finish(cx, &copy, &branch, ("Reverted", &before), merged).await
     }
 }

@@ -150,9 +150,12 @@ fn flat(schema: &SchemaRef) -> Result<()> {
     let nested = schema.fields().iter().find(|field| field.data_type().is_nested());
     nested.map_or(Ok(()), |field| {
         let kind = type_name(field.data_type());
-        Err(Error::Query {
-            detail: format!("the column {} is {kind}, which a CSV cannot hold", field.name()),
-            hint: Some("write it as jsonl or parquet".into()),
+        Err(Error::Content {
+            file: "the result".into(),
+            detail: format!(
+                "has the column {} of the type {kind}, which a CSV cannot hold; write it as jsonl or parquet",
+                field.name()
+            ),
         })
     })
 }
