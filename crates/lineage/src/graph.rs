@@ -99,10 +99,21 @@ pub struct Graph {
     pub truncated: bool,
 }
 
+/// A BLAKE3 hash in hexadecimal, and how much of one is shown.
+const HASH_LEN: usize = 64;
+const SHORT_LEN: usize = 12;
+
 impl Node {
+    /// The version for people: a hash by its start, as commits are shown; others whole.
+    pub fn short_version(&self) -> Option<&str> {
+        let version = self.version.as_deref()?;
+        let is_hash = version.len() == HASH_LEN && version.bytes().all(|byte| byte.is_ascii_hexdigit());
+        Some(if is_hash { &version[..SHORT_LEN] } else { version })
+    }
+
     /// The node's name in the spelling of the command line: `path@commit`.
     pub fn address(&self) -> String {
-        match (self.kind, self.commit, &self.version) {
+        match (self.kind, self.commit, self.short_version()) {
             (NodeKind::External, _, Some(version)) => format!("{} ({version})", self.name),
             (_, Some(commit), _) => format!("{}@{}", self.name, commit.short()),
             _ => self.name.clone(),

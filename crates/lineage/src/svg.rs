@@ -200,8 +200,8 @@ impl Label {
         let commit = node.commit.map(|commit| commit.short()).unwrap_or_default();
         let note = match (&node.record, node.kind) {
             (Some(record), NodeKind::Run) => date(record.provenance.finished),
-            (_, NodeKind::External) => node.version.clone().unwrap_or_else(|| node.kind.label().to_owned()),
-            _ => match &node.version {
+            (_, NodeKind::External) => node.short_version().unwrap_or(node.kind.label()).to_owned(),
+            _ => match node.short_version() {
                 Some(version) => format!("@{commit}  version {version}"),
                 None => format!("@{commit}"),
             },

@@ -8,9 +8,6 @@ use drumlin_model::{Commit, Timestamp};
 use crate::graph::{Direction, Graph, Node, NodeKind};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
-/// A BLAKE3 hash in hexadecimal, and how much of one is shown.
-const HASH_LEN: usize = 64;
-const SHORT_LEN: usize = 12;
 /// How much of the code's Git commit is shown, in characters.
 const GIT_COMMIT_LEN: usize = 10;
 
@@ -114,8 +111,8 @@ impl Tree<'_> {
 
 fn line(node: &Node) -> String {
     let mut line = format!("{}  {}", node.address(), node.kind.label());
-    if let (Some(version), true) = (&node.version, node.kind != NodeKind::External) {
-        line.push_str(&format!(" version {}", shortened(version)));
+    if let (Some(version), true) = (node.short_version(), node.kind != NodeKind::External) {
+        line.push_str(&format!(" version {version}"));
     }
     match &node.record {
         Some(record) => line.push_str(&format!(" ({})", run(record))),
@@ -123,12 +120,6 @@ fn line(node: &Node) -> String {
         None => line.push_str(" (written by nothing that the history holds)"),
     }
     line
-}
-
-/// A hash by its start, as commits are shown; other versions whole.
-fn shortened(version: &str) -> &str {
-    let is_hash = version.len() == HASH_LEN && version.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_hash { &version[..SHORT_LEN] } else { version }
 }
 
 /// Who did what, when, with which code.
