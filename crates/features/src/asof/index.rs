@@ -45,6 +45,7 @@ impl SpineIndex {
                     .for_each(|(_, group)| *group = NO_GROUP);
             }
         }
+        table.finish();
         let starts = starts_of(&groups, table.groups());
         let slots = sorted_slots(batches, &groups, &starts);
         let (times, rows): (Vec<i64>, Vec<u32>) = slots.into_iter().unzip();

@@ -249,6 +249,13 @@ impl KeyTable {
         }
     }
 
+    /// Nothing is inserted any more.
+    pub(crate) fn finish(&mut self) {
+        if let KeyTable::Numbers(table) = self {
+            table.finish();
+        }
+    }
+
     /// The group of each row, `NO_GROUP` where the spine has no such key.
     pub(crate) fn find(&self, keys: &EncodedKeys, rows: usize, groups: &mut Vec<u32>) {
         groups.clear();
@@ -291,7 +298,7 @@ impl KeyTable {
     pub(crate) fn size_bytes(&self) -> usize {
         match self {
             KeyTable::Global => 0,
-            KeyTable::Numbers(table) => table.slots.len() * std::mem::size_of::<(i64, u32)>(),
+            KeyTable::Numbers(table) => table.size_bytes(),
             KeyTable::Bytes(table) => table.bytes.len() + table.ends.len() * 8 + table.slots.len() * 8,
         }
     }
@@ -307,9 +314,15 @@ const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 const SLOTS_PER_KEY: usize = 2;
 const SLOTS_MIN: usize = 16;
 
-/// Open addressing over numbers.
+/// As many entries of the direct table take the memory of one slot.
+const DIRECT_PER_SLOT: usize = std::mem::size_of::<(i64, u32)>() / std::mem::size_of::<u32>();
+
+/// Open addressing over numbers; once all are in, an array by number instead where they lie close together, as ids that were
+/// counted up do: it takes less memory, which the caches hold more of.
 pub(crate) struct NumberTable {
     slots: Vec<(i64, u32)>,
+    /// The group of each number from `least` on; empty while there are slots.
+    direct: Vec<u32>,
     shift: u32,
     count: u32,
     least: i64,
@@ -321,6 +334,7 @@ impl NumberTable {
         let slots = slots_for(rows);
         NumberTable {
             slots: vec![(0, NO_GROUP); slots],
+            direct: Vec::new(),
             shift: 64 - slots.trailing_zeros(),
             count: 0,
             least: i64::MAX,
@@ -352,8 +366,29 @@ impl NumberTable {
         }
     }
 
+    fn finish(&mut self) {
+        let span = (i128::from(self.greatest) - i128::from(self.least) + 1) as u128;
+        if self.count == 0 || span > (self.slots.len() * DIRECT_PER_SLOT) as u128 {
+            return;
+        }
+        self.direct = vec![NO_GROUP; span as usize];
+        for (key, group) in std::mem::take(&mut self.slots) {
+            if group != NO_GROUP {
+                self.direct[(key - self.least) as usize] = group;
+            }
+        }
+    }
+
+    fn size_bytes(&self) -> usize {
+        std::mem::size_of_val(self.slots.as_slice()) + std::mem::size_of_val(self.direct.as_slice())
+    }
+
     #[inline]
     fn find(&self, key: i64) -> u32 {
+        if self.slots.is_empty() {
+            let place = key.wrapping_sub(self.least) as u64;
+            return self.direct.get(place as usize).copied().unwrap_or(NO_GROUP);
+        }
         let mut slot = self.first_slot(key);
         loop {
             let (known, group) = self.slots[slot];

@@ -329,6 +329,46 @@ async fn a_missing_file_is_not_found_and_a_broken_one_is_corrupt() {
 }
 
 #[tokio::test]
+async fn numbers_that_lie_close_together_and_far_apart_are_found() {
+    const FAR: [i64; 5] = [i64::MIN, -1, 0, i64::MAX - 1, i64::MAX];
+    let asked = |keys: &[i64]| {
+        batch(vec![
+            ("id", Arc::new(Int64Array::from(keys.to_vec()))),
+            ("t", times(keys.iter().map(|_| 9))),
+        ])
+    };
+    for spine in [
+        &FAR[..],
+        &[5, 7, 6],
+        &[i64::MAX, i64::MAX - 2],
+        &[i64::MIN, i64::MIN + 3],
+        &[0],
+        &[],
+    ] {
+        let known: Vec<i64> = FAR
+            .into_iter()
+            .chain(-2..9)
+            .chain([i64::MAX - 2, i64::MIN + 3])
+            .collect();
+        let view = batch(vec![
+            ("id", Arc::new(Int64Array::from(known.clone()))),
+            ("at", times(known.iter().map(|_| 1))),
+            ("amount", Arc::new(Int64Array::from(known))),
+        ]);
+        let context = kit::context(None);
+        let source = FeatureSource::Query(Box::new(kit::scan(&context, &view.schema(), vec![view])));
+        let mut lookup = Lookup::new("view", "at", source);
+        lookup.keys = vec![KeyPair::same("id")];
+        lookup.features = vec![Feature::new("amount")];
+        let rows = asked(spine);
+        let plan = kit::scan(&context, &rows.schema(), vec![rows]);
+        let (rows, _) = kit::run(&context, plan, spec(lookup, 1)).await.expect("rows");
+        let wanted: &dyn arrow::array::Array = &Int64Array::from(spine.to_vec());
+        assert_eq!(rows.column(2).as_ref(), wanted);
+    }
+}
+
+#[tokio::test]
 async fn unsigned_and_signed_keys_of_64_bits_are_compared_exactly() {
     let large = u64::MAX - 1;
     let view = batch(vec![
