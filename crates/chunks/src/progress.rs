@@ -14,6 +14,8 @@ pub enum Unit {
 pub trait Progress: Send + Sync {
     /// A task begins; its total is given where it is known.
     fn start(&self, task: &str, total: Option<u64>, unit: Unit);
+    /// The total turned out to be `by` more than was said.
+    fn grow(&self, _by: u64) {}
     /// `by` more units are done.
     fn advance(&self, by: u64);
     /// The task is over, well or badly.

@@ -55,6 +55,9 @@ fn general_hint(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::NotFound => Some("drumlin status    (shows where you are)"),
         ErrorKind::Conflict => Some("drumlin log -n 5    (shows what moved), then run the command again"),
         ErrorKind::InvalidInput => Some("drumlin help    (lists the verbs; each has examples)"),
+        ErrorKind::Unsupported => Some("drumlin --version    (a newer one may know it)"),
+        ErrorKind::Unavailable => Some("df -h .    (is there room?), then run the command again"),
+        ErrorKind::Denied => Some("ls -ld . .drumlin    (may you write here?)"),
         ErrorKind::Corrupt => Some("drumlin fsck    (checks every byte of the repository)"),
         _ => None,
     }

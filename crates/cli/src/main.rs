@@ -8,7 +8,7 @@ mod context;
 mod error;
 mod ui;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Instant};
 
 use clap::Parser;
 
@@ -30,7 +30,11 @@ fn main() -> ExitCode {
     });
     args.global.color.write_global();
     start_log(args.global.verbose);
-    match run(args, &ui) {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "drumlin");
+    let begun = Instant::now();
+    let done = run(args, &ui);
+    tracing::info!(milliseconds = begun.elapsed().as_millis(), ok = done.is_ok(), "done");
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             ui.error(&error);
@@ -41,6 +45,17 @@ fn main() -> ExitCode {
 
 /// Help and version go to stdout and succeed; wrong words go to stderr.
 fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args_os().any(|word| word == "--json") {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default();
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        let options = UiOptions {
+            json: true,
+            quiet: false,
+        };
+        Ui::new(options).error(&CommandError::invalid(message).with_hint("drumlin help"));
+        return ExitCode::from(EXIT_USAGE);
+    }
     // Nothing can be done where neither stream takes text.
     let _ = error.print();
     if error.use_stderr() {

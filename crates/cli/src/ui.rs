@@ -133,6 +133,7 @@ const BAR_DELAY: Duration = Duration::from_millis(120);
 
 impl Progress for Bars {
     fn start(&self, task: &str, total: Option<u64>, unit: Unit) {
+        tracing::info!(task, total, ?unit, "begins");
         if !self.shown {
             return;
         }
@@ -159,6 +160,12 @@ impl Progress for Bars {
         *self.bar.lock().expect("no holder panics") = Some(bar);
     }
 
+    fn grow(&self, by: u64) {
+        if let Some(bar) = &*self.bar.lock().expect("no holder panics") {
+            bar.inc_length(by);
+        }
+    }
+
     fn advance(&self, by: u64) {
         if let Some(bar) = &*self.bar.lock().expect("no holder panics") {
             bar.inc(by);
@@ -166,6 +173,7 @@ impl Progress for Bars {
     }
 
     fn finish(&self) {
+        tracing::info!("is over");
         if let Some(bar) = self.bar.lock().expect("no holder panics").take() {
             bar.finish_and_clear();
         }

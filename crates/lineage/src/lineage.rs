@@ -175,6 +175,7 @@ impl Lineage {
                     input.commit.and_then(|commit| self.history.position(commit)),
                 ) {
                     (Ok(path), Some(at)) => {
+                        let path = whole(path);
                         by_path.entry(path.clone()).or_default().push(Read {
                             run,
                             at,
@@ -346,6 +347,11 @@ impl Lineage {
         let held = folders.filter(|folder| folder.at().is_some_and(|read_at| current[read_at] == Some(*at)));
         held.map(|folder| (None, vec![folder.clone()])).collect()
     }
+}
+
+/// Of a path in a table or a training set, the table or the set: asked for once instead of for each of its files.
+fn whole(path: RepoPath) -> RepoPath {
+    if is_one_thing(&path) { artifact(&path) } else { path }
 }
 
 /// Tables and training sets: what is below them is theirs.

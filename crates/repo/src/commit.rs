@@ -16,6 +16,7 @@ use futures::TryStreamExt;
 
 use crate::{
     error::{Error, Result},
+    logs::log_of,
     overlay::Change,
     repo::Repo,
     session::{Captured, CommitInfo, OnConflict, Session},
@@ -188,6 +189,13 @@ fn met(ours: &BTreeMap<RepoPath, Change>, path: &RepoPath, after: Option<&Placed
     if ours.contains_key(path) {
         return vec![path.clone()];
     }
+    // Entries of one log meet whatever their names.
+    if let Some(log) = log_of(path) {
+        let entries: Vec<RepoPath> = below(ours, &log).map(|(path, _)| path.clone()).collect();
+        if !entries.is_empty() {
+            return entries;
+        }
+    }
     let Some(after) = after else { return Vec::new() };
     let is_put = |path: &RepoPath| {
         ours.get(path)
@@ -200,13 +208,19 @@ fn met(ours: &BTreeMap<RepoPath, Change>, path: &RepoPath, after: Option<&Placed
     if is_folder(after) {
         return Vec::new();
     }
-    let prefix = format!("{path}/");
-    let from = ours.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
-    let below = from.take_while(|(path, _)| path.as_str().starts_with(&prefix));
-    below
+    below(ours, path)
         .filter(|(_, change)| change.placed().is_some())
         .map(|(path, _)| path.clone())
         .collect()
+}
+
+fn below<'a>(
+    ours: &'a BTreeMap<RepoPath, Change>,
+    folder: &RepoPath,
+) -> impl Iterator<Item = (&'a RepoPath, &'a Change)> + use<'a> {
+    let prefix = format!("{folder}/");
+    let from = ours.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
+    from.take_while(move |(path, _)| path.as_str().starts_with(&prefix))
 }
 
 /// An entry that yields to what comes to stand below it.

@@ -2,6 +2,8 @@
 //! `trees` merges path by path; `root` swaps.
 //! Invariant: conflicts are data; when there is one, nothing on the branch has changed.
 
+use std::collections::BTreeSet;
+
 use drumlin_model::{CommitId, Input, RefChange, RefKind, RefName, RefTarget, RepoPath, TreeId};
 use futures::TryStreamExt;
 
@@ -110,17 +112,10 @@ impl Repo {
             }
             let mut info = info.clone();
             if info.provenance.outputs.is_empty() {
-                let changed: Vec<_> = self
-                    .trees()
-                    .diff(head.tree, merged.tree)
-                    .map_ok(|diff| diff.path)
-                    .try_collect()
-                    .await?;
+                let diffs = self.trees().diff(head.tree, merged.tree);
+                let changed: BTreeSet<_> = diffs.map_ok(|diff| diff.path).try_collect().await?;
                 info.provenance.outputs = outputs(changed.iter());
-            }
-            if info.provenance.inputs.is_empty() {
-                let outputs = info.provenance.outputs.iter();
-                info.provenance.inputs = outputs.map(|path| as_it_was(path, to.commit)).collect();
+                info.provenance.inputs = origins(&info.provenance.outputs, &changed, to.commit, head.commit);
             }
             let change = self
                 .commit_onto(branch, head, merged.tree, vec![head.commit], &info)
@@ -132,12 +127,18 @@ impl Repo {
     }
 }
 
-/// A path's state at another commit, which may be that it was not there, as the origin of its state now.
-fn as_it_was(path: &RepoPath, commit: CommitId) -> Input {
-    Input {
+/// Of what the outputs are made: a path of its state at `to`, which may be that it was not there; a folder that stands for
+/// many paths of its state at the head, too, since not all in it need have changed.
+fn origins(outputs: &[RepoPath], changed: &BTreeSet<RepoPath>, to: CommitId, head: CommitId) -> Vec<Input> {
+    let as_at = |path: &RepoPath, commit| Input {
         name: path.to_string(),
         commit: Some(commit),
         into: vec![path.clone()],
         ..Input::default()
-    }
+    };
+    let origins = outputs.iter().flat_map(|path| {
+        let rest = (!changed.contains(path)).then(|| as_at(path, head));
+        std::iter::once(as_at(path, to)).chain(rest)
+    });
+    origins.collect()
 }

@@ -163,3 +163,36 @@ async fn a_file_against_a_folder_is_a_conflict() {
     assert_eq!(conflicts[0].path.as_str(), "a/b");
     assert_eq!(conflicts[0].blocked_by.as_ref().unwrap().as_str(), "a");
 }
+
+/// Entries of a table's log: a revert in the middle would leave a gap that no reader gets over.
+#[tokio::test]
+async fn a_log_that_went_on_is_a_conflict_whatever_the_names_of_its_entries() {
+    let test = TestRepo::memory().await;
+    let entry = |number: u32| format!("tables/t/_delta_log/{number:020}.json");
+    test.write("main", &entry(0), "zero").await.unwrap();
+    let first = test.write("main", &entry(1), "one").await.unwrap();
+    let second = test.write("main", &entry(2), "two").await.unwrap();
+    test.write("main", "beside", "it").await.unwrap();
+    let main = name("main");
+    let Merged::Conflicts(conflicts) = test.repo.revert(&main, first, info("revert")).await.unwrap() else {
+        panic!("an entry was taken out of the middle of a log")
+    };
+    assert_eq!(conflicts[0].path.as_str(), "tables/t/_delta_log");
+    let session = test.session("main").await;
+    let reverted = test.repo.revert(&main, second, info("revert")).await.unwrap();
+    assert!(
+        matches!(reverted, Merged::Committed(_)),
+        "the newest entry can go: {reverted:?}"
+    );
+    // Who went on from the entry that is gone is told so.
+    session
+        .write(&drumlin_testkit::path(&entry(3)), "three".into())
+        .await
+        .unwrap();
+    let error = session.commit(info("append")).await.unwrap_err();
+    assert!(matches!(error, Error::Conflict { .. }), "{error:?}");
+    let Merged::Conflicts(_) = test.repo.cherry_pick(&main, second, info("pick")).await.unwrap() else {
+        return;
+    };
+    panic!("it is what comes next");
+}

@@ -36,13 +36,13 @@ use object_store::path::Path;
 use parquet::{
     arrow::ArrowWriter,
     basic::{Compression, ZstdLevel},
-    file::properties::WriterProperties,
+    file::properties::{EnabledStatistics, WriterProperties},
 };
 use tempfile::NamedTempFile;
 use url::Url;
 
 use crate::{
-    delta::{Delta, Stamp},
+    delta::{Delta, Stamp, has_false_bounds},
     engine::{Engine, Plan},
     error::{Error, Result},
     explain,
@@ -56,6 +56,8 @@ use crate::{
 const FILE_COLUMN: &str = "__drumlin_file";
 const COUNT_COLUMN: &str = "__drumlin_count";
 const MICROS_PER_MILLI: i64 = 1_000;
+/// Of a text's bound, the characters that every writer keeps.
+const BOUND_START_LEN: usize = 16;
 /// What a rewrite did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rewrite {
@@ -63,6 +65,8 @@ pub(crate) struct Rewrite {
     pub(crate) version: Option<u64>,
     pub(crate) rows_added: u64,
     pub(crate) rows_changed: u64,
+    /// Rows that are gone without another in their place.
+    pub(crate) rows_removed: u64,
 }
 
 /// The rows of an upsert, in a file of their own: parsed once and checked; and their keys.
@@ -83,11 +87,12 @@ impl Engine {
         let (key, record) = agreed_key(table, key)?;
         let fit = Fit::existing(&table.path, &table.schema(), &rows.schema(), name, evolve)?;
         check_key(&rows.schema(), &key, name)?;
+        check_whole(table, &rows.schema(), name)?;
         let mut staged = self.stage(rows, &fit, &key, name).await?;
         if staged.keys.len() == 0 {
             return Ok(Rewrite::default());
         }
-        let marked = self.mark(table, &mut staged, name).await?;
+        let (marked, keys_there, _memory) = self.mark(table, &mut staged, name).await?;
         let counts = marked.iter().map(|(url, marked)| (url.clone(), marked.count)).collect();
         let touched = self.touched(table, counts).await?;
 
@@ -118,8 +123,9 @@ impl Engine {
         let version = table.commit(actions, upsert_operation(&key)).await?;
         Ok(Rewrite {
             version: Some(version),
-            rows_added: rows_in.saturating_sub(touched.rows),
-            rows_changed: touched.rows,
+            rows_added: rows_in - keys_there,
+            rows_changed: keys_there,
+            rows_removed: touched.rows - keys_there,
         })
     }
 
@@ -170,8 +176,8 @@ impl Engine {
         let version = table.commit(actions, operation).await?;
         Ok(Rewrite {
             version: Some(version),
-            rows_added: 0,
-            rows_changed: touched.rows,
+            rows_removed: touched.rows,
+            ..Rewrite::default()
         })
     }
 
@@ -220,8 +226,10 @@ impl Engine {
         let file = self.scratch_file()?;
         let unnamed = tempfile::tempfile_in(&self.options().spill_folder);
         let mut keys = Keys::new(&fit.schema, key, unnamed.map_err(Error::io(doing()))?)?;
+        // No statistics: bounds of floats leave out NaN, and a reader that trusts them takes a column for a constant.
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("a level that zstd has")))
+            .set_statistics_enabled(EnabledStatistics::None)
             .build();
         let failed = |source| Error::Parquet { doing: doing(), source };
         let handle = file.as_file().try_clone().map_err(Error::io(doing()))?;
@@ -260,40 +268,50 @@ impl Engine {
         listed.await.map_err(|error| self.explain(doing, error))
     }
 
-    /// The rows of the table whose key is among those of the input, by the URL of their file: a pass over the table's key
-    /// columns for each part of the keys that fits in memory. Refuses a key that is there twice.
-    async fn mark(&self, table: &Delta, staged: &mut Staged, name: &str) -> Result<BTreeMap<String, Marked>> {
+    /// The rows of the table whose key is among those of the input, by the URL of their file; how many of the keys have any; and
+    /// what memory that takes. A pass over the table's key columns for each part of the keys that fits in memory. Refuses a
+    /// key that is in the input twice.
+    async fn mark(
+        &self,
+        table: &Delta,
+        staged: &mut Staged,
+        name: &str,
+    ) -> Result<(BTreeMap<String, Marked>, u64, MemoryReservation)> {
         let state = self.session_state(Plan::Write);
         let pool = self.runtime_env().memory_pool.clone();
         let mut memory = MemoryConsumer::new("rows to replace").register(&pool);
-        let mut marked = BTreeMap::new();
+        let (mut marked, mut keys_there) = (BTreeMap::new(), 0);
         let files = self.candidates(&state, table, staged).await?;
         let parts = staged.keys.parts(self.options().memory_limit_bytes)?;
         for part in 0..parts {
             let found = staged.keys.part((part, parts), &pool);
             let found = found.map_err(|error| self.explain("look for duplicate keys", error))?;
-            let part = match found {
+            let mut part = match found {
                 Ok(part) => part,
                 Err(rows) => return Err(self.duplicate(staged, rows, name).await?),
             };
-            if !files.is_empty() {
-                let rows = self.target(&state, table, Some(FILE_COLUMN), Some(&files)).await?;
-                self.mark_part(rows, (&staged.keys, &part), &mut marked, &mut memory)
+            if files.as_ref().is_none_or(|files| !files.is_empty()) {
+                let rows = self.target(&state, table, Some(FILE_COLUMN), files.as_deref()).await?;
+                self.mark_part(rows, (&staged.keys, &mut part), &mut marked, &mut memory)
                     .await?;
             }
+            keys_there += part.found();
         }
-        Ok(marked)
+        Ok((marked, keys_there, memory))
     }
 
-    /// The files that may hold a key of the input.
-    async fn candidates(&self, state: &SessionState, table: &Delta, staged: &Staged) -> Result<Vec<String>> {
+    /// The files that may hold a key of the input; none when that is all of them.
+    async fn candidates(&self, state: &SessionState, table: &Delta, staged: &Staged) -> Result<Option<Vec<String>>> {
         let failed = |error| self.explain("compare the keys with the files' bounds", error);
         let input = self.staged_frame(state, staged).await?;
         let bounded = |name: &&String| {
             let field = input.schema().field_with_unqualified_name(name);
-            field.is_ok_and(|field| !field.data_type().is_nested())
+            field.is_ok_and(|field| !field.data_type().is_nested() && !has_false_bounds(field.data_type()))
         };
         let columns: Vec<Expr> = staged.keys.columns().iter().filter(bounded).map(ident).collect();
+        if columns.is_empty() {
+            return Ok(None);
+        }
         let ends = columns
             .iter()
             .flat_map(|column| [min(column.clone()), max(column.clone())]);
@@ -310,14 +328,19 @@ impl Engine {
         let held =
             |path: &&String| Path::parse(format!("{}/{path}", table.path)).is_ok_and(|path| found.contains(&path));
         let files: Vec<String> = all.iter().filter(held).cloned().collect();
-        // A file that goes by another name must not be passed over.
-        Ok(if files.len() == found.len() { files } else { all })
+        // A file that goes by another name must not be passed over, nor one whose name a scan takes for a URL.
+        let is_plain = |path: &String| {
+            path.bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_./=".contains(&byte))
+        };
+        let some = files.len() == found.len() && files.len() < all.len() && files.iter().all(is_plain);
+        Ok(some.then_some(files))
     }
 
     async fn mark_part(
         &self,
         rows: DataFrame,
-        (keys, part): (&Keys, &KeyPart),
+        (keys, part): (&Keys, &mut KeyPart),
         marked: &mut BTreeMap<String, Marked>,
         memory: &mut MemoryReservation,
     ) -> Result<()> {
@@ -332,7 +355,7 @@ impl Engine {
             for (url, rows) in files_of(&batch)? {
                 let first = next.entry(url.clone()).or_default();
                 for (row, &key) in (*first..).zip(&hashes[rows.clone()]) {
-                    if part.has(key) {
+                    if part.find(key).map_err(failed)? {
                         let file = marked.entry(url.clone()).or_default();
                         file.mark(row, memory).map_err(failed)?;
                     }
@@ -469,11 +492,38 @@ fn decoded(url: &str) -> String {
     path.map_or_else(|| url.to_owned(), |path| path.to_string())
 }
 
-/// A bound as a literal; of a time moved by a millisecond, which others' logs leave out.
+/// An upsert replaces whole rows, so it must know every value of them.
+fn check_whole(table: &Delta, input: &SchemaRef, name: &str) -> Result<()> {
+    let schema = table.schema();
+    let lacking: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let lacking: Vec<&str> = lacking
+        .into_iter()
+        .filter(|column| input.index_of(column).is_err())
+        .collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let columns = lacking.join(", ");
+    Err(Error::Schema {
+        file: name.to_owned(),
+        table: table.path.clone(),
+        detail: format!("it lacks {columns}, and an upsert replaces whole rows"),
+        hint: Some(format!("add {columns} to {name}; an empty value is null")),
+    })
+}
+
+/// A bound as a literal, moved by what bounds in a log may leave out: of times what is less than a millisecond, of the greatest
+/// texts all but their start.
 fn widened(bound: ScalarValue, sign: i64) -> Expr {
     lit(match bound {
         ScalarValue::TimestampMicrosecond(Some(time), zone) => {
             ScalarValue::TimestampMicrosecond(Some(time.saturating_add(sign * MICROS_PER_MILLI)), zone)
+        }
+        ScalarValue::Utf8(Some(text)) if sign < 0 => {
+            ScalarValue::Utf8(Some(text.chars().take(BOUND_START_LEN).collect()))
+        }
+        ScalarValue::Binary(Some(bytes)) if sign < 0 => {
+            ScalarValue::Binary(Some(bytes.into_iter().take(BOUND_START_LEN).collect()))
         }
         bound => bound,
     })

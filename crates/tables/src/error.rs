@@ -177,11 +177,11 @@ impl Error {
             Error::NoTable {
                 similar: Some(similar), ..
             } => format!("did you mean {similar:?}?"),
-            Error::NoTable { known, .. } if known.is_empty() => "drumlin table create NAME FILE".into(),
+            Error::NoTable { known, .. } if known.is_empty() => "drumlin table create NAME --from FILE".into(),
             Error::NoTable { known, .. } => format!("the tables are: {}", known.join(", ")),
-            Error::TableExists { table } => format!("drumlin table append {} FILE", short_name(table)),
+            Error::TableExists { table } => format!("drumlin table append {} --from FILE", short_name(table)),
             Error::TableName { .. } => {
-                "use letters, digits, '_', '-' and '.', as in: drumlin table create flights FILE".into()
+                "use letters, digits, '_', '-' and '.', as in: drumlin table create flights --from FILE".into()
             }
             Error::NoFile { name } => format!("drumlin status  # is {name:?} the right path?"),
             Error::Packed { file, packing } => unpack_command(file, packing),
@@ -197,6 +197,9 @@ impl Error {
             }
             Error::NoColumn { known, .. } => format!("the columns are: {}", known.join(", ")),
             Error::Schema { hint, .. } | Error::Query { hint, .. } => return hint.clone(),
+            Error::Line { file, .. } | Error::NullKey { file, .. } | Error::DuplicateKey { file, .. } => {
+                format!("mend {file}, then run the command again")
+            }
             Error::NoKey { .. } => "add --key COLUMN[,COLUMN]".into(),
             Error::OtherKey { recorded, .. } => format!("leave --key out, or write --key {recorded}"),
             Error::NotAQuery => "drumlin table --help".into(),

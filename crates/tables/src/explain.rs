@@ -1,6 +1,7 @@
 //! DataFusion's errors as one clear line each, with what to do.
 //! `error` holds the result; `engine` and `query` ask.
 
+use arrow::error::ArrowError;
 use datafusion::{
     common::{SchemaError, utils::datafusion_strsim},
     error::DataFusionError,
@@ -23,6 +24,10 @@ pub(crate) fn execution(doing: &str, error: DataFusionError, memory_limit_bytes:
         };
     }
     match error.find_root() {
+        DataFusionError::ArrowError(source, _) if is_of_a_value(source) => Error::Query {
+            detail: source.to_string(),
+            hint: None,
+        },
         DataFusionError::ResourcesExhausted(text) if !text.contains("disk") => Error::Memory {
             limit_bytes: memory_limit_bytes,
             source: Box::new(error),
@@ -75,6 +80,18 @@ pub(crate) fn query(error: DataFusionError) -> Error {
         detail: parser_message(detail),
         hint: None,
     }
+}
+
+/// Whether a value was at fault, as what a query divides by or casts.
+fn is_of_a_value(error: &ArrowError) -> bool {
+    matches!(
+        error,
+        ArrowError::DivideByZero
+            | ArrowError::CastError(_)
+            | ArrowError::ParseError(_)
+            | ArrowError::ArithmeticOverflow(_)
+            | ArrowError::ComputeError(_)
+    )
 }
 
 /// The text within `ParserError("...")`.

@@ -12,9 +12,9 @@ use std::{
 };
 
 use arrow::{
-    array::{ArrayRef, RecordBatch},
+    array::{ArrayRef, AsArray, RecordBatch},
     compute::{cast, filter_record_batch},
-    datatypes::{DataType, SchemaRef},
+    datatypes::{DataType, Float32Type, Float64Type, SchemaRef},
     error::ArrowError,
     row::{RowConverter, SortField},
 };
@@ -28,8 +28,8 @@ use crate::error::{Error, Result};
 const HASH_BYTES: usize = 16;
 /// What a key takes in a hash set, at most: buckets are a power of two, of which an eighth stays empty.
 const SET_BYTES_PER_KEY: usize = 40;
-/// A part may have this share of the memory limit; scans and marks have the rest.
-const MEMORY_SHARE: usize = 2;
+/// A part may have this share of the memory limit, and those of its keys that were found as much; scans and marks have the rest.
+const MEMORY_SHARE: usize = 4;
 /// By how much a part may be larger than the others without growing: of all keys, and some.
 const SPREAD_PART: usize = 1024;
 const SPREAD_KEYS: usize = 1024;
@@ -81,7 +81,7 @@ impl Keys {
     pub(crate) fn of(&self, batch: &RecordBatch) -> Result<Vec<u128>> {
         let columns = self.columns.iter().zip(&self.types).map(|(name, kind)| {
             let column = batch.column_by_name(name).expect("the key's columns were asked for");
-            cast(column, kind)
+            cast(column, kind).map(one_zero)
         });
         let columns: Result<Vec<ArrayRef>, ArrowError> = columns.collect();
         let rows = columns.and_then(|columns| self.converter.convert_columns(&columns));
@@ -127,6 +127,7 @@ impl Keys {
         memory.try_grow(expected * SET_BYTES_PER_KEY)?;
         let mut found = KeyPart {
             keys: HashSet::with_capacity_and_hasher(expected, Default::default()),
+            found: HashSet::default(),
             parts,
             part,
             memory,
@@ -172,25 +173,63 @@ impl Keys {
 
 /// Some of the keys, in memory that is accounted for.
 pub(crate) struct KeyPart {
+    /// Those that no row of the table had yet, and those that one had.
     keys: HashSet<u128, BuildHasherDefault<LowHalf>>,
+    found: HashSet<u128, BuildHasherDefault<LowHalf>>,
     parts: usize,
     part: usize,
     memory: MemoryReservation,
 }
 
 impl KeyPart {
-    pub(crate) fn has(&self, key: u128) -> bool {
-        part_of(key, self.parts) == self.part && self.keys.contains(&key)
+    /// Whether the key is one of this part.
+    pub(crate) fn find(&mut self, key: u128) -> Result<bool, DataFusionError> {
+        if part_of(key, self.parts) != self.part {
+            return Ok(false);
+        }
+        if self.keys.remove(&key) {
+            make_room(&mut self.found, &mut self.memory)?;
+            return Ok(self.found.insert(key));
+        }
+        Ok(self.found.contains(&key))
+    }
+
+    /// How many keys were found.
+    pub(crate) fn found(&self) -> u64 {
+        self.found.len() as u64
     }
 
     /// Whether it was new.
     fn insert(&mut self, key: u128) -> Result<bool, DataFusionError> {
-        if self.keys.len() == self.keys.capacity() {
-            let more = self.keys.len().max(1024);
-            self.memory.try_grow(more * SET_BYTES_PER_KEY)?;
-            self.keys.reserve(more);
-        }
+        make_room(&mut self.keys, &mut self.memory)?;
         Ok(self.keys.insert(key))
+    }
+}
+
+fn make_room<H: BuildHasher>(
+    keys: &mut HashSet<u128, H>,
+    memory: &mut MemoryReservation,
+) -> Result<(), DataFusionError> {
+    if keys.len() == keys.capacity() {
+        let more = keys.len().max(1024);
+        memory.try_grow(more * SET_BYTES_PER_KEY)?;
+        keys.reserve(more);
+    }
+    Ok(())
+}
+
+/// Floats that SQL takes for equal as the same bits: one zero, one NaN.
+fn one_zero(column: ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Float32 => {
+            let one = |value: f32| if value.is_nan() { f32::NAN } else { value + 0.0 };
+            Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(one))
+        }
+        DataType::Float64 => {
+            let one = |value: f64| if value.is_nan() { f64::NAN } else { value + 0.0 };
+            Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(one))
+        }
+        _ => column,
     }
 }
 

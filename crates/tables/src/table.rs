@@ -99,6 +99,18 @@ pub fn table_path(name: &str) -> Result<RepoPath> {
     RepoPath::new(path).map_err(|_| bad("it is not a path of a repository"))
 }
 
+/// The path of a table to make: one folder of the folder of tables, where lists and lineage look for it.
+pub(crate) fn new_table_path(name: &str) -> Result<RepoPath> {
+    let path = table_path(name)?;
+    if path.parent().is_some_and(|folder| folder.as_str() == TABLES_FOLDER) {
+        return Ok(path);
+    }
+    Err(Error::TableName {
+        name: name.to_owned(),
+        why: "a new table is one folder of tables/",
+    })
+}
+
 /// What people call the table at `path`.
 pub fn table_name(path: &RepoPath) -> &str {
     match path

@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Result},
     options::{ReadOptions, Source, WriteRequest, type_name},
     read::InputFile,
-    table::{table_name, table_path},
+    table::{new_table_path, table_name, table_path},
     write::{TableWrite, WriteMode},
 };
 
@@ -144,7 +144,10 @@ impl Engine {
     }
 
     async fn run(&self, request: &WriteRequest, table: &str, verb: Verb<'_>) -> Result<Written> {
-        let path = table_path(table)?;
+        let path = match verb {
+            Verb::Create { .. } => new_table_path(table)?,
+            _ => table_path(table)?,
+        };
         let mut attempts = 0;
         loop {
             attempts += 1;
@@ -295,7 +298,7 @@ impl Engine {
             version: done.version.unwrap_or(table.version()),
             rows_added,
             rows_updated: rows_changed,
-            rows_deleted: 0,
+            rows_deleted: done.rows_removed,
         };
         let changed = done.version.is_some();
         Ok(Outcome {
@@ -316,9 +319,9 @@ impl Engine {
             version: done.version.unwrap_or(table.version()),
             rows_added: 0,
             rows_updated: 0,
-            rows_deleted: done.rows_changed,
+            rows_deleted: done.rows_removed,
         };
-        let sentence = format!("{}: {} rows where {predicate}", table_name(path), done.rows_changed);
+        let sentence = format!("{}: {} rows where {predicate}", table_name(path), done.rows_removed);
         let parameters = BTreeMap::from([("predicate".to_owned(), json!(predicate))]);
         Ok(Outcome {
             written,

@@ -37,7 +37,7 @@ async fn new_columns_come_when_asked_for() {
         tables.sql("SELECT * FROM t ORDER BY id").await.unwrap(),
         "1,one, ; 2,two,0.5 ; 3,three,"
     );
-    let upsert = tables.file("upsert.csv", "id,flag\n1,true\n9,false\n");
+    let upsert = tables.file("upsert.csv", "id,name,score,flag\n1,,,true\n9,,,false\n");
     tables
         .engine
         .upsert(&on("main"), "t", &upsert, &options, (&[], true))

@@ -116,8 +116,23 @@ async fn what_has_no_end_is_not_read_into_memory() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "a.csv, line 2: from here on less than 8192 rows take 256 MiB: is a quote left open?"
+        "a.csv, line 2: from here on less than 256 rows take 256 MiB: is a quote left open?"
     );
+    let source = tables.file("h.csv", endless("a,\"b\n1,2\n", "5,6\n", 17 << 20));
+    let error = tables
+        .engine
+        .create(&on("main"), "t", &source, &options, &[])
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "h.csv, line 1: the header takes more than 16 MiB: is a quote left open?"
+    );
+    // Few rows, then many wide ones of several lines each.
+    let wide = format!("1,\"{}\"\n", "word after word\n".repeat(2_500)).repeat(2_000);
+    let source = tables.file("w.csv", format!("a,b\n{}{wide}", "1,2\n".repeat(50_000)));
+    let written = tables.engine.create(&on("main"), "wide", &source, &options, &[]).await;
+    assert_eq!(written.unwrap().rows_added, 52_000);
     let source = tables.file("b.jsonl", endless("{\"a\": 1}\n[{\"a\": 1}", ", {\"a\": 1}", 70 << 20));
     let error = tables
         .engine
@@ -229,7 +244,10 @@ async fn tables_that_are_or_are_not_there() {
         .unwrap_err();
     assert_eq!(
         (error.kind(), error.hint().unwrap()),
-        (ErrorKind::AlreadyExists, "drumlin table append flights FILE".into())
+        (
+            ErrorKind::AlreadyExists,
+            "drumlin table append flights --from FILE".into()
+        )
     );
     for name in ["fligths", "tables/fligths"] {
         let error = tables

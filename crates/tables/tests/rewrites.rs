@@ -7,12 +7,12 @@ use crate::support::{TestTables, on};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_of_any_name_is_rewritten() {
     let tables = TestTables::memory().await;
-    tables.create("flüge/süd", "id,v\n1,1\n2,2\n", &["id"]).await;
-    let done = tables.upsert("flüge/süd", "id,v\n2,20\n").await.unwrap();
+    tables.create("flüge-süd", "id,v\n1,1\n2,2\n", &["id"]).await;
+    let done = tables.upsert("flüge-süd", "id,v\n2,20\n").await.unwrap();
     assert_eq!((done.rows_updated, done.rows_added), (1, 0));
-    let done = tables.engine.delete(&on("main"), "flüge/süd", "id = 1").await.unwrap();
+    let done = tables.engine.delete(&on("main"), "flüge-süd", "id = 1").await.unwrap();
     assert_eq!(done.rows_deleted, 1);
-    assert_eq!(tables.sql("SELECT * FROM \"flüge/süd\"").await.unwrap(), "2,20");
+    assert_eq!(tables.sql("SELECT * FROM \"flüge-süd\"").await.unwrap(), "2,20");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,25 +62,83 @@ async fn rows_without_a_key_are_compared_whatever_their_columns() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_are_passed_over_only_where_no_key_can_be() {
+    // Keys that differ only where bounds in a log may have been cut: late in a long text, and within a millisecond. What
+    // starts with the last character of all has no greater text to be cut to.
+    for (table, start) in [("plain", "x".repeat(300)), ("last", "\u{10FFFF}".repeat(40))] {
+        let tables = TestTables::memory().await;
+        let row = |n: u32, v: u32| format!("{start}é{n:03},2024-01-01T00:00:00.000{n:03}Z,{v}\n");
+        let rows = |numbers: std::ops::Range<u32>, v: u32| numbers.map(|n| row(n, v)).collect::<String>();
+        let head = "name,at,v\n";
+        let first = format!("{head}{}", rows(0..10, 0));
+        tables.create(table, &first, &["name", "at"]).await;
+        for start in [10, 20] {
+            let more = format!("{head}{}", rows(start..start + 10, 0));
+            tables.append("main", table, &more).await.unwrap();
+        }
+        for (numbers, new) in [(9..11, 0), (29..31, 1), (0..1, 0), (19..20, 0), (40..41, 1)] {
+            let count = u64::from(numbers.end - numbers.start);
+            let again = format!("{head}{}", rows(numbers.clone(), 1));
+            let done = tables.upsert(table, &again).await.unwrap();
+            assert_eq!(
+                (done.rows_updated, done.rows_added),
+                (count - new, new),
+                "{table} {numbers:?}"
+            );
+        }
+        let sums = format!("SELECT count(*), sum(v) FROM {table}");
+        assert_eq!(tables.sql(&sums).await.unwrap(), "32,7");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_number_stays_so_and_zeros_are_one_key() {
     let tables = TestTables::memory().await;
-    // Keys that differ only where bounds in a log may have been cut: late in a long text, and within a millisecond.
-    let row = |n: u32, v: u32| format!("{}é{n:03},2024-01-01T00:00:00.000{n:03}Z,{v}\n", "x".repeat(300));
-    let rows = |numbers: std::ops::Range<u32>, v: u32| numbers.map(|n| row(n, v)).collect::<String>();
-    let head = "name,at,v\n";
+    tables.create("t", "k,x\n1,0.5\n", &["k"]).await;
+    tables.upsert("t", "k,x\n4,1.5\n5,NaN\n").await.unwrap();
+    assert_eq!(
+        tables.sql("SELECT k, x FROM t ORDER BY k").await.unwrap(),
+        "1,0.5 ; 4,1.5 ; 5,NaN"
+    );
+    tables.create("f", "k,v\n-0.0,1\nNaN,2\n1.5,3\n", &["k"]).await;
+    let done = tables.upsert("f", "k,v\n0.0,10\nNaN,20\n2.5,40\n").await.unwrap();
+    assert_eq!((done.rows_updated, done.rows_added), (2, 1));
+    assert_eq!(
+        tables.sql("SELECT v FROM f ORDER BY v").await.unwrap(),
+        "3 ; 10 ; 20 ; 40"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_of_several_rows_is_replaced_by_one_and_the_counts_say_so() {
+    let tables = TestTables::memory().await;
+    tables.create("t", "k,v\na,1\na,2\na,3\nb,4\n", &["k"]).await;
+    let done = tables.upsert("t", "k,v\na,9\nc,5\n").await.unwrap();
+    assert_eq!((done.rows_added, done.rows_updated, done.rows_deleted), (1, 1, 2));
+    assert_eq!(
+        tables.sql("SELECT k, v FROM t ORDER BY k").await.unwrap(),
+        "a,9 ; b,4 ; c,5"
+    );
+    let error = tables.upsert("t", "k\na\n").await.unwrap_err();
+    let line = crate::support::line(&error);
+    assert!(line.contains("it lacks v, and an upsert replaces whole rows"), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_may_be_a_list() {
+    let tables = TestTables::memory().await;
+    let options = drumlin_tables::ReadOptions::default();
+    let source = tables.file("a.jsonl", "{\"k\": [1, 2], \"v\": 1}\n{\"k\": [3], \"v\": 2}\n");
+    let key = ["k".to_owned()];
     tables
-        .create("t", &format!("{head}{}", rows(0..10, 0)), &["name", "at"])
-        .await;
-    for start in [10, 20] {
-        let more = format!("{head}{}", rows(start..start + 10, 0));
-        tables.append("main", "t", &more).await.unwrap();
-    }
-    for (numbers, new) in [(9..11, 0), (29..31, 1), (0..1, 0), (19..20, 0), (40..41, 1)] {
-        let count = u64::from(numbers.end - numbers.start);
-        let done = tables
-            .upsert("t", &format!("{head}{}", rows(numbers.clone(), 1)))
-            .await
-            .unwrap();
-        assert_eq!((done.rows_updated, done.rows_added), (count - new, new), "{numbers:?}");
-    }
-    assert_eq!(tables.sql("SELECT count(*), sum(v) FROM t").await.unwrap(), "32,7");
+        .engine
+        .create(&on("main"), "t", &source, &options, &key)
+        .await
+        .unwrap();
+    let source = tables.file("b.jsonl", "{\"k\": [3], \"v\": 20}\n{\"k\": [4], \"v\": 3}\n");
+    let done = tables
+        .engine
+        .upsert(&on("main"), "t", &source, &options, (&key, false))
+        .await
+        .unwrap();
+    assert_eq!((done.rows_updated, done.rows_added), (1, 1));
 }

@@ -23,8 +23,10 @@ pub struct Branch {
 #[derive(Subcommand)]
 enum Verb {
     /// List the branches
+    #[command(after_help = "Examples:\n  drumlin branch list\n  drumlin branch list --json")]
     List,
     /// Make a branch; costs nothing, copies nothing
+    #[command(after_help = "Examples:\n  drumlin branch create fix-weather\n  drumlin branch create old --at v1")]
     Create {
         name: RefName,
         /// Where it starts [default: the current branch]
@@ -32,8 +34,10 @@ enum Verb {
         at: Option<RefExpr>,
     },
     /// Give a branch another name
+    #[command(after_help = "Examples:\n  drumlin branch rename fix-weather weather")]
     Rename { from: RefName, to: RefName },
     /// Delete a branch; `drumlin undo` brings it back
+    #[command(after_help = "Examples:\n  drumlin branch delete weather --dry-run\n  drumlin branch delete weather")]
     Delete {
         name: RefName,
         /// Show what would go, and change nothing
@@ -76,9 +80,7 @@ impl Branch {
             Verb::Rename { from, to } => {
                 let target = repo.branch_rename(&by, &from, &to).await?;
                 if copy.head()?.branch.as_ref() == Some(&from) {
-                    cx.ui.note(format!(
-                        "This working copy is still on {from}; go on with: drumlin checkout {to}"
-                    ));
+                    copy.checkout(&to.clone().into(), false, &cx.ui.progress()).await?;
                 }
                 say(cx, "Renamed to", &to, target.commit)
             }

@@ -110,7 +110,7 @@ impl Diff {
             })
         };
         let rows: Vec<DiffRow> = copy
-            .diff(&[], side)
+            .diff(&[copy.folder().to_path_buf()], side)
             .await?
             .into_iter()
             .filter(|changed| scope.as_ref().is_none_or(|scope| changed.path.is_within(scope)))

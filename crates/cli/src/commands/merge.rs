@@ -1,7 +1,9 @@
 //! `drumlin merge`, and what `revert` and `cherry-pick` share with it.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
-use drumlin_model::{ErrorKind, RefExpr, RefName};
+use drumlin_model::{ErrorKind, RefExpr, RefName, RepoPath};
 use drumlin_repo::{Merged, working_copy::WorkingCopy};
 use serde_json::json;
 
@@ -10,6 +12,9 @@ use crate::{
     error::CommandError,
     ui::{NAME, paint},
 };
+
+/// How many paths a conflict names.
+const CONFLICTS_SHOWN_MAX: usize = 20;
 
 /// Bring the changes of another branch into the current one
 ///
@@ -51,22 +56,7 @@ pub async fn finish(
         Merged::FastForward(commit) => ("Fast-forwarded", commit),
         Merged::Committed(commit) => (done, commit),
         Merged::Conflicts(conflicts) => {
-            let paths: Vec<String> = conflicts
-                .iter()
-                .take(20)
-                .map(|conflict| conflict.path.to_string())
-                .collect();
-            let more = conflicts.len().saturating_sub(paths.len());
-            let more = if more > 0 {
-                format!(" and {more} more")
-            } else {
-                String::new()
-            };
-            let message = format!("both sides changed {}{more}; nothing was done", paths.join(", "));
-            return Err(CommandError::new(ErrorKind::Conflict, message).with_hint(format!(
-                "drumlin restore --source {source} {}  # to take it as it is there; then commit, and try again",
-                paths[0]
-            )));
+            return Err(conflicting(conflicts.iter().map(|conflict| &conflict.path), source));
         }
     };
     copy.follow(&cx.ui.progress()).await?;
@@ -79,4 +69,23 @@ pub async fn finish(
                 paint(NAME, commit.short())
             )
         })
+}
+
+/// Names what both sides changed: files, and tables whole, since half of a table is none.
+fn conflicting<'a>(paths: impl Iterator<Item = &'a RepoPath>, source: &str) -> CommandError {
+    let whole = |path: &RepoPath| match path.as_str().split_once("/_delta_log") {
+        Some((table, _)) => table.to_owned(),
+        None => path.to_string(),
+    };
+    let paths: BTreeSet<String> = paths.map(whole).collect();
+    let shown: Vec<&str> = paths.iter().take(CONFLICTS_SHOWN_MAX).map(String::as_str).collect();
+    let more = match paths.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let message = format!("both sides changed {}{more}; nothing was done", shown.join(", "));
+    CommandError::new(ErrorKind::Conflict, message).with_hint(format!(
+        "drumlin restore --source {source} {0} && drumlin add {0}  # takes it as it is there; then commit, and try again",
+        shown[0]
+    ))
 }

@@ -29,7 +29,7 @@ pub struct Sql {
     /// The version of tables that name none [default: the current branch]
     #[arg(long, value_name = "REF")]
     at: Option<RefExpr>,
-    /// How rows are written [default: a table; with --json, JSON lines]
+    /// How rows are written [default: as the name of FILE says, else a table; with --json, JSON lines]
     #[arg(long, value_enum)]
     format: Option<Format>,
     /// Write to FILE
@@ -62,8 +62,11 @@ impl Sql {
             Some(Format::Jsonl) => RowFormat::JsonLines,
             Some(Format::Parquet) => RowFormat::Parquet,
             Some(Format::Table) => RowFormat::Table { rows_max: self.limit },
-            None if cx.ui.options.json => RowFormat::JsonLines,
-            None => RowFormat::Table { rows_max: self.limit },
+            None => self.format_of_output().unwrap_or(if cx.ui.options.json {
+                RowFormat::JsonLines
+            } else {
+                RowFormat::Table { rows_max: self.limit }
+            }),
         };
         if format == RowFormat::Parquet && self.output.is_none() && std::io::stdout().is_terminal() {
             return Err(CommandError::invalid("Parquet is not for a terminal")
@@ -111,6 +114,17 @@ impl Sql {
             ));
         }
         Ok(())
+    }
+
+    /// What the name of the file to write says.
+    fn format_of_output(&self) -> Option<RowFormat> {
+        let ending = self.output.as_ref()?.extension()?.to_str()?.to_ascii_lowercase();
+        match ending.as_str() {
+            "csv" => Some(RowFormat::Csv),
+            "jsonl" | "ndjson" | "json" => Some(RowFormat::JsonLines),
+            "parquet" | "pq" => Some(RowFormat::Parquet),
+            _ => None,
+        }
     }
 
     fn text(&self) -> Result<String, CommandError> {

@@ -24,8 +24,10 @@ pub struct Tag {
 #[derive(Subcommand)]
 enum Verb {
     /// List the tags
+    #[command(after_help = "Examples:\n  drumlin tag list\n  drumlin tag list --json")]
     List,
     /// Name a commit
+    #[command(after_help = "Examples:\n  drumlin tag create v1\n  drumlin tag create before-fix --at main~1")]
     Create {
         name: RefName,
         /// The commit [default: the current branch's]
@@ -33,6 +35,7 @@ enum Verb {
         at: Option<RefExpr>,
     },
     /// Delete a tag; `drumlin undo` brings it back
+    #[command(after_help = "Examples:\n  drumlin tag delete v1 --dry-run\n  drumlin tag delete v1")]
     Delete {
         name: RefName,
         /// Show what would go, and change nothing

@@ -13,7 +13,10 @@ mod rows;
 mod value;
 pub mod verify;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use drumlin_model::CommitId;
 use heed::{
@@ -97,6 +100,9 @@ pub struct Watermark {
     pub files_hash: String,
 }
 
+/// What LMDB's lock file and first pages take, and some.
+const ROOM_LEN: usize = 256 << 10;
+
 impl ViewState {
     /// Says which schema stored rows have.
     pub(crate) fn layout(&self) -> u32 {
@@ -118,6 +124,12 @@ impl OnlineStore {
             doing: "create the folder of the online store",
             source,
         })?;
+        if !folder.join("data.mdb").exists() {
+            room(folder).map_err(|source| Error::Io {
+                doing: "make the online store",
+                source,
+            })?;
+        }
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options.map_size(MAP_SIZE).max_readers(READERS_MAX).max_dbs(8);
         // SAFETY: the folder is ours alone (`.drumlin/online`), on a local disk, and LMDB's locks are on.
@@ -372,4 +384,11 @@ fn create(env: &Env<WithoutTls>) -> Result<Databases> {
 
 fn parse_state(name: &str, bytes: &[u8]) -> Result<ViewState> {
     serde_json::from_slice(bytes).map_err(|_| Error::OnlineDamaged { view: name.to_owned() })
+}
+
+/// Whether a store can begin: LMDB's files are mapped, and a full disk that is met through a map ends the program.
+fn room(folder: &Path) -> std::io::Result<()> {
+    let mut file = tempfile::tempfile_in(folder)?;
+    file.write_all(&[0; ROOM_LEN])?;
+    file.sync_all()
 }

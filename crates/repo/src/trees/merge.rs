@@ -2,7 +2,10 @@
 //! `model::tree::merge_entries` decides one path; this finds the paths: those that `theirs` changed since `base`.
 //! Invariant: a merge reads what changed. Where two of the three trees share a range, that range is not read.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use drumlin_model::{
     Placed, RangeId, RepoPath, TreeId,
@@ -12,6 +15,7 @@ use futures::{TryStreamExt, future};
 
 use crate::{
     error::Result,
+    logs::log_of,
     trees::{Change, TreeStore, diff::without, settle::settle},
 };
 
@@ -41,6 +45,9 @@ impl TreeStore {
         let trees = future::try_join3(self.tree(base), self.tree(ours), self.tree(theirs)).await?;
         let sides = Sides::new(trees.0, trees.1, trees.2);
         let (changes, mut conflicts) = self.changes_of_theirs(&sides).await?;
+        let changes = self
+            .without_split_logs((base, ours), &sides, changes, &mut conflicts)
+            .await?;
         let changes = self.without_clashes(&sides, changes, &mut conflicts).await?;
         conflicts.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(TreeMerge {
@@ -82,6 +89,53 @@ impl TreeStore {
             Some(range) if range.first <= *path && sides.in_base.contains(&range.id) => Ok(before.cloned()),
             _ => self.get_in(&sides.ours, path).await,
         }
+    }
+
+    /// Takes out the changes to logs that ours has changed too, and reports each such log as a conflict, unless entries of it
+    /// are conflicts already.
+    async fn without_split_logs(
+        &self,
+        (base, ours): (TreeId, TreeId),
+        sides: &Sides,
+        mut changes: Vec<Change>,
+        conflicts: &mut Vec<Conflict>,
+    ) -> Result<Vec<Change>> {
+        let mut logs = self.logs_of(sides, &changes).await?;
+        if logs.is_empty() {
+            return Ok(changes);
+        }
+        let mut split = BTreeSet::new();
+        let mut differences = self.diff(base, ours);
+        while let Some(PathDiff { path, .. }) = differences.try_next().await? {
+            split.extend(log_of(&path).filter(|log| logs.remove(log)));
+        }
+        let is_split = |path: &RepoPath| log_of(path).is_some_and(|log| split.contains(&log));
+        changes.retain(|(path, _)| !is_split(path));
+        let named: BTreeSet<RepoPath> = conflicts.iter().filter_map(|conflict| log_of(&conflict.path)).collect();
+        conflicts.extend(split.difference(&named).map(|path| Conflict {
+            path: path.clone(),
+            base: None,
+            ours: None,
+            theirs: None,
+            blocked_by: None,
+        }));
+        Ok(changes)
+    }
+
+    /// The logs of which changes alter the content.
+    async fn logs_of(&self, sides: &Sides, changes: &[Change]) -> Result<BTreeSet<RepoPath>> {
+        let mut logs = BTreeSet::new();
+        for (path, after) in changes {
+            let Some(log) = log_of(path).filter(|log| !logs.contains(log)) else {
+                continue;
+            };
+            let ours = self.get_in(&sides.ours, path).await?;
+            let kind = |placed: &Option<Placed>| placed.as_ref().map(|placed| placed.entry.kind.clone());
+            if kind(&ours) != kind(after) {
+                logs.insert(log);
+            }
+        }
+        Ok(logs)
     }
 
     /// Takes out the additions that cannot stand beside what `ours` has, and reports them as conflicts.

@@ -7,8 +7,10 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, sync_channel},
     },
+    time::Duration,
 };
 
 use drumlin_chunks::{ContentWriter, Progress, Unit};
@@ -22,7 +24,7 @@ use super::{
     index::{Index, Record, Staged},
     read::{self, Reading},
     scan::{Found, Scan},
-    stat::Stat,
+    stat::{DiskKind, Stat},
 };
 use crate::{Result, Snapshot};
 
@@ -34,6 +36,8 @@ const FILES_AT_ONCE: usize = 32;
 const READERS: usize = 4;
 /// Changes staged in one transaction: bounds memory, and what a killed `add` of millions of files does again.
 const BATCH_LEN: usize = 1 << 16;
+/// How often whoever watches is told, at least.
+const TELL_EVERY: Duration = Duration::from_millis(100);
 
 /// What an `add` came to. Counts are paths; bytes are of content that was read and kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -93,17 +97,20 @@ impl WorkingCopy {
     pub async fn add(&self, paths: &[PathBuf], progress: &dyn Progress) -> Result<AddSummary> {
         let _lock = self.lock("add")?;
         self.refuse_half_done()?;
+        // A repository of a newer format is not written to.
+        self.repo().refs().await?;
         let scopes = self.scopes(paths)?;
         let settled_before = self.disk_instant_ns()?;
         let base = self.repo().snapshot_of(self.head()?.base);
         let writer = self.repo().chunk_store().writer();
-        progress.start("add", None, Unit::Files);
+        progress.start("add", Some(0), Unit::Bytes);
         let added = Adding {
             copy: self,
             base: &base,
             folders: HashMap::new(),
             settled_before,
             writer,
+            counter: Arc::default(),
         }
         .run(scopes, progress)
         .await;
@@ -119,6 +126,38 @@ struct Adding<'a> {
     folders: HashMap<RepoPath, bool>,
     settled_before: i64,
     writer: ContentWriter,
+    counter: Arc<Counter>,
+}
+
+/// Bytes of files: the walk counts what it finds, the readers what they read, and the caller's task tells whoever watches.
+#[derive(Default)]
+struct Counter {
+    found: AtomicU64,
+    read: AtomicU64,
+}
+
+impl Counter {
+    fn find(&self, found: &Found) {
+        if let Found::New { disk, .. } | Found::Changed { disk, .. } = found
+            && disk.kind == DiskKind::File
+        {
+            self.found.fetch_add(disk.stat.size, Ordering::Relaxed);
+        }
+    }
+
+    /// Tells what came since it was last told.
+    fn tell(&self, progress: &dyn Progress) {
+        progress.grow(self.found.swap(0, Ordering::Relaxed));
+        progress.advance(self.read.swap(0, Ordering::Relaxed));
+    }
+}
+
+impl Progress for Counter {
+    fn start(&self, _task: &str, _total: Option<u64>, _unit: Unit) {}
+    fn advance(&self, by: u64) {
+        self.read.fetch_add(by, Ordering::Relaxed);
+    }
+    fn finish(&self) {}
 }
 
 impl Adding<'_> {
@@ -126,14 +165,24 @@ impl Adding<'_> {
         let mut summary = AddSummary::default();
         let (found, waiting) = sync_channel(FOUND_WAITING_MAX);
         let (folder, index) = (self.copy.folder().to_owned(), self.copy.index().clone());
+        let counter = self.counter.clone();
         let walk = tokio::task::spawn_blocking(move || {
-            Scan::new(&folder, &index, |difference| found.send(difference).is_ok()).run(&scopes)
+            let note = |difference| {
+                counter.find(&difference);
+                found.send(difference).is_ok()
+            };
+            Scan::new(&folder, &index, note).run(&scopes)
         });
         let mut outcomes = self.readers(waiting);
         let mut steps = Vec::new();
-        while let Some(read) = outcomes.recv().await {
+        loop {
+            self.counter.tell(progress);
+            let read = match tokio::time::timeout(TELL_EVERY, outcomes.recv()).await {
+                Ok(Some(read)) => read,
+                Ok(None) => break,
+                Err(_) => continue,
+            };
             for outcome in read? {
-                progress.advance(1);
                 steps.extend(self.decide(outcome, &mut summary).await?);
             }
             if steps.len() >= BATCH_LEN {
@@ -154,11 +203,12 @@ impl Adding<'_> {
         for _ in 0..READERS {
             let (waiting, outcomes) = (waiting.clone(), outcomes.clone());
             let (folder, writer) = (self.copy.folder().to_owned(), self.writer.clone());
+            let counter = self.counter.clone();
             tokio::task::spawn_blocking(move || {
                 while let Some(batch) = next_batch(&waiting) {
                     let read = batch
                         .into_iter()
-                        .map(|found| outcome(&folder, found, &writer))
+                        .map(|found| outcome(&folder, found, &writer, &counter))
                         .collect();
                     if outcomes.blocking_send(read).is_err() {
                         return;
@@ -345,7 +395,7 @@ fn next_batch(waiting: &Mutex<Receiver<Found>>) -> Option<Vec<Found>> {
     Some(batch)
 }
 
-fn outcome(folder: &Path, found: Found, writer: &ContentWriter) -> Result<Outcome> {
+fn outcome(folder: &Path, found: Found, writer: &ContentWriter, counter: &Counter) -> Result<Outcome> {
     let (path, disk, record) = match found {
         Found::New { path, disk } => (path, disk, None),
         Found::Changed { path, disk, record } => (path, disk, Some(record)),
@@ -358,6 +408,14 @@ fn outcome(folder: &Path, found: Found, writer: &ContentWriter) -> Result<Outcom
         disk,
         record.as_ref().map(|record| &record.kind),
         writer,
+        counter,
     )?;
+    if let Reading::Known {
+        kind: EntryKind::File(file),
+        ..
+    } = &reading
+    {
+        counter.advance(file.size);
+    }
     Ok(Outcome::Present { path, record, reading })
 }

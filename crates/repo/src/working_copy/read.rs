@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use drumlin_chunks::{ContentWriter, Error as ChunksError};
+use drumlin_chunks::{ContentWriter, Error as ChunksError, Progress};
 use drumlin_model::{EntryKind, ErrorKind, File as Content, FileId, Location};
 
 use super::{
@@ -40,6 +40,7 @@ pub(crate) fn keep(
     disk: DiskEntry,
     known: Option<&EntryKind>,
     writer: &ContentWriter,
+    progress: &dyn Progress,
 ) -> crate::Result<Reading> {
     let mut disk = disk;
     for _ in 0..ATTEMPTS_MAX {
@@ -47,7 +48,7 @@ pub(crate) fn keep(
             DiskKind::Special => return Ok(Reading::Gone),
             DiskKind::Folder => Some(other(EntryKind::Folder, known, disk.stat)),
             DiskKind::Symlink => link_target(path)?.map(|kind| other(kind, known, disk.stat)),
-            DiskKind::File => file(path, disk.stat, known, writer)?,
+            DiskKind::File => file(path, disk.stat, known, (writer, progress))?,
         };
         match (DiskEntry::at(path).map_err(Error::io("look at", path))?, reading) {
             (Some(after), Some(reading)) if after == disk => return Ok(reading),
@@ -75,7 +76,12 @@ fn other(kind: EntryKind, known: Option<&EntryKind>, stat: Stat) -> Reading {
 }
 
 /// None: the file was not what `stat` says.
-fn file(path: &Path, stat: Stat, known: Option<&EntryKind>, writer: &ContentWriter) -> crate::Result<Option<Reading>> {
+fn file(
+    path: &Path,
+    stat: Stat,
+    known: Option<&EntryKind>,
+    (writer, progress): (&ContentWriter, &dyn Progress),
+) -> crate::Result<Option<Reading>> {
     let executable = stat.executable;
     // Content of another size is other content; of the same size, hashing is cheaper than keeping it twice.
     if let Some(EntryKind::File(known)) = known
@@ -94,7 +100,7 @@ fn file(path: &Path, stat: Stat, known: Option<&EntryKind>, writer: &ContentWrit
             Err(error) => return Err(Error::io("read", path)(error).into()),
         }
     }
-    let (id, size, at) = match writer.add_file_blocking(path, &drumlin_chunks::NoProgress) {
+    let (id, size, at) = match writer.add_file_blocking(path, progress) {
         Err(ChunksError::FileChanged { .. }) => return Ok(None),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         added => added?,

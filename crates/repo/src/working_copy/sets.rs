@@ -5,9 +5,8 @@ use std::collections::HashMap;
 
 use drumlin_model::RepoPath;
 
-use crate::{Result, Snapshot};
+use crate::{Result, Snapshot, logs::DELTA_LOG};
 
-const DELTA_LOG: &str = "_delta_log";
 const TRAINING_FOLDER: &str = "training";
 const TRAINING_MANIFEST: &str = "set.json";
 

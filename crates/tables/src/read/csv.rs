@@ -13,6 +13,7 @@ use std::{
 
 use arrow::{
     array::{Array, AsArray, RecordBatch, StringArray},
+    compute::concat_batches,
     csv::{ReaderBuilder, reader::Format},
     datatypes::{DataType, Field, Schema, SchemaRef},
     error::ArrowError,
@@ -24,13 +25,14 @@ use crate::{
     options::{ReadOptions, type_name},
 };
 
-/// Rows per batch: enough for vectors, or fewer where rows are so wide that they would take more than the bytes.
+/// Rows per batch: enough for vectors, or fewer where they take more than the bytes.
 const BATCH_ROWS_MAX: usize = 8192;
 const BATCH_BYTES: usize = 16 << 20;
-/// How much of a file is looked at for the width of its rows.
-const SAMPLE_BYTES: usize = 1 << 20;
-/// A batch of more bytes has a row without an end.
-const BATCH_BYTES_MAX: u64 = 256 << 20;
+/// Rows that are cut at once. They may take so many bytes, which is a mebibyte for each; what takes more has no end.
+const CUT_ROWS: usize = 256;
+const CUT_BYTES_MAX: u64 = 256 << 20;
+/// The longest header.
+const HEADER_BYTES_MAX: u64 = 16 << 20;
 const BYTE_ORDER_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 const QUOTE: u8 = b'"';
 
@@ -80,7 +82,8 @@ impl CsvFile<'_> {
         let texts = self.text(&names)?;
         let (file, name, nulls) = (self.file.to_owned(), self.name.to_owned(), self.options.nulls.clone());
         let mut before = u64::from(self.options.header);
-        Ok(Box::new(texts.map(move |batch| {
+        let (whole, doing) = (schema.clone(), format!("read {}", self.name));
+        let typed = texts.map(move |batch| {
             let batch = batch?;
             let first_record = before;
             before += batch.num_rows() as u64;
@@ -100,7 +103,8 @@ impl CsvFile<'_> {
                 .map(parse)
                 .collect::<Result<Vec<_>>>()?;
             RecordBatch::try_new(schema.clone(), columns).map_err(Error::arrow(format!("read {name}")))
-        })))
+        });
+        Ok(Box::new(coalesced(typed, whole, doing)))
     }
 
     fn header(&self) -> Result<Vec<String>> {
@@ -108,6 +112,7 @@ impl CsvFile<'_> {
             .with_header(self.options.header)
             .with_delimiter(self.options.delimiter);
         let reader = self.open()?;
+        reader.taken.store(CUT_BYTES_MAX - HEADER_BYTES_MAX, Ordering::Relaxed);
         let (schema, _) = format
             .infer_schema(reader, Some(0))
             .map_err(|error| explain(self.file, self.name, 0, error))?;
@@ -130,13 +135,12 @@ impl CsvFile<'_> {
             .iter()
             .map(|name| Field::new(name, DataType::Utf8, true))
             .collect();
-        let mut input = self.open()?;
+        let input = self.open()?;
         let taken = input.taken.clone();
-        let batch_rows = batch_rows(input.fill_buf().map_err(Error::io(format!("read {}", self.name)))?);
         let reader = ReaderBuilder::new(Arc::new(Schema::new(fields)))
             .with_header(self.options.header)
             .with_delimiter(self.options.delimiter)
-            .with_batch_size(batch_rows)
+            .with_batch_size(CUT_ROWS)
             .build_buffered(input)
             .map_err(Error::arrow(format!("read {}", self.name)))?;
         let (file, name) = (self.file.to_owned(), self.name.to_owned());
@@ -183,16 +187,34 @@ impl CsvFile<'_> {
         };
         file.seek(SeekFrom::Start(skip)).map_err(failed)?;
         Ok(Metered {
-            input: BufReader::with_capacity(SAMPLE_BYTES, file),
+            input: BufReader::with_capacity(1 << 18, file),
             taken: Arc::default(),
         })
     }
 }
 
-/// How many rows like those at the start of a file a batch may have.
-fn batch_rows(start: &[u8]) -> usize {
-    let rows = start.iter().filter(|&&byte| byte == b'\n').count().max(1);
-    (rows * BATCH_BYTES / start.len().max(1)).clamp(1, BATCH_ROWS_MAX)
+/// Batches of as many rows as a batch may have, or as many bytes.
+fn coalesced(
+    mut cuts: impl Iterator<Item = Result<RecordBatch>>,
+    schema: SchemaRef,
+    doing: String,
+) -> impl Iterator<Item = Result<RecordBatch>> {
+    std::iter::from_fn(move || {
+        let (mut held, mut rows, mut bytes) = (Vec::new(), 0, 0);
+        while rows < BATCH_ROWS_MAX && bytes < BATCH_BYTES {
+            match cuts.next() {
+                Some(Ok(cut)) => {
+                    rows += cut.num_rows();
+                    bytes += cut.get_array_memory_size();
+                    held.push(cut);
+                }
+                Some(Err(error)) => return Some(Err(error)),
+                None => break,
+            }
+        }
+        let joined = || concat_batches(&schema, &held).map_err(Error::arrow(doing.clone()));
+        (!held.is_empty()).then(joined)
+    })
 }
 
 /// A file that says how much of it was taken since this was last set to nothing, and ends in an error beyond the limit.
@@ -211,7 +233,7 @@ impl Read for Metered {
 
 impl BufRead for Metered {
     fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
-        if self.taken.load(Ordering::Relaxed) > BATCH_BYTES_MAX {
+        if self.taken.load(Ordering::Relaxed) > CUT_BYTES_MAX {
             return Err(ErrorKind::FileTooLarge.into());
         }
         self.input.fill_buf()
@@ -277,11 +299,11 @@ fn explain(file: &Path, name: &str, records: u64, error: ArrowError) -> Error {
     if let ArrowError::IoError(_, source) = &error
         && source.kind() == ErrorKind::FileTooLarge
     {
-        let most = BATCH_BYTES_MAX >> 20;
+        let most = CUT_BYTES_MAX >> 20;
         return Error::Line {
             file: name.to_owned(),
             line: line_of_record(file, records),
-            detail: format!("from here on less than {BATCH_ROWS_MAX} rows take {most} MiB: is a quote left open?"),
+            detail: format!("from here on less than {CUT_ROWS} rows take {most} MiB: is a quote left open?"),
         };
     }
     let ArrowError::CsvError(message) = &error else {
@@ -297,6 +319,14 @@ fn explain(file: &Path, name: &str, records: u64, error: ArrowError) -> Error {
             file: name.to_owned(),
             line,
             detail,
+        };
+    }
+    if message.contains("file too large") {
+        let most = HEADER_BYTES_MAX >> 20;
+        return Error::Line {
+            file: name.to_owned(),
+            line: 1,
+            detail: format!("the header takes more than {most} MiB: is a quote left open?"),
         };
     }
     if message.contains("part way through record") {
