@@ -1,7 +1,8 @@
 //! `Place`: a folder of its own for each test, and the program run in it with nothing of the user's environment.
 
 use std::{
-    fs,
+    collections::BTreeMap,
+    fs, io,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -57,6 +58,35 @@ impl Place {
         ran(self.command(words).output().expect("the program starts"))
     }
 
+    /// Runs what must succeed on a terminal, as when a person watches; gives what the terminal was sent, stdout and stderr
+    /// together, with the line ends of a file. Nothing where there is no `script` to make a terminal.
+    pub fn watched(&self, words: &[&str], environment: &[(&str, &str)]) -> Option<String> {
+        let all = [&[env!("CARGO_BIN_EXE_drumlin")], words].concat();
+        let quoted: Vec<String> = all.iter().map(|word| format!("'{word}'")).collect();
+        let started = Command::new("script")
+            .args(["-qec", &quoted.join(" "), "/dev/null"])
+            .current_dir(self.path())
+            .env_clear()
+            .env("TERM", "xterm")
+            .env("DRUMLIN_ACTOR", "tester")
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .output();
+        let output = match started {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            started => started.expect("`script` starts"),
+        };
+        let ran = ran(output);
+        assert_eq!(
+            ran.code,
+            Some(0),
+            "on a terminal, drumlin {words:?} failed:\n{}{}",
+            ran.out,
+            ran.err
+        );
+        Some(ran.out.replace("\r\n", "\n"))
+    }
+
     /// Runs what must succeed; gives its stdout.
     pub fn ok(&self, words: &[&str]) -> String {
         let ran = self.run(words);
@@ -83,6 +113,20 @@ impl Place {
             .expect("a commit has an id")
             .to_owned()
     }
+}
+
+/// Every file below a folder, with its bytes.
+pub fn files_below(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).expect("a folder can be listed") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            files.insert(path.clone(), fs::read(&path).expect("a file can be read"));
+        }
+    }
+    files
 }
 
 pub fn command_in(folder: &Path, words: &[&str]) -> Command {

@@ -1,71 +1,77 @@
 //! The words: help that reads, examples for every verb, JSON that parses, completions, colors, speed of a start.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
-use crate::support::{Place, command_in};
+use rand::{Rng, SeedableRng, rngs::StdRng};
 
-/// Every verb, with its own verbs below it.
-const VERBS: [&str; 45] = [
-    "init",
-    "clone",
-    "status",
-    "add",
-    "restore",
-    "commit",
-    "log",
-    "show",
-    "diff",
-    "branch",
-    "tag",
-    "checkout",
-    "merge",
-    "revert",
-    "cherry-pick",
-    "reset",
-    "undo",
-    "op log",
-    "table create",
-    "table append",
-    "table overwrite",
-    "table upsert",
-    "table delete",
-    "table list",
-    "table show",
-    "table history",
-    "sql",
-    "apply",
-    "feature list",
-    "feature show",
-    "feature search",
-    "train create",
-    "train list",
-    "train show",
-    "train rebuild",
-    "train diff",
-    "online materialize",
-    "online get",
-    "online push",
-    "online list",
-    "verify",
-    "lineage",
-    "fsck",
-    "completions",
-    "op",
+use crate::support::Place;
+
+/// What every color, and every move of the cursor, begins with.
+const ESCAPE: char = '\u{1b}';
+const NO_TERMINAL: &str = "skipped: there is no `script` here to make a terminal with";
+
+/// Verbs whose help has no examples yet; no other may join them.
+const WITHOUT_EXAMPLES: [&str; 7] = [
+    "branch list",
+    "branch create",
+    "branch rename",
+    "branch delete",
+    "tag list",
+    "tag create",
+    "tag delete",
 ];
+/// The program had more verbs than this when it was young: fewer means that the help was not understood.
+const VERBS_MIN: usize = 40;
+
+/// The verbs that a help lists, but for `help` itself.
+fn listed(help: &str) -> Vec<String> {
+    let section = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    section
+        .take_while(|line| !line.is_empty())
+        // A line that goes on with a description is further in.
+        .filter_map(|line| line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ')))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|verb| *verb != "help")
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Every verb and every verb below one, each with its help, as the program itself lists them.
+fn verbs(place: &Place) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut open = listed(&place.ok(&["--help"]));
+    while let Some(verb) = open.pop() {
+        let words: Vec<&str> = verb.split(' ').chain(["--help"]).collect();
+        let help = place.ok(&words);
+        open.extend(listed(&help).iter().map(|below| format!("{verb} {below}")));
+        found.push((verb, help));
+    }
+    found
+}
 
 #[test]
 fn every_verb_has_help_with_examples() {
-    let place = Place::empty();
-    let help = place.ok(&["--help"]);
-    for verb in VERBS {
-        let words: Vec<&str> = verb.split(' ').collect();
-        let own = place.ok(&[words.as_slice(), &["--help"]].concat());
-        assert!(
-            own.contains("Examples:") || own.contains("Commands:"),
-            "`drumlin {verb} --help` has no examples:\n{own}"
-        );
-        assert!(help.contains(words[0]), "`drumlin --help` does not name {verb}");
+    let found = verbs(&Place::empty());
+    assert!(found.len() > VERBS_MIN, "only {} verbs are listed", found.len());
+    assert!(found.iter().any(|(verb, _)| verb == "table append"), "{found:?}");
+    let mut lacking = Vec::new();
+    for (verb, help) in &found {
+        let examples = help.split_once("Examples:\n").map(|(_, examples)| examples);
+        match examples {
+            Some(examples) => assert!(
+                examples.contains(&format!("drumlin {verb}")),
+                "the examples of `drumlin {verb} --help` do not use it:\n{help}"
+            ),
+            // What only holds other verbs has their list instead.
+            None if listed(help).is_empty() => lacking.push(verb.as_str()),
+            None => {}
+        }
     }
+    lacking.retain(|verb| !WITHOUT_EXAMPLES.contains(verb));
+    assert!(lacking.is_empty(), "no examples in the help of: {lacking:?}");
 }
 
 #[test]
@@ -96,13 +102,64 @@ fn completions_for_each_shell() {
 #[test]
 fn no_color_unless_asked() {
     let place = Place::repository();
-    assert!(!place.ok(&["log"]).contains('\u{1b}'), "a pipe gets no colors");
-    assert!(place.ok(&["log", "--color", "always"]).contains('\u{1b}'));
-    let output = command_in(place.path(), &["log"])
-        .env("NO_COLOR", "1")
-        .output()
-        .expect("the program starts");
-    assert!(!output.stdout.contains(&0x1b));
+    assert!(!place.ok(&["log"]).contains(ESCAPE), "a pipe gets no colors");
+    assert!(place.ok(&["log", "--color", "always"]).contains(ESCAPE));
+    let Some(watched) = place.watched(&["log"], &[]) else {
+        println!("{NO_TERMINAL}");
+        return;
+    };
+    assert!(watched.contains(ESCAPE), "a terminal gets colors:\n{watched:?}");
+    for (words, environment) in [
+        (vec!["log"], vec![("NO_COLOR", "1")]),
+        (vec!["log", "--color", "never"], vec![]),
+    ] {
+        let plain = place
+            .watched(&words, &environment)
+            .expect("there was a terminal before");
+        assert!(
+            !plain.contains(ESCAPE),
+            "drumlin {words:?} with {environment:?}:\n{plain:?}"
+        );
+        assert!(plain.contains("create the repository"), "{plain:?}");
+    }
+}
+
+/// Files enough that storing them takes longer than a bar waits before it is drawn.
+fn long_work(place: &Place) {
+    let mut random = StdRng::seed_from_u64(1);
+    for number in 0..2_000 {
+        place.write(&format!("data/{number}.txt"), &number.to_string());
+    }
+    let mut body = vec![0; 100_000_000];
+    random.fill(body.as_mut_slice());
+    fs::write(place.file("data/large.bin"), &body).expect("a file can be written");
+}
+
+#[test]
+fn progress_is_drawn_for_who_watches() {
+    let place = Place::repository();
+    long_work(&place);
+    if let Some(watched) = place.watched(&["add", "data"], &[]) {
+        let (drawn, said) = watched.split_once("Staged").expect("the summary comes last");
+        // A bar is drawn over itself: back to the start of the line, and the line wiped.
+        assert!(
+            drawn.contains('\r') && drawn.contains(ESCAPE) && drawn.contains("add"),
+            "no progress was drawn:\n{drawn:?}"
+        );
+        assert!(!said.contains('\r'), "nothing is drawn after the summary:\n{said:?}");
+    } else {
+        println!("{NO_TERMINAL}");
+    }
+    let place = Place::repository();
+    long_work(&place);
+    let piped = place.run(&["add", "data"]);
+    assert_eq!(piped.code, Some(0), "{}", piped.err);
+    for text in [&piped.out, &piped.err] {
+        assert!(
+            !text.contains(ESCAPE) && !text.contains('\r'),
+            "drawn into a pipe:\n{text:?}"
+        );
+    }
 }
 
 #[test]
