@@ -1,8 +1,8 @@
 //! What people get wrong: one clear line that names the thing, a hint that is a command, the right exit code, and nothing changed.
 
-use std::fs;
+use std::{fs, path::PathBuf};
 
-use crate::support::Place;
+use crate::support::{Place, files_below};
 
 /// A repository with a file, a table and a feature view.
 fn furnished() -> Place {
@@ -171,14 +171,73 @@ fn spines_with_mistakes() {
     mistake(&place, &["train", "show", "nothing"], &["nothing"]);
 }
 
+/// Verbs that read, verbs that write, and verbs that do both: none may begin in a repository that it cannot understand.
+const ON_A_NEWER_FORMAT: [&[&str]; 25] = [
+    &["log"],
+    &["status"],
+    &["show", "main"],
+    &["diff", "main~1", "main"],
+    &["commit", "-m", "more"],
+    &["sql", "SELECT * FROM rain"],
+    &["table", "create", "snow", "--from", "raw/rain.csv"],
+    &["table", "append", "rain", "--from", "raw/rain.csv"],
+    &["table", "list"],
+    &["apply"],
+    &["feature", "list"],
+    &[
+        "train", "create", "t", "--spine", "rain", "--views", "rain", "--time", "at",
+    ],
+    &["online", "materialize"],
+    &["online", "get", "rain", "city=oslo"],
+    &["verify"],
+    &["lineage", "tables/rain"],
+    &["fsck"],
+    &["checkout", "main"],
+    &["branch", "create", "other"],
+    &["branch", "list"],
+    &["tag", "create", "v1"],
+    &["merge", "main~1"],
+    &["reset", "main~1"],
+    &["undo"],
+    &["op", "log"],
+];
+
 #[test]
 fn a_repository_of_a_newer_format() {
     let place = furnished();
+    place.ok(&["online", "materialize"]);
+    // So that `commit`, `add` and `apply` would have something to do.
+    place.write("staged.txt", "staged");
+    place.ok(&["add", "staged.txt"]);
+    place.write("new.txt", "not seen before");
+    place.write(
+        "features/rain.yaml",
+        &RAIN.replace("event_time: at", "event_time: at\nmax_age: 3h"),
+    );
     let root = place.file(".drumlin/repo/root");
     let text = fs::read_to_string(&root).expect("the root is text");
-    fs::write(&root, text.replacen("drumlin root 1 ", "drumlin root 9 ", 1)).expect("the root can be written");
-    let err = place.fails(1, &["log"]);
-    assert!(err.contains('9') && err.contains("format"), "{err}");
+    let newer = text.replacen("drumlin root 1 ", "drumlin root 9 ", 1);
+    assert_ne!(newer, text, "the first line of the root names its format");
+    fs::write(&root, newer).expect("the root can be written");
+    let before = files_below(&place.file(".drumlin/repo"));
+    for words in ON_A_NEWER_FORMAT {
+        let ran = place.run(words);
+        assert_eq!(ran.code, Some(1), "drumlin {words:?}:\n{}{}", ran.out, ran.err);
+        assert_eq!(ran.out, "", "drumlin {words:?} found something out all the same");
+        let (hints, errors): (Vec<&str>, Vec<&str>) = ran.err.lines().partition(|line| line.starts_with("hint:"));
+        assert!(errors.len() == 1 && hints.len() <= 1, "one line says it:\n{}", ran.err);
+        assert!(errors[0].contains("format 9"), "drumlin {words:?}:\n{}", ran.err);
+        let after = files_below(&place.file(".drumlin/repo"));
+        // Whole maps would fill the screen: say which files.
+        let differ = before.iter().filter(|(path, body)| after.get(*path) != Some(body));
+        let differ: Vec<&PathBuf> = differ.map(|(path, _)| path).collect();
+        assert!(differ.is_empty(), "drumlin {words:?} changed {differ:?}");
+        assert!(
+            after.keys().eq(before.keys()),
+            "drumlin {words:?} made files: {:?}",
+            after.keys()
+        );
+    }
 }
 
 #[test]
