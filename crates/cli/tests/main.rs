@@ -2,6 +2,7 @@
 
 mod cases;
 mod daily;
+mod damage;
 mod differences;
 mod docs;
 mod errors;
