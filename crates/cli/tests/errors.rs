@@ -172,7 +172,7 @@ fn spines_with_mistakes() {
 }
 
 /// Verbs that read, verbs that write, and verbs that do both: none may begin in a repository that it cannot understand.
-const ON_A_NEWER_FORMAT: [&[&str]; 25] = [
+const ON_A_NEWER_FORMAT: &[&[&str]] = &[
     &["log"],
     &["status"],
     &["show", "main"],
@@ -200,6 +200,10 @@ const ON_A_NEWER_FORMAT: [&[&str]; 25] = [
     &["reset", "main~1"],
     &["undo"],
     &["op", "log"],
+    &["clone", ".", "copy"],
+    &["revert", "main"],
+    &["cherry-pick", "main"],
+    &["train", "list"],
 ];
 
 #[test]
