@@ -175,6 +175,7 @@ fn spines_with_mistakes() {
 const ON_A_NEWER_FORMAT: &[&[&str]] = &[
     &["log"],
     &["status"],
+    &["add", "new.txt"],
     &["show", "main"],
     &["diff", "main~1", "main"],
     &["commit", "-m", "more"],
