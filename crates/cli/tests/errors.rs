@@ -200,6 +200,7 @@ const ON_A_NEWER_FORMAT: &[&[&str]] = &[
     &["merge", "main~1"],
     &["reset", "main~1"],
     &["undo"],
+    &["restore", "raw"],
     &["op", "log"],
     &["clone", ".", "copy"],
     &["revert", "main"],
