@@ -248,7 +248,7 @@ proptest! {
     #![proptest_config(Config { cases: 96, max_shrink_iters: 400, failure_persistence: None, ..Config::default() })]
     #[test]
     fn a_working_copy_is_a_folder_that_remembers(steps in vec(step(), 1..40)) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(run(steps));
     }
 }

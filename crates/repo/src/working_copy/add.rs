@@ -97,8 +97,7 @@ impl WorkingCopy {
     pub async fn add(&self, paths: &[PathBuf], progress: &dyn Progress) -> Result<AddSummary> {
         let _lock = self.lock("add")?;
         self.refuse_half_done()?;
-        // A repository of a newer format is not written to.
-        self.repo().refs().await?;
+        self.refuse_newer_format().await?;
         let scopes = self.scopes(paths)?;
         let settled_before = self.disk_instant_ns()?;
         let base = self.repo().snapshot_of(self.head()?.base);

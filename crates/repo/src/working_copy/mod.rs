@@ -197,6 +197,11 @@ impl WorkingCopy {
         Ok(WorkLock::take(&self.inner.layout.lock(), verb)?)
     }
 
+    /// Refuses a repository of a newer format, for verbs that would not look at the root.
+    async fn refuse_newer_format(&self) -> Result<()> {
+        self.repo().refs().await.map(drop)
+    }
+
     /// Refuses to go on while a checkout is half done: what the files are then belongs to two commits.
     fn refuse_half_done(&self) -> Result<()> {
         match self.index().read()?.pending()? {

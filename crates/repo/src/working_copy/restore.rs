@@ -42,6 +42,7 @@ impl WorkingCopy {
     ) -> Result<RestoreSummary> {
         let _lock = self.lock("restore")?;
         self.refuse_half_done()?;
+        self.refuse_newer_format().await?;
         let scopes = self.scopes(paths)?;
         let base = self.repo().snapshot_of(self.head()?.base);
         let from = match source {
