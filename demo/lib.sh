@@ -39,7 +39,10 @@ expect_not() {
     printf '  ✓ %s\n' "$1"
 }
 
-# The first scalar field of this name in JSON on stdin.
+# The scalar fields of this name in JSON on stdin, a line each; and the first of them.
+field_all() {
+    sed -nE "s/^ *\"$1\": *\"?([^\",]*)\"?,?\$/\\1/p"
+}
 field() {
-    sed -nE "s/^ *\"$1\": *\"?([^\",]*)\"?,?\$/\\1/p" | head -1
+    field_all "$1" | head -1
 }

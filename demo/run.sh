@@ -33,8 +33,10 @@ expect "times are instants" "$(drumlin sql --format csv "SELECT count(*) FROM fl
 expect "NA is null" "$(drumlin sql --format csv 'SELECT count(*) FROM flights WHERE dep_delay IS NULL' | tail -1)" 8255
 run drumlin tag create v2
 run drumlin table delete flights --where "carrier = 'HA'" -m "leave out Hawaiian"
-run drumlin sql "SELECT (SELECT count(*) FROM flights@v2 WHERE month = 6 AND day = 15) AS at_v2,
+run drumlin sql "SELECT (SELECT count(*) FROM \"raw/flights.csv\"@v1 WHERE month = 6 AND day = 15) AS at_v1,
+            (SELECT count(*) FROM flights@v2 WHERE month = 6 AND day = 15) AS at_v2,
             (SELECT count(*) FROM flights@main WHERE month = 6 AND day = 15) AS at_main"
+expect "flights of one day at v1, in the raw file" "$(drumlin sql --format csv 'SELECT count(*) FROM "raw/flights.csv"@v1 WHERE month = 6 AND day = 15' | tail -1)" 801
 expect "flights of one day at v2" "$(drumlin sql --format csv 'SELECT count(*) FROM flights@v2 WHERE month = 6 AND day = 15' | tail -1)" 801
 expect "flights of one day at main" "$(drumlin sql --format csv 'SELECT count(*) FROM flights@main WHERE month = 6 AND day = 15' | tail -1)" 800
 run drumlin undo
@@ -43,6 +45,7 @@ expect "undone" "$(drumlin sql --format csv 'SELECT count(*) FROM flights' | tai
 title "3. Features: the plan first, then the commit"
 cp -r "$HERE/demo/features" features
 run drumlin apply --dry-run
+expect "the plan adds four views" "$(drumlin apply --dry-run | grep -c '+ feature view')" 4
 run drumlin apply
 run drumlin feature search delay
 
@@ -66,6 +69,10 @@ run drumlin apply -m "weather counts for one hour"
 run drumlin train create delays --spine flights --time time_hour --service departure_delay --with-status --replace
 expect_not "the set differs on the branch" "$(drumlin train show delays --json | field content)" "$CONTENT"
 run drumlin diff main late-weather
+DIFF=$(drumlin diff main late-weather --json)
+expect "the diff names the file that came" "$(grep -c '"path": "raw/corrections.csv"' <<< "$DIFF")" 1
+expect "the diff counts the rows that changed" "$(grep -c '"changed": 24' <<< "$DIFF")" 1
+expect "the diff says how the definition changed" "$(field before <<< "$DIFF") -> $(field after <<< "$DIFF")" "3h -> 1h"
 run drumlin train diff delays@main delays@late-weather
 run drumlin checkout main
 expect "main is untouched" "$(drumlin train show delays --json | field content)" "$CONTENT"
@@ -79,6 +86,7 @@ run drumlin op log -n 4
 title "6. The same features, served"
 run drumlin online materialize
 run drumlin online get departure_delay origin=JFK tailnum=N14228 carrier=UA --now 2014-01-01T06:00:00Z
+expect "seats of a plane" "$(drumlin online get departure_delay origin=JFK tailnum=N14228 carrier=UA --now 2014-01-01T06:00:00Z --json | field seats)" 149
 run drumlin online get departure_delay origin=LGA tailnum=N619AA carrier=AA --now 2014-01-01T06:00:00Z
 run drumlin verify --now 2014-01-01T06:00:00Z
 run drumlin verify
@@ -87,6 +95,10 @@ title "7. Where did it come from, and what does it touch?"
 run drumlin lineage training/delays --svg lineage.svg
 run drumlin lineage raw/weather.csv --impact
 expect "lineage reaches the raw file" "$(drumlin lineage training/delays --json | grep -c 'raw/flights.csv' | sed 's/^[1-9][0-9]*$/found/')" found
+expect "the drawing is there" "$(head -c 5 lineage.svg)" "<?xml"
+expect "the weather touches its own definition and the set, and no other" \
+    "$(drumlin lineage raw/weather.csv --impact --json | field_all name | grep / | sort | paste -sd' ')" \
+    "features/weather.yaml raw/weather.csv tables/weather training/delays"
 run drumlin fsck
 
 title "Done in $SECONDS s"
