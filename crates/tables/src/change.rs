@@ -224,8 +224,7 @@ impl Engine {
     ) -> Result<Staged> {
         let doing = || format!("stage the rows of {name}");
         let file = self.scratch_file()?;
-        let unnamed = tempfile::tempfile_in(&self.options().spill_folder);
-        let mut keys = Keys::new(&fit.schema, key, unnamed.map_err(Error::io(doing()))?)?;
+        let mut keys = self.new_keys(&fit.schema, key)?;
         // No statistics: bounds of floats leave out NaN, and a reader that trusts them takes a column for a constant.
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("a level that zstd has")))

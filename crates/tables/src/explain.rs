@@ -12,6 +12,9 @@ use crate::error::Error;
 /// What DataFusion's error says when the spill folder is at its limit; it has no type of its own.
 const DISK_SETTING: &str = "max_temp_directory_size";
 
+/// What the columns begin with that passes over a table add.
+const OUR_COLUMNS: &str = "__drumlin";
+
 /// An error met while a plan ran.
 pub(crate) fn execution(doing: &str, error: DataFusionError, memory_limit_bytes: usize) -> Error {
     let error = match own(error) {
@@ -49,7 +52,8 @@ pub(crate) fn query(error: DataFusionError) -> Error {
     if let DataFusionError::SchemaError(schema, _) = error.find_root()
         && let SchemaError::FieldNotFound { field, valid_fields } = schema.as_ref()
     {
-        let known: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
+        let known = valid_fields.iter().map(|column| column.name.as_str());
+        let known: Vec<&str> = known.filter(|name| !name.starts_with(OUR_COLUMNS)).collect();
         let hint = match closest(&field.name, known.iter().copied()) {
             Some(similar) => format!("did you mean {similar:?}?"),
             None => format!("the columns are: {}", known.join(", ")),

@@ -133,6 +133,11 @@ impl Fit {
         Self { key, ..self }
     }
 
+    /// The columns of the row key; none when there is no key.
+    pub(crate) fn key(&self) -> &[String] {
+        &self.key
+    }
+
     /// The next rows of one stream, as rows of the table.
     pub(crate) fn apply(&self, batch: &RecordBatch, file: &str) -> Result<RecordBatch> {
         let rows = batch.num_rows();

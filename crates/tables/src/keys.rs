@@ -107,7 +107,7 @@ impl Keys {
         let bytes = self.rows as u128 * SET_BYTES_PER_KEY as u128;
         let parts = bytes.div_ceil((memory_limit_bytes / MEMORY_SHARE).max(1) as u128);
         if parts > PARTS_MAX as u128 {
-            let why = format!("{} keys would take {parts} passes over the table", self.rows);
+            let why = format!("{} keys would take {parts} passes", self.rows);
             return Err(Error::Memory {
                 limit_bytes: memory_limit_bytes,
                 source: Box::new(DataFusionError::ResourcesExhausted(why)),

@@ -31,6 +31,7 @@ use crate::{
     engine::Engine,
     error::{Error, Result},
     fit::Fit,
+    keys::Keys,
 };
 
 /// The scope of the stores of a session: nothing outside the session ever sees them.
@@ -185,7 +186,7 @@ impl Engine {
         })
     }
 
-    /// Streams rows into new data files of the table; nothing refers to them yet.
+    /// Streams rows into new data files of the table; nothing refers to them yet. Refuses a key that is there twice.
     pub(crate) async fn write_files(
         &self,
         store: &Arc<dyn ObjectStore>,
@@ -196,8 +197,42 @@ impl Engine {
         stamp: &Written,
     ) -> Result<DataFiles> {
         let mut files = DataFileWriter::new(store, path, &fit.schema, Some(DATA_FILE_BYTES));
-        files.write(self, rows, |batch| fit.apply(&batch, name), name).await?;
+        if fit.key().is_empty() {
+            files.write(self, rows, |batch| fit.apply(&batch, name), name).await?;
+            return files.finish(stamp).await;
+        }
+        let mut keys = self.new_keys(&fit.schema, fit.key())?;
+        let shape = |batch| {
+            let batch = fit.apply(&batch, name)?;
+            keys.push(&batch)?;
+            Ok(batch)
+        };
+        files.write(self, rows, shape, name).await?;
+        self.check_unique(&mut keys, name)?;
         files.finish(stamp).await
+    }
+
+    /// An empty list of keys in a scratch file.
+    pub(crate) fn new_keys(&self, schema: &SchemaRef, key: &[String]) -> Result<Keys> {
+        let file = tempfile::tempfile_in(&self.options().spill_folder);
+        Keys::new(schema, key, file.map_err(Error::io("make a file in the spill folder"))?)
+    }
+
+    fn check_unique(&self, keys: &mut Keys, name: &str) -> Result<()> {
+        let parts = keys.parts(self.options().memory_limit_bytes)?;
+        for part in 0..parts {
+            let part = keys.part((part, parts), &self.runtime_env().memory_pool);
+            let part = part.map_err(|error| self.explain("look for duplicate keys", error))?;
+            if let Err((first, second)) = part {
+                return Err(Error::DuplicateKey {
+                    file: name.to_owned(),
+                    first: first + 1,
+                    second: second + 1,
+                    key: keys.columns().join(", "),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// What the files of a write say that makes the table's next version.

@@ -42,17 +42,17 @@ async fn a_sort_spills_under_a_small_limit() {
 }
 
 /// Tables whose keys take several parts of this much memory.
-async fn tight(memory_limit_bytes: usize) -> TestTables {
+async fn tight(memory_limit_bytes: usize, rows: u64) -> TestTables {
     let tables = TestTables::of(TestRepo::memory().await, |options| {
         options.memory_limit_bytes = memory_limit_bytes;
     });
-    tables.create("t", &wide_csv(UPSERT_ROWS), &["id", "words"]).await;
+    tables.create("t", &wide_csv(rows), &["id", "words"]).await;
     tables
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upsert_of_more_keys_than_fit_takes_several_passes() {
-    let tables = tight(4 << 20).await;
+    let tables = tight(4 << 20, UPSERT_ROWS).await;
     // Every second row is there already; some files hold rows of every part.
     let rows = (0..UPSERT_ROWS).map(|row| {
         let (id, old) = ((row * 7919) % 1_000_003, row % 2 == 0);
@@ -77,7 +77,7 @@ async fn an_upsert_of_more_keys_than_fit_takes_several_passes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_there_twice_is_found_in_every_pass() {
-    let tables = tight(4 << 20).await;
+    let tables = tight(4 << 20, UPSERT_ROWS).await;
     let again = format!("{}7919,text that takes some room 1\n", wide_csv(UPSERT_ROWS));
     let error = tables.upsert("t", &again).await.unwrap_err();
     let line = crate::support::line(&error);
@@ -90,7 +90,7 @@ async fn a_key_that_is_there_twice_is_found_in_every_pass() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upsert_that_would_take_too_many_passes_changes_nothing() {
-    let tables = tight(64 << 10).await;
+    let tables = tight(64 << 10, 100).await;
     let head = tables.test.head("main").await.unwrap();
     let error = tables.upsert("t", &wide_csv(UPSERT_ROWS)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", crate::support::line(&error));

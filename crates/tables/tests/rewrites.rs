@@ -111,7 +111,12 @@ async fn what_is_no_number_stays_so_and_zeros_are_one_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_of_several_rows_is_replaced_by_one_and_the_counts_say_so() {
     let tables = TestTables::memory().await;
-    tables.create("t", "k,v\na,1\na,2\na,3\nb,4\n", &["k"]).await;
+    tables.create("t", "k,v\na,1\nb,4\n", &["k"]).await;
+    tables.append("main", "t", "k,v\na,2\n").await.unwrap();
+    tables.append("main", "t", "k,v\na,3\n").await.unwrap();
+    let error = tables.append("main", "t", "k,v\nc,1\nd,2\nc,3\n").await.unwrap_err();
+    let line = crate::support::line(&error);
+    assert!(line.contains("rows 1 and 3 have the same key (k)"), "{line}");
     let done = tables.upsert("t", "k,v\na,9\nc,5\n").await.unwrap();
     assert_eq!((done.rows_added, done.rows_updated, done.rows_deleted), (1, 1, 2));
     assert_eq!(

@@ -167,6 +167,11 @@ fn failed(error: ArrowError) -> Error {
             doing: DOING.into(),
             source,
         },
+        // The CSV writer has only words for it.
+        ArrowError::CsvError(text) if text.to_ascii_lowercase().contains("broken pipe") => Error::Io {
+            doing: DOING.into(),
+            source: std::io::ErrorKind::BrokenPipe.into(),
+        },
         source => Error::Arrow {
             doing: DOING.into(),
             source,
