@@ -1,5 +1,10 @@
 //! What people do every day and what no mistake is: differences of the folder, files that are named, branches that are renamed.
 
+use std::{
+    io::{BufRead, BufReader},
+    process::Stdio,
+};
+
 use crate::support::Place;
 
 #[test]
@@ -76,4 +81,29 @@ fn tables_in_conflict_are_named_whole_and_the_cure_works() {
     assert!(place.ok(&["sql", "SELECT k FROM t", "--format", "csv"]).contains("b\n"));
     place.ok(&["merge", "side"]);
     place.ok(&["fsck"]);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let place = Place::repository();
+    for format in ["csv", "jsonl"] {
+        let query = "SELECT value FROM generate_series(1, 300000)";
+        let mut running = place
+            .command(&["sql", query, "--format", format])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut line = String::new();
+        let mut out = BufReader::new(running.stdout.take().expect("it is piped"));
+        out.read_line(&mut line).expect("a line comes");
+        drop(out);
+        let ended = running.wait_with_output().expect("it ends");
+        assert_eq!(
+            ended.status.code(),
+            Some(0),
+            "{format}: {}",
+            String::from_utf8_lossy(&ended.stderr)
+        );
+    }
 }
