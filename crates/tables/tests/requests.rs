@@ -31,12 +31,14 @@ impl Counted {
             self.requests.take();
             tables.append("main", "t", csv).await.unwrap();
             let seen = self.requests.take();
+            // One operation of the root in 65 moves the older ones into a page of their own, whatever it does itself.
+            let pages = seen.iter().filter(|seen| seen.key.starts_with("operations/")).count();
             let lines: Vec<_> = seen
                 .iter()
                 .map(|seen| format!("{:?} {}", seen.verb, seen.key))
                 .collect();
             assert!(
-                seen.len() <= APPEND_REQUESTS_MAX,
+                seen.len() - pages <= APPEND_REQUESTS_MAX && pages <= 1,
                 "{name}, round {round}: {} requests\n{}",
                 seen.len(),
                 lines.join("\n")
