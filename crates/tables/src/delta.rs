@@ -55,7 +55,7 @@ const KEY_PROPERTY: &str = "drumlin.key";
 /// the last one, each from a pack of its own: a short interval keeps a cold append within its budget of requests.
 const CHECKPOINT_INTERVAL: u64 = 4;
 /// A table of no more files than this gets a checkpoint with every version: it is small, and shares the commit's pack.
-const FEW_FILES_MAX: usize = 200;
+const FEW_FILES_MAX: usize = 1_000;
 
 /// Tags of each data file: when its rows were first written, in microseconds, and by which version as which part.
 pub(crate) const WRITTEN_TAG: &str = "drumlin.written";
