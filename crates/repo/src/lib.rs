@@ -8,7 +8,7 @@ mod commit;
 pub mod commits;
 pub mod error;
 pub mod fsck;
-mod logs;
+pub mod logs;
 pub mod merge;
 pub mod operations;
 mod overlay;

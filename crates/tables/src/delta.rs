@@ -47,8 +47,6 @@ use url::Url;
 
 use crate::error::{Error, Result};
 
-/// The folder that makes a folder a Delta table.
-pub(crate) const LOG_FOLDER: &str = "_delta_log";
 /// The table property that records the row key, as a JSON list of columns.
 const KEY_PROPERTY: &str = "drumlin.key";
 /// A checkpoint is written with every version that this divides. A reader that starts cold fetches the log entries since

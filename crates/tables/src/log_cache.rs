@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use drumlin_model::{Placed, RepoPath};
-use drumlin_repo::Snapshot;
+use drumlin_repo::{Snapshot, logs::DELTA_LOG};
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use object_store::{
     CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
@@ -20,10 +20,7 @@ use object_store::{
     path::Path,
 };
 
-use crate::{
-    delta::LOG_FOLDER,
-    error::{Error, Result},
-};
+use crate::error::{Error, Result};
 
 /// All that is held, in bytes.
 const CACHE_BYTES_MAX: usize = 64 << 20;
@@ -75,7 +72,7 @@ impl LogCache {
     /// Fetches what a reader of the table's newest version will ask for: the files since the last checkpoint, those of
     /// one pack in one request. Asked one by one, each would be a request.
     pub(crate) async fn fetch_ahead(&self, snapshot: &Snapshot, table: &RepoPath) -> Result<()> {
-        let Ok(log) = table.join(LOG_FOLDER) else { return Ok(()) };
+        let Ok(log) = table.join(DELTA_LOG) else { return Ok(()) };
         let entries: Vec<(RepoPath, Placed)> = snapshot.list(Some(&log), None).try_collect().await?;
         let checkpoint = entries
             .iter()
@@ -153,7 +150,7 @@ impl<S: ObjectStore> CachedLog<S> {
 }
 
 fn is_log(location: &Path) -> bool {
-    location.parts().any(|part| part.as_ref() == LOG_FOLDER)
+    location.parts().any(|part| part.as_ref() == DELTA_LOG)
 }
 
 fn is_plain(options: &GetOptions) -> bool {

@@ -6,12 +6,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use arrow::datatypes::SchemaRef;
 use drumlin_model::{CommitId, FileId, RepoPath, Timestamp};
 use drumlin_objects::{SessionStore, SnapshotStore};
-use drumlin_repo::{Session, Snapshot};
+use drumlin_repo::{Session, Snapshot, logs::DELTA_LOG};
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, path::Path};
 
 use crate::{
-    delta::{Delta, LOG_FOLDER},
+    delta::Delta,
     engine::Engine,
     error::{Error, Result},
     explain::closest,
@@ -283,7 +283,7 @@ async fn tables(snapshot: &Snapshot) -> Result<Vec<RepoPath>> {
 }
 
 fn table_of_log_entry(path: &RepoPath) -> Option<RepoPath> {
-    let log = path.parent().filter(|folder| folder.name() == LOG_FOLDER)?;
+    let log = path.parent().filter(|folder| folder.name() == DELTA_LOG)?;
     version_of(path.name())?;
     log.parent()
 }
@@ -298,7 +298,7 @@ fn version_of(name: &str) -> Option<u64> {
 
 /// The newest log entry: two commits with the same one have the same table.
 async fn log_head(snapshot: &Snapshot, table: &RepoPath) -> Result<Option<(u64, FileId)>> {
-    let folder = table.join(LOG_FOLDER).map_err(|_| Error::TableName {
+    let folder = table.join(DELTA_LOG).map_err(|_| Error::TableName {
         name: table.to_string(),
         why: "its path is too long",
     })?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use drumlin_model::{ErrorKind, RefExpr, RefName, RepoPath};
-use drumlin_repo::{Merged, working_copy::WorkingCopy};
+use drumlin_repo::{Merged, logs::table_of, working_copy::WorkingCopy};
 use serde_json::json;
 
 use crate::{
@@ -73,10 +73,7 @@ pub async fn finish(
 
 /// Names what both sides changed: files, and tables whole, since half of a table is none.
 fn conflicting<'a>(paths: impl Iterator<Item = &'a RepoPath>, source: &str) -> CommandError {
-    let whole = |path: &RepoPath| match path.as_str().split_once("/_delta_log") {
-        Some((table, _)) => table.to_owned(),
-        None => path.to_string(),
-    };
+    let whole = |path: &RepoPath| table_of(path).unwrap_or_else(|| path.clone()).to_string();
     let paths: BTreeSet<String> = paths.map(whole).collect();
     let shown: Vec<&str> = paths.iter().take(CONFLICTS_SHOWN_MAX).map(String::as_str).collect();
     let more = match paths.len() - shown.len() {
