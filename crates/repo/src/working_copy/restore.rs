@@ -42,12 +42,14 @@ impl WorkingCopy {
     ) -> Result<RestoreSummary> {
         let _lock = self.lock("restore")?;
         self.refuse_half_done()?;
-        self.refuse_newer_format().await?;
         let scopes = self.scopes(paths)?;
         let base = self.repo().snapshot_of(self.head()?.base);
         let from = match source {
             Some(source) => Some(self.repo().snapshot(source).await?),
-            None => None,
+            None => {
+                self.refuse_newer_format().await?;
+                None
+            }
         };
         let mut summary = RestoreSummary::default();
         for scope in &scopes {
