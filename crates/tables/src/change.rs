@@ -494,11 +494,8 @@ fn decoded(url: &str) -> String {
 /// An upsert replaces whole rows, so it must know every value of them.
 fn check_whole(table: &Delta, input: &SchemaRef, name: &str) -> Result<()> {
     let schema = table.schema();
-    let lacking: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-    let lacking: Vec<&str> = lacking
-        .into_iter()
-        .filter(|column| input.index_of(column).is_err())
-        .collect();
+    let columns = schema.fields().iter().map(|field| field.name().as_str());
+    let lacking: Vec<&str> = columns.filter(|column| input.index_of(column).is_err()).collect();
     if lacking.is_empty() {
         return Ok(());
     }

@@ -214,8 +214,7 @@ impl Engine {
 
     /// An empty list of keys in a scratch file.
     pub(crate) fn new_keys(&self, schema: &SchemaRef, key: &[String]) -> Result<Keys> {
-        let file = tempfile::tempfile_in(&self.options().spill_folder);
-        Keys::new(schema, key, file.map_err(Error::io("make a file in the spill folder"))?)
+        Keys::new(schema, key, self.scratch_file()?.into_file())
     }
 
     fn check_unique(&self, keys: &mut Keys, name: &str) -> Result<()> {
