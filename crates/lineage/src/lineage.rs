@@ -82,18 +82,9 @@ pub(crate) struct Via {
 struct Read {
     run: usize,
     at: usize,
-    path: RepoPath,
-    input: Option<Input>,
-}
-
-impl Read {
     /// What was made of it.
-    fn outputs(&self) -> Vec<RepoPath> {
-        match &self.input {
-            Some(input) => things_of(&input.into),
-            None => vec![self.path.clone()],
-        }
-    }
+    into: Vec<RepoPath>,
+    input: Option<Input>,
 }
 
 impl Lineage {
@@ -175,11 +166,10 @@ impl Lineage {
                     input.commit.and_then(|commit| self.history.position(commit)),
                 ) {
                     (Ok(path), Some(at)) => {
-                        let path = whole(path);
-                        by_path.entry(path.clone()).or_default().push(Read {
+                        by_path.entry(whole(path)).or_default().push(Read {
                             run,
                             at,
-                            path,
+                            into: things_of(&input.into),
                             input: Some(input.clone()),
                         });
                     }
@@ -196,7 +186,7 @@ impl Lineage {
                 by_path.entry(path.clone()).or_default().push(Read {
                     run,
                     at,
-                    path,
+                    into: vec![path],
                     input: None,
                 });
             }
@@ -219,13 +209,12 @@ impl Lineage {
         {
             things.push(unresolved(input));
         }
-        let into = read.outputs();
         let whole = things.len() == 1;
         for thing in things {
             let id = self.things.id(thing);
             self.reads[read.run].push(Reading {
                 thing: id,
-                into: into.clone(),
+                into: read.into.clone(),
             });
             if let (true, Some(version)) = (whole, &version) {
                 self.things.versions.entry(id).or_insert_with(|| version.clone());

@@ -19,6 +19,13 @@ async fn write(story: &mut Story, branch: &str, step: &'static str, output: &str
         .await;
 }
 
+/// Gives the head of main, which was made by something else than a run, the name of a step.
+async fn name_head(story: &mut Story, step: &'static str) {
+    let head = story.repo.head("main").await.unwrap();
+    story.steps.insert(step, head);
+}
+
+/// How `revert` and `cherry-pick` are told what to do.
 fn by_ann(operation: &str) -> CommitInfo {
     let mut info = info(operation);
     info.provenance.operation = operation.into();
@@ -92,8 +99,7 @@ async fn a_revert_is_the_origin_of_what_it_put_back() {
         .revert(&name("main"), story.steps["mistake"], by_ann("revert"))
         .await
         .unwrap();
-    let head = repo.head("main").await.unwrap();
-    story.steps.insert("back", head);
+    name_head(&mut story, "back").await;
     let graph = story.origins("file").await;
     assert_eq!(
         story.readable(&graph),
@@ -125,8 +131,7 @@ async fn a_cherry_pick_leads_to_the_commit_that_it_took_and_to_nothing_else_that
         .cherry_pick(&name("main"), story.steps["made"], by_ann("cherry-pick"))
         .await
         .unwrap();
-    let head = repo.head("main").await.unwrap();
-    story.steps.insert("picked", head);
+    name_head(&mut story, "picked").await;
     assert_eq!(
         story.readable(&story.origins("one").await),
         "one@picked  file (cherry-pick)\n└── one@made  file (table create)\n    └── raw.csv@raw  file (commit)"
@@ -150,7 +155,6 @@ async fn what_a_revert_takes_away_was_made_from_nothing() {
     repo.revert(&name("main"), story.steps["added"], by_ann("revert"))
         .await
         .unwrap();
-    let head = story.repo.head("main").await.unwrap();
-    story.steps.insert("gone", head);
+    name_head(&mut story, "gone").await;
     assert_eq!(story.readable(&story.origins("file").await), "file@gone  file (revert)");
 }
