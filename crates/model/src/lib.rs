@@ -2,20 +2,26 @@
 //! Everything above imports this crate; it imports nothing of ours, does no I/O, reads no clock, spawns nothing.
 //! Invariant: an object's id is a function of its bytes alone, and never of where they are stored.
 
+pub mod by;
 pub mod commit;
+pub mod cure;
 pub mod entry;
 pub mod error;
 pub mod id;
+pub mod names;
 pub mod path;
 pub mod reference;
 pub mod root;
 pub mod time;
 pub mod tree;
 
+pub use by::By;
 pub use commit::{Code, Commit, Input, Provenance};
+pub use cure::{Argument, Cure};
 pub use entry::{Entry, EntryKind, External, File, Location, Placed};
 pub use error::{ErrorKind, FormatError};
 pub use id::{ChunkId, CommitId, FileId, OperationId, PackId, RangeId, TreeId};
+pub use names::Verb;
 pub use path::{PathError, RepoPath};
 pub use reference::{RefExpr, RefName, RefNameError};
 pub use root::{Operation, OperationPage, RefChange, RefKind, RefTarget, Refs, Root};

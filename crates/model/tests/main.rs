@@ -8,3 +8,4 @@ mod golden;
 mod tree_codec;
 mod tree_fuzz;
 mod tree_rules;
+mod verbs;

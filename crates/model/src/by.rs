@@ -1,0 +1,27 @@
+//! `By`: who asks for a change. One value travels from a surface to the commit and the operation that record it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{commit::Code, time::Timestamp};
+
+/// Who asks, since when, and with which code.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct By {
+    /// The person or service, as commits and operations name it.
+    pub actor: String,
+    /// When the request began.
+    pub started: Timestamp,
+    /// The Git commit of the code that asks, when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+}
+
+impl By {
+    pub fn new(actor: impl Into<String>, started: Timestamp) -> Self {
+        Self {
+            actor: actor.into(),
+            started,
+            code: None,
+        }
+    }
+}
