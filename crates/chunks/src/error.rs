@@ -34,6 +34,11 @@ pub enum Error {
     Format { source: FormatError },
     #[error("bytes {}..{} are asked of content that has {size}", range.start, range.end)]
     Range { range: Range<u64>, size: u64 },
+    /// A text that should say where a repository is.
+    #[error("{text:?} names no place of a repository: {why}")]
+    Place { text: String, why: &'static str },
+    #[error("{place} is in a bucket, and this program opens repositories in folders only")]
+    NotAFolder { place: String },
     /// A file was read twice and differed.
     #[error("{} changed while it was being added", path.display())]
     FileChanged { path: PathBuf },
@@ -82,7 +87,8 @@ impl Error {
             Error::File { source, .. } => ErrorKind::of_io(source),
             Error::Missing { .. } | Error::Corrupt { .. } => ErrorKind::Corrupt,
             Error::Format { source } => source.kind(),
-            Error::Range { .. } => ErrorKind::InvalidInput,
+            Error::Range { .. } | Error::Place { .. } => ErrorKind::InvalidInput,
+            Error::NotAFolder { .. } => ErrorKind::Unsupported,
             Error::FileChanged { .. } => ErrorKind::Precondition,
             Error::WriterFailed { source } => source.kind(),
             Error::Stopped { .. } | Error::Abandoned { .. } => ErrorKind::Internal,

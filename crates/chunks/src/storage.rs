@@ -12,6 +12,7 @@ use crate::{
     bucket::Bucket,
     durable_file,
     error::{Error, Result},
+    place::Place,
     root_store::{DirectoryRoot, ObjectRoot, RootStore},
 };
 
@@ -35,6 +36,16 @@ impl Storage {
             root,
             cache: None,
             scratch: Scratch::temporary(),
+        }
+    }
+
+    /// The repository at a place. Only folders can be opened: a bucket is `Error::NotAFolder`, of the kind `Unsupported`.
+    pub fn open(place: &Place) -> Result<Self> {
+        match place {
+            Place::Folder(folder) => Self::directory(folder),
+            Place::Bucket { .. } => Err(Error::NotAFolder {
+                place: place.to_string(),
+            }),
         }
     }
 

@@ -10,6 +10,7 @@ mod damage;
 mod dedup;
 mod durable;
 mod faults;
+mod places;
 mod requests;
 mod round_trips;
 mod support;
