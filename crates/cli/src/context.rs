@@ -7,9 +7,11 @@ use std::{
     sync::Arc,
 };
 
+use drumlin_chunks::{Place, Storage};
 use drumlin_model::{Code, ErrorKind, Input, Provenance, RefExpr, RefName};
-use drumlin_repo::{Author, Clock, CommitInfo, Repo, Snapshot, SystemClock, working_copy::WorkingCopy};
+use drumlin_repo::{Author, Clock, CommitInfo, Repo, Snapshot, SystemClock};
 use drumlin_tables::{Engine, EngineOptions};
+use drumlin_worktree::WorkingCopy;
 
 use crate::{args::Global, error::CommandError, ui::Ui};
 
@@ -44,7 +46,7 @@ impl<'a> Context<'a> {
 
     /// The working copy that the current folder lies in.
     pub async fn working_copy(&self) -> Result<WorkingCopy, CommandError> {
-        Ok(WorkingCopy::discover(&self.current, self.clock.clone()).await?)
+        Ok(WorkingCopy::discover(&self.current, self.clock.clone(), &open).await?)
     }
 
     /// Who asks: the flag or `DRUMLIN_ACTOR`, else the user's name.
@@ -90,6 +92,11 @@ impl<'a> Context<'a> {
         };
         Ok(Engine::new(copy.repo().clone(), options)?)
     }
+}
+
+/// Opens the store at a place. Credentials, once a place needs some, are read here.
+pub fn open(place: &Place) -> drumlin_chunks::Result<Storage> {
+    Storage::open(place)
 }
 
 /// The branch that this working copy is on, which verbs that write need.

@@ -122,6 +122,7 @@ macro_rules! from_floor {
 
 from_floor!(
     drumlin_repo::Error,
+    drumlin_worktree::Error,
     drumlin_chunks::Error,
     drumlin_tables::Error,
     drumlin_features::Error,

@@ -12,10 +12,6 @@ pub enum Error {
     Chunks(#[from] drumlin_chunks::Error),
     #[error(transparent)]
     Format(#[from] FormatError),
-    #[error(transparent)]
-    WorkingCopy(#[from] crate::working_copy::WorkingCopyError),
-    #[error(transparent)]
-    Path(#[from] drumlin_model::PathError),
     /// An object that others name is gone.
     #[error("object {key} is missing from the repository")]
     MissingObject { key: String },
@@ -93,13 +89,6 @@ pub enum Error {
         #[source]
         source: Box<Error>,
     },
-    #[error("cannot {action} {path:?}")]
-    Io {
-        action: &'static str,
-        path: std::path::PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
 }
 
 impl Error {
@@ -107,8 +96,7 @@ impl Error {
         match self {
             Error::Chunks(error) => error.kind(),
             Error::Format(error) => error.kind(),
-            Error::WorkingCopy(error) => error.kind(),
-            Error::Path(_) | Error::NotAFile { .. } | Error::PathClash { .. } => ErrorKind::InvalidInput,
+            Error::NotAFile { .. } | Error::PathClash { .. } => ErrorKind::InvalidInput,
             Error::Entry(_) => ErrorKind::InvalidInput,
             Error::MissingObject { .. } => ErrorKind::Corrupt,
             Error::Stopped { .. } => ErrorKind::Internal,
@@ -132,14 +120,12 @@ impl Error {
             Error::CommitTooLong { .. } => ErrorKind::InvalidInput,
             Error::Contended { .. } | Error::OutcomeUnknown { .. } => ErrorKind::Unavailable,
             Error::Unreadable { source, .. } => source.kind(),
-            Error::Io { source, .. } => ErrorKind::of_io(source),
         }
     }
 
     /// The cure, as a command to type.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Error::WorkingCopy(error) => return error.hint(),
             Error::NoRepository => "drumlin init".to_owned(),
             Error::MissingObject { .. } => "drumlin fsck".to_owned(),
             Error::NoSuchRef { .. } | Error::NoSuchBranch { .. } => "drumlin branch".to_owned(),
@@ -154,7 +140,7 @@ impl Error {
             Error::NoSuchPath { .. } => "drumlin status".to_owned(),
             Error::PathClash { file, .. } => format!("drumlin show {file:?}"),
             Error::Conflict { branch, .. } => format!("drumlin log {branch}"),
-            Error::Path(_) | Error::NotAFile { .. } => "drumlin status".to_owned(),
+            Error::NotAFile { .. } => "drumlin status".to_owned(),
             Error::Unreadable { source, .. } => return source.hint(),
             _ => return None,
         };

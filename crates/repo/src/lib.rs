@@ -1,5 +1,5 @@
 //! Versioning: refs, snapshots, sessions, commits, merge, undo and checks, over the chunks of the floor below.
-//! `objects` above shows snapshots and sessions as object stores; `working_copy` shows them as a folder.
+//! `objects` above shows snapshots and sessions as object stores; `worktree` as a folder.
 //! Invariant: the only change of shared state is one swap of the root; everything else that is written is new.
 
 pub mod cache;
@@ -18,7 +18,6 @@ mod root;
 pub mod session;
 pub mod snapshot;
 pub mod trees;
-pub mod working_copy;
 
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, Result};
@@ -30,4 +29,3 @@ pub use repo::{Repo, Resolved};
 pub use session::{CommitInfo, OnConflict, Session};
 pub use snapshot::Snapshot;
 pub use trees::{Conflict, PathDiff};
-pub use working_copy::WorkingCopy;

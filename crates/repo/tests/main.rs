@@ -17,8 +17,3 @@ mod trees;
 mod trees_cost;
 mod trees_merge;
 mod undo;
-mod working_copy;
-mod working_copy_cost;
-mod working_copy_kit;
-mod working_copy_model;
-mod working_copy_trouble;

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::source::{files, root};
 
 /// The floor of each crate. A new crate must be given one here, with a reason in `docs/architecture.md`.
-const FLOORS: [(&str, u32); 9] = [
+const FLOORS: [(&str, u32); 10] = [
     ("model", 0),
     ("chunks", 1),
     ("repo", 2),
     ("objects", 3),
+    ("worktree", 3),
     ("tables", 4),
     ("features", 5),
     ("lineage", 5),

@@ -11,7 +11,7 @@ use drumlin_features::{
     registry,
 };
 use drumlin_model::ErrorKind;
-use drumlin_repo::working_copy::WorkingCopy;
+use drumlin_worktree::WorkingCopy;
 use serde_json::json;
 
 use crate::{

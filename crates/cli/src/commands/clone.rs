@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use drumlin_repo::working_copy::WorkingCopy;
+use drumlin_chunks::Place;
+use drumlin_worktree::WorkingCopy;
 use serde_json::json;
 
 use crate::{
-    context::Context,
+    context::{self, Context},
     error::CommandError,
     ui::{NAME, paint},
 };
@@ -20,28 +21,19 @@ use crate::{
     after_help = "Examples:\n  drumlin clone ../my-data experiment\n  drumlin clone /srv/data/.drumlin/repo here"
 )]
 pub struct Clone {
-    /// A working copy, or the folder of a repository's store
-    from: PathBuf,
+    /// A working copy, or where a repository is: a folder, or the URL of a bucket
+    from: String,
     /// The folder to make
     folder: PathBuf,
 }
 
 impl Clone {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let from = cx.current.join(&self.from);
-        let inside = from.join(".drumlin");
-        let repository = if inside.is_dir() {
-            WorkingCopy::discover(&from, cx.clock.clone())
-                .await?
-                .layout()
-                .repository
-                .clone()
-        } else {
-            from
-        };
+        let from = self.from.parse::<Place>()?.from_base(&cx.current);
         let folder = cx.current.join(&self.folder);
-        let copy = WorkingCopy::clone_from(&repository, &folder, cx.clock.clone()).await?;
+        let copy = WorkingCopy::clone_from(from, &folder, cx.clock.clone(), &context::open).await?;
         let head = copy.head()?;
+        let repository = copy.layout().repository.to_string();
         let value = json!({ "folder": copy.folder(), "repository": repository, "branch": head.branch, "commit": head.base.commit });
         cx.ui.emit(&value, |out| {
             writeln!(

@@ -8,11 +8,9 @@ use std::{
 use clap::Args;
 use drumlin_features::Registry;
 use drumlin_model::{EntryKind, RefExpr, RepoPath, path::PathError};
-use drumlin_repo::{
-    PathDiff, Snapshot,
-    working_copy::{ChangeKind, Side, WorkingCopy},
-};
+use drumlin_repo::{PathDiff, Snapshot};
 use drumlin_tables::{Engine, RowDiff};
+use drumlin_worktree::{ChangeKind, Side, WorkingCopy};
 use futures::TryStreamExt;
 use serde::Serialize;
 use serde_json::json;

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use drumlin_repo::working_copy::WorkingCopy;
+use drumlin_worktree::WorkingCopy;
 use serde_json::json;
 
 use crate::{
-    context::Context,
+    context::{self, Context},
     error::CommandError,
     ui::{NAME, paint},
 };
@@ -28,7 +28,7 @@ impl Init {
         let folder = cx.current.join(&self.folder);
         std::fs::create_dir_all(&folder)
             .map_err(|error| CommandError::io(format!("cannot make {}", folder.display()), error))?;
-        let copy = WorkingCopy::init(&folder, cx.clock.clone()).await?;
+        let copy = WorkingCopy::init(&folder, cx.clock.clone(), &context::open).await?;
         let head = copy.head()?;
         let branch = head.branch.as_ref().map(ToString::to_string);
         let value = json!({ "folder": copy.folder(), "branch": branch, "commit": head.base.commit });

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use drumlin_model::{ErrorKind, RefExpr, RefName, RepoPath};
-use drumlin_repo::{Merged, logs::table_of, working_copy::WorkingCopy};
+use drumlin_repo::{Merged, logs::table_of};
+use drumlin_worktree::WorkingCopy;
 use serde_json::json;
 
 use crate::{

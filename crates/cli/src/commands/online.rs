@@ -15,7 +15,7 @@ use drumlin_features::{
     },
 };
 use drumlin_model::{CommitId, RefExpr, Timestamp};
-use drumlin_repo::working_copy::WorkingCopy;
+use drumlin_worktree::WorkingCopy;
 use serde_json::json;
 
 use crate::{

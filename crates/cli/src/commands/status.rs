@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use clap::Args;
 use drumlin_model::RepoPath;
-use drumlin_repo::working_copy::{ChangeKind, Status as State};
+use drumlin_worktree::{ChangeKind, Status as State};
 use serde_json::json;
 
 use crate::{

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use drumlin_model::RefExpr;
-use drumlin_repo::working_copy::WorkingCopy;
 use drumlin_tables::{
     ColumnType, FileFormat, ReadOptions, RowFormat, Source, WriteRequest, Written, table_path, type_name, write_rows,
 };
+use drumlin_worktree::WorkingCopy;
 use serde_json::json;
 
 use crate::{

@@ -182,7 +182,7 @@ impl Create {
     }
 }
 
-async fn known_at(copy: &drumlin_repo::working_copy::WorkingCopy, text: &str) -> Result<KnownAt, CommandError> {
+async fn known_at(copy: &drumlin_worktree::WorkingCopy, text: &str) -> Result<KnownAt, CommandError> {
     Ok(match text {
         "none" => KnownAt::None,
         "row" => KnownAt::Row,
@@ -321,7 +321,7 @@ impl Diff {
 
 /// `NAME` at the current branch, or `NAME@REF`.
 async fn named(
-    copy: &drumlin_repo::working_copy::WorkingCopy,
+    copy: &drumlin_worktree::WorkingCopy,
     text: &str,
 ) -> Result<(drumlin_repo::Snapshot, String), CommandError> {
     let (name, at) = match text.rsplit_once('@') {

@@ -1,5 +1,5 @@
 //! `Plan`: what has to happen to the files so that the working copy shows another commit. `checkout` and `follow` make one,
-//! look at its conflicts, and hand it to `materialize`.
+//! look at its conflicts, and hand it to `bring`.
 //! Invariant: making a plan changes nothing, and carrying it out destroys nothing that the plan did not name.
 
 use std::{
@@ -9,18 +9,17 @@ use std::{
 };
 
 use drumlin_model::{EntryKind, Placed, RepoPath, TreeId};
+use drumlin_repo::{PathDiff, Snapshot};
 use futures::{StreamExt, TryStreamExt};
 
-use super::{
-    WorkingCopy,
-    error::WorkingCopyError,
+use crate::{
+    Error, Result, WorkingCopy,
     index::{ChangeKind, Head, Index, Record, Staged},
     read::is_entry,
     scan::{Found, Scan, is_own_name},
     sets::Sets,
     stat::{DiskEntry, DiskKind},
 };
-use crate::{PathDiff, Result, Snapshot};
 
 /// What to do about files and staged changes that the user made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,11 +68,19 @@ pub(crate) struct Planner<'a> {
 }
 
 /// What is really at a path, as opposed to behind a link above it.
-pub(crate) enum Place {
+pub(crate) enum Standing {
     Nothing,
     Entry(DiskEntry),
     /// Something that is not a folder stands above the path.
     Blocked(RepoPath),
+}
+
+/// What a plan finds at a path.
+enum Look {
+    /// What the disk has there; none if nothing.
+    Seen(Option<DiskEntry>),
+    /// Something of the user stands above it, which the plan has noted.
+    InTheWay,
 }
 
 impl<'a> Planner<'a> {
@@ -118,7 +125,7 @@ impl<'a> Planner<'a> {
     /// All that the target has, for a working copy that its files have not come to yet.
     async fn everything(&self) -> Result<Changes> {
         let all = self.target.list(None, None);
-        all.map_ok(|(path, placed)| (path, Some(placed))).try_collect().await
+        Ok(all.map_ok(|(path, placed)| (path, Some(placed))).try_collect().await?)
     }
 
     async fn differing(&self, from: TreeId, mut note: impl FnMut(PathDiff) + Send) -> Result<()> {
@@ -202,8 +209,9 @@ impl<'a> Planner<'a> {
             return Ok(());
         }
         let disk_path = self.copy.disk_path(path);
-        let Some(disk) = self.look(path, after)? else {
-            return Ok(());
+        let disk = match self.look(path, after)? {
+            Look::Seen(disk) => disk,
+            Look::InTheWay => return Ok(()),
         };
         let needs_the_place = after.is_some_and(|after| after.entry.kind != EntryKind::Folder);
         let is_folder = disk.is_some_and(|disk| disk.kind == DiskKind::Folder);
@@ -259,22 +267,22 @@ impl<'a> Planner<'a> {
         true
     }
 
-    /// What the disk has at a path (perhaps nothing); none if something above it is in the way.
-    fn look(&mut self, path: &RepoPath, after: Option<&Placed>) -> Result<Option<Option<DiskEntry>>> {
-        let above = match place(self.copy.folder(), path)? {
-            Place::Nothing => return Ok(Some(None)),
-            Place::Entry(disk) => return Ok(Some(Some(disk))),
-            Place::Blocked(above) => above,
+    /// What the disk has at a path, where nothing above it is in the way.
+    fn look(&mut self, path: &RepoPath, after: Option<&Placed>) -> Result<Look> {
+        let above = match standing(self.copy.folder(), path)? {
+            Standing::Nothing => return Ok(Look::Seen(None)),
+            Standing::Entry(disk) => return Ok(Look::Seen(Some(disk))),
+            Standing::Blocked(above) => above,
         };
         // What stands above was decided before, as paths are in order: this plan removes it, or it is in the way.
         if after.is_some() && !self.plan.removals.contains(&above) {
             if self.policy != OnLocalChange::Overwrite {
                 self.in_the_way(above, path, after);
-                return Ok(None);
+                return Ok(Look::InTheWay);
             }
             self.plan.removals.insert(above);
         }
-        Ok(Some(None))
+        Ok(Look::Seen(None))
     }
 
     fn act(
@@ -313,14 +321,14 @@ impl<'a> Planner<'a> {
 
     fn is_target(&self, disk_path: &Path, disk: &DiskEntry, after: Option<&Placed>) -> Result<bool> {
         match after {
-            Some(after) => Ok(is_entry(disk_path, disk, &after.entry.kind)?),
+            Some(after) => is_entry(disk_path, disk, &after.entry.kind),
             None => Ok(false),
         }
     }
 
     fn was_brought(&self, path: &RepoPath, disk: &DiskEntry) -> Result<bool> {
         match self.brought.get(path) {
-            Some(kind) => Ok(is_entry(&self.copy.disk_path(path), disk, kind)?),
+            Some(kind) => is_entry(&self.copy.disk_path(path), disk, kind),
             None => Ok(false),
         }
     }
@@ -328,9 +336,9 @@ impl<'a> Planner<'a> {
     /// Whether a folder in the place of a file holds only what this plan removes.
     fn will_be_empty(&self, folder: &RepoPath, changes: &Changes) -> Result<bool> {
         let disk_path = self.copy.disk_path(folder);
-        let names = fs::read_dir(&disk_path).map_err(WorkingCopyError::io("read", &disk_path))?;
+        let names = fs::read_dir(&disk_path).map_err(Error::io("read", &disk_path))?;
         for name in names {
-            let name = name.map_err(WorkingCopyError::io("read", &disk_path))?;
+            let name = name.map_err(Error::io("read", &disk_path))?;
             let below = name.file_name().to_str().and_then(|name| folder.join(name).ok());
             let Some(below) = below else { return Ok(false) };
             let is_folder = name.file_type().is_ok_and(|kind| kind.is_dir());
@@ -351,7 +359,7 @@ impl<'a> Planner<'a> {
         let reader = self.copy.index().read()?;
         let (record, staged) = (reader.record(path)?, reader.staged(path)?);
         let disk_path = self.copy.disk_path(path);
-        let disk = DiskEntry::at(&disk_path).map_err(WorkingCopyError::io("look at", &disk_path))?;
+        let disk = DiskEntry::at(&disk_path).map_err(Error::io("look at", &disk_path))?;
         let Some(disk) = disk else { return Ok(true) };
         if self.was_brought(path, &disk)? {
             return Ok(true);
@@ -394,26 +402,26 @@ fn same(a: Option<&Placed>, b: Option<&Placed>) -> bool {
 }
 
 /// What is at `path` below `folder`, following no link on the way.
-pub(crate) fn place(folder: &Path, path: &RepoPath) -> Result<Place, WorkingCopyError> {
+pub(crate) fn standing(folder: &Path, path: &RepoPath) -> Result<Standing> {
     let mut above: Vec<RepoPath> = path.ancestors().collect();
     above.reverse();
     for part in above {
         let disk_path = folder.join(part.as_str());
-        match DiskEntry::at(&disk_path).map_err(WorkingCopyError::io("look at", &disk_path))? {
+        match DiskEntry::at(&disk_path).map_err(Error::io("look at", &disk_path))? {
             Some(DiskEntry {
                 kind: DiskKind::Folder, ..
             }) => {}
-            Some(_) => return Ok(Place::Blocked(part)),
-            None => return Ok(Place::Nothing),
+            Some(_) => return Ok(Standing::Blocked(part)),
+            None => return Ok(Standing::Nothing),
         }
     }
     let disk_path = folder.join(path.as_str());
-    let disk = DiskEntry::at(&disk_path).map_err(WorkingCopyError::io("look at", &disk_path))?;
-    Ok(disk.map_or(Place::Nothing, Place::Entry))
+    let disk = DiskEntry::at(&disk_path).map_err(Error::io("look at", &disk_path))?;
+    Ok(disk.map_or(Standing::Nothing, Standing::Entry))
 }
 
 /// The known paths whose files differ from what the index says, as far as stats tell.
-fn local_paths(folder: &Path, index: &Index) -> Result<Vec<RepoPath>, WorkingCopyError> {
+fn local_paths(folder: &Path, index: &Index) -> Result<Vec<RepoPath>> {
     let (found, paths) = std::sync::mpsc::channel();
     Scan::new(folder, index, |difference| match difference {
         Found::Changed { path, .. } | Found::Missing { path, .. } => found.send(path).is_ok(),

@@ -11,7 +11,7 @@ use drumlin_model::ErrorKind;
 use drumlin_testkit::info;
 use proptest::{collection::vec, prelude::*, sample::select, test_runner::Config};
 
-use crate::working_copy_kit::{Kit, Node, Picture};
+use crate::kit::{Kit, Node, Picture};
 
 #[derive(Clone, Debug)]
 enum Step {

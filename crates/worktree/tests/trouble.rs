@@ -15,19 +15,17 @@ use std::{
 
 use drumlin_chunks::{Bucket, NoProgress, Storage};
 use drumlin_model::ErrorKind;
-use drumlin_repo::{
-    Error, Repo, WorkingCopy,
-    working_copy::{Layout, WorkingCopyError},
-};
+use drumlin_repo::{Error as RepoError, Repo};
 use drumlin_testkit::{Faults, Side, info, name, path};
+use drumlin_worktree::{Error, Layout, WorkingCopy};
 use tempfile::TempDir;
 
-use crate::working_copy_kit::{Kit, clock};
+use crate::kit::{Kit, clock, open};
 
 /// Another handle on the same working copy, whose store fails as told.
 async fn failing(kit: &Kit) -> (WorkingCopy, Arc<Faults>) {
     let layout = Layout::discover(kit.folder.path()).unwrap();
-    let storage = Storage::directory(&layout.repository).unwrap();
+    let storage = Storage::open(&layout.repository).unwrap();
     let (store, faults) = Faults::store(storage.bucket.object_store());
     let repo = Repo::open(
         Storage {
@@ -117,7 +115,7 @@ async fn an_add_that_dies_anywhere_is_run_again() {
         drop(copy);
         kit.add_all().await;
         match kit.copy.commit(info("all")).await {
-            Ok(_) | Err(Error::NothingToCommit { .. }) => {}
+            Ok(_) | Err(Error::Repo(RepoError::NothingToCommit { .. })) => {}
             Err(error) => panic!("after {after}: {error:?}"),
         }
         assert_eq!(kit.tree("main").await, kit.disk(), "after {after}");
@@ -147,9 +145,7 @@ async fn nothing_is_written_or_removed_behind_a_link() {
     assert_eq!(fs::read_to_string(outside.path().join("x")).unwrap(), "not yours");
     // Writing: the link stands where the target has a folder.
     let error = kit.checkout("side").await.unwrap_err();
-    assert!(
-        matches!(&error, Error::WorkingCopy(WorkingCopyError::WouldOverwrite { paths }) if *paths == [path("data")])
-    );
+    assert!(matches!(&error, Error::WouldOverwrite { paths } if *paths == [path("data")]));
     let restored = kit
         .copy
         .restore(&["data/x".into()], Some(&"side".parse().unwrap()), false, &NoProgress)
@@ -331,7 +327,7 @@ fn noise(len: usize) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_and_harms_nothing() {
     let Some(mount) = Mount::tmpfs("6m") else { return };
-    let copy = WorkingCopy::init(mount.path(), clock()).await.unwrap();
+    let copy = WorkingCopy::init(mount.path(), clock(), &open).await.unwrap();
     fs::write(mount.path().join("small"), "1").unwrap();
     copy.add(&[".".into()], &NoProgress).await.unwrap();
     let first = copy.commit(info("small")).await.unwrap();
@@ -342,7 +338,7 @@ async fn a_full_disk_is_told_and_harms_nothing() {
     assert_eq!(copy.head().unwrap().base.commit, first);
     fs::remove_file(mount.path().join("big")).unwrap();
     drop(copy);
-    let copy = WorkingCopy::discover(mount.path(), clock()).await.unwrap();
+    let copy = WorkingCopy::discover(mount.path(), clock(), &open).await.unwrap();
     assert!(copy.status().await.unwrap().is_clean());
     fs::write(mount.path().join("small"), "2").unwrap();
     copy.add(&[".".into()], &NoProgress).await.unwrap();
@@ -353,14 +349,14 @@ async fn a_full_disk_is_told_and_harms_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_only_disk_can_be_looked_at_and_not_changed() {
     let Some(mount) = Mount::tmpfs("20m") else { return };
-    let copy = WorkingCopy::init(mount.path(), clock()).await.unwrap();
+    let copy = WorkingCopy::init(mount.path(), clock(), &open).await.unwrap();
     fs::write(mount.path().join("a"), "1").unwrap();
     copy.add(&[".".into()], &NoProgress).await.unwrap();
     copy.commit(info("first")).await.unwrap();
     fs::write(mount.path().join("new"), "1").unwrap();
     drop(copy);
     mount.remount("ro");
-    let copy = WorkingCopy::discover(mount.path(), clock()).await.unwrap();
+    let copy = WorkingCopy::discover(mount.path(), clock(), &open).await.unwrap();
     let status = copy.status().await.unwrap();
     assert_eq!(status.untracked, [path("new")]);
     assert!(status.unstaged.is_empty());
@@ -372,7 +368,7 @@ async fn a_read_only_disk_can_be_looked_at_and_not_changed() {
     for error in [add, checkout] {
         assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
     }
-    let init = WorkingCopy::init(&mount.path().join("sub"), clock())
+    let init = WorkingCopy::init(&mount.path().join("sub"), clock(), &open)
         .await
         .err()
         .unwrap();
@@ -390,7 +386,7 @@ async fn what_queries_left_behind_stops_no_checkout() {
     fs::create_dir_all(dead.join("datafusion-x")).unwrap();
     fs::write(alive.join("rows"), "of a running query").unwrap();
     kit.checkout("side").await.unwrap();
-    let other = WorkingCopy::discover(kit.folder.path(), clock()).await.unwrap();
+    let other = WorkingCopy::discover(kit.folder.path(), clock(), &open).await.unwrap();
     let second = other.spill_folder().unwrap();
     assert_ne!(second, alive);
     assert!(!dead.exists() && alive.join("rows").exists() && left.exists());
@@ -428,9 +424,9 @@ async fn a_follow_that_dies_is_ended_by_a_checkout_that_keeps_edits() {
     session.write(&path("b"), "of others".into()).await.unwrap();
     session.commit(info("others")).await.unwrap();
     kit.write("a", "edited here");
-    let packs = kit.copy.layout().repository.join("packs");
+    let packs = kit.packs();
     fs::rename(&packs, packs.with_extension("away")).unwrap();
-    let copy = WorkingCopy::discover(kit.folder.path(), clock()).await.unwrap();
+    let copy = WorkingCopy::discover(kit.folder.path(), clock(), &open).await.unwrap();
     copy.follow(&NoProgress).await.unwrap_err();
     drop(copy);
     fs::rename(packs.with_extension("away"), &packs).unwrap();
@@ -448,26 +444,26 @@ async fn a_clone_that_dies_or_is_refused_is_ended_by_a_checkout() {
     let kit = two_branches().await;
     let (repository, tree) = (kit.copy.layout().repository.clone(), kit.tree("main").await);
     let folder = TempDir::new().unwrap();
-    let packs = repository.join("packs");
+    let packs = kit.packs();
     fs::rename(&packs, packs.with_extension("away")).unwrap();
-    let died = WorkingCopy::clone_from(&repository, folder.path(), clock()).await;
+    let died = WorkingCopy::clone_from(repository.clone(), folder.path(), clock(), &open).await;
     assert!(died.is_err());
     fs::rename(packs.with_extension("away"), &packs).unwrap();
-    let copy = WorkingCopy::discover(folder.path(), clock()).await.unwrap();
+    let copy = WorkingCopy::discover(folder.path(), clock(), &open).await.unwrap();
     copy.checkout(&"main".parse().unwrap(), false, &NoProgress)
         .await
         .unwrap();
-    assert_eq!(crate::working_copy_kit::picture(folder.path()), tree);
+    assert_eq!(crate::kit::picture(folder.path()), tree);
 
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("a"), "mine").unwrap();
-    let refused = WorkingCopy::clone_from(&repository, folder.path(), clock()).await;
+    let refused = WorkingCopy::clone_from(repository.clone(), folder.path(), clock(), &open).await;
     assert!(refused.is_err());
-    let copy = WorkingCopy::discover(folder.path(), clock()).await.unwrap();
+    let copy = WorkingCopy::discover(folder.path(), clock(), &open).await.unwrap();
     copy.checkout(&"main".parse().unwrap(), true, &NoProgress)
         .await
         .unwrap();
-    assert_eq!(crate::working_copy_kit::picture(folder.path()), tree);
+    assert_eq!(crate::kit::picture(folder.path()), tree);
     assert!(copy.status().await.unwrap().is_clean());
 }
 

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::error::WorkingCopyError as Error;
+use crate::{Error, Result};
 
 /// Held locked by whoever makes or removes folders, so that none is seen between its creation and its lock.
 const GATE: &str = "gate";
@@ -23,7 +23,7 @@ pub(crate) struct SpillFolder {
 
 impl SpillFolder {
     /// Makes a folder inside `all`, and removes those of dead processes.
-    pub fn new(all: &Path) -> Result<SpillFolder, Error> {
+    pub fn new(all: &Path) -> Result<SpillFolder> {
         fs::create_dir_all(all).map_err(Error::io("create", all))?;
         let gate_path = all.join(GATE);
         let gate = File::create(&gate_path).map_err(Error::io("open", &gate_path))?;
@@ -34,7 +34,7 @@ impl SpillFolder {
         made
     }
 
-    fn make(all: &Path) -> Result<SpillFolder, Error> {
+    fn make(all: &Path) -> Result<SpillFolder> {
         let folder = all.join(format!("{}-{:08x}", std::process::id(), rand::random::<u32>()));
         fs::create_dir(&folder).map_err(Error::io("create", &folder))?;
         let path = folder.join(HELD);
@@ -56,7 +56,7 @@ impl Drop for SpillFolder {
     }
 }
 
-fn remove_abandoned(all: &Path) -> Result<(), Error> {
+fn remove_abandoned(all: &Path) -> Result<()> {
     for left in fs::read_dir(all).map_err(Error::io("read", all))? {
         let left = left.map_err(Error::io("read", all))?.path();
         // Without its file it was left before it was locked: whoever makes one holds the gate.

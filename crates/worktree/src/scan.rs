@@ -13,8 +13,8 @@ use std::{
 use drumlin_model::{EntryKind, RepoPath, path::OWN_FOLDER};
 use rayon::Scope as Threads;
 
-use super::{
-    error::WorkingCopyError as Error,
+use crate::{
+    Error, Result,
     ignores::Ignores,
     index::{Children, Index, Record},
     stat::{DiskEntry, DiskKind},
@@ -95,7 +95,7 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
 
     /// Compares what is at and below each of `scopes` (none is everything); returns how many files did not change.
     /// Scopes must not lie within each other.
-    pub fn run(&self, scopes: &[Option<RepoPath>]) -> Result<u64, Error> {
+    pub fn run(&self, scopes: &[Option<RepoPath>]) -> Result<u64> {
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(THREADS)
             .build()
@@ -108,7 +108,7 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
         Ok(self.unchanged.load(Ordering::Relaxed))
     }
 
-    fn start<'s>(&'s self, threads: &Threads<'s>, scope: Option<&RepoPath>) -> Result<(), Error> {
+    fn start<'s>(&'s self, threads: &Threads<'s>, scope: Option<&RepoPath>) -> Result<()> {
         let ignores = Ignores::default().enter(self.folder)?;
         let Some(path) = scope else {
             let disk = self.folder.to_owned();
@@ -196,7 +196,7 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
         }
     }
 
-    fn compare<'s>(&'s self, threads: &Threads<'s>, folder: Folder) -> Result<(), Error> {
+    fn compare<'s>(&'s self, threads: &Threads<'s>, folder: Folder) -> Result<()> {
         let mut children = self.index.read()?.children(folder.path.as_ref())?;
         let names = match fs::read_dir(&folder.disk) {
             Ok(names) => names,
@@ -230,7 +230,7 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
         folder: &Folder,
         entry: &fs::DirEntry,
         children: &mut Children,
-    ) -> Result<bool, Error> {
+    ) -> Result<bool> {
         let disk_path = entry.path();
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
         let rules = &folder.rules;
@@ -316,7 +316,7 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
     }
 
     /// Reports whether a folder has an entry of its own: it has one while it holds nothing else that is kept.
-    fn own_entry(&self, folder: Folder, kept: bool) -> Result<(), Error> {
+    fn own_entry(&self, folder: Folder, kept: bool) -> Result<()> {
         let Some(path) = folder.path else { return Ok(()) };
         let is_entry = !kept && !folder.rules.ignored;
         match folder.record {
@@ -342,7 +342,7 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
     }
 
     /// Everything that the index knows at and below a folder that went away while it was walked.
-    fn gone(&self, folder: &Folder, children: Children) -> Result<(), Error> {
+    fn gone(&self, folder: &Folder, children: Children) -> Result<()> {
         if let (Some(path), Some(record)) = (&folder.path, &folder.record) {
             self.report(Found::Missing {
                 path: path.clone(),
@@ -353,7 +353,7 @@ impl<'a, S: Fn(Found) -> bool + Sync> Scan<'a, S> {
     }
 
     /// What the index knows in a folder and the disk does not have.
-    fn gone_children(&self, folder: &Folder, children: Children) -> Result<(), Error> {
+    fn gone_children(&self, folder: &Folder, children: Children) -> Result<()> {
         let path = |name: &str| match &folder.path {
             Some(folder) => folder.join(name),
             None => RepoPath::new(name),

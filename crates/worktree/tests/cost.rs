@@ -3,15 +3,16 @@
 use std::{fs, path::Path, sync::Arc, time::Instant};
 
 use drumlin_chunks::{Bucket, NoProgress, Storage};
-use drumlin_repo::{Repo, WorkingCopy, working_copy::Layout};
+use drumlin_repo::Repo;
 use drumlin_testkit::{Requests, info};
+use drumlin_worktree::{Layout, WorkingCopy};
 
-use crate::working_copy_kit::{Kit, clock};
+use crate::kit::{Kit, clock};
 
 /// Another handle on the working copy in `folder`, and what it asks of the store.
 async fn counting(folder: &Path) -> (WorkingCopy, Arc<Requests>) {
     let layout = Layout::discover(folder).unwrap();
-    let storage = Storage::directory(&layout.repository).unwrap();
+    let storage = Storage::open(&layout.repository).unwrap();
     let (store, requests) = Requests::store(storage.bucket.object_store());
     let repo = Repo::open(
         Storage {

@@ -15,18 +15,17 @@ use std::{
 
 use drumlin_chunks::{ContentWriter, Progress, Unit};
 use drumlin_model::{Entry, EntryKind, Location, Placed, RepoPath};
+use drumlin_repo::Snapshot;
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
-use super::{
-    ChangeKind, WorkingCopy,
-    error::WorkingCopyError,
+use crate::{
+    ChangeKind, Result, WorkingCopy,
     index::{Index, Record, Staged},
     read::{self, Reading},
     scan::{Found, Scan},
     stat::{DiskKind, Stat},
 };
-use crate::{Result, Snapshot};
 
 /// Differences that wait to be read: bounds what a fast walk puts into memory.
 const FOUND_WAITING_MAX: usize = 4096;
@@ -250,7 +249,7 @@ impl Adding<'_> {
             },
         };
         let is_folder = seen.kind == EntryKind::Folder;
-        if is_folder && seen.record.is_none() && self.is_unmaterialized(&seen.path).await? {
+        if is_folder && seen.record.is_none() && self.was_never_brought(&seen.path).await? {
             return Ok(None);
         }
         let staged = if seen.record.as_ref().is_some_and(|record| record.kind == seen.kind) {
@@ -346,7 +345,7 @@ impl Adding<'_> {
     }
 
     /// Whether a folder that is empty here has files in the base that were never brought here.
-    async fn is_unmaterialized(&mut self, folder: &RepoPath) -> Result<bool> {
+    async fn was_never_brought(&mut self, folder: &RepoPath) -> Result<bool> {
         let mut below = self.base.list(Some(folder), None);
         while let Some(entry) = below.next().await {
             let (path, _) = entry?;
@@ -365,7 +364,7 @@ impl Adding<'_> {
         }
         self.writer.flush().await?;
         let index: Index = self.copy.index().clone();
-        let written = tokio::task::spawn_blocking(move || -> Result<(), WorkingCopyError> {
+        let written = tokio::task::spawn_blocking(move || -> Result<()> {
             // In the order of the keys, so that each page of the index is visited once.
             steps.sort_by(|a, b| a.path.cmp(&b.path));
             let mut writer = index.write()?;
@@ -379,7 +378,7 @@ impl Adding<'_> {
             }
             writer.commit()
         });
-        Ok(written.await.expect("staging does not panic")?)
+        written.await.expect("staging does not panic")
     }
 }
 
@@ -400,7 +399,7 @@ fn outcome(folder: &Path, found: Found, writer: &ContentWriter, counter: &Counte
         Found::Changed { path, disk, record } => (path, disk, Some(record)),
         Found::Missing { path, .. } => return Ok(Outcome::Missing { path }),
         Found::Special { path } => return Ok(Outcome::Special { path }),
-        Found::Bad(error) => return Err(error.into()),
+        Found::Bad(error) => return Err(error),
     };
     let reading = read::keep(
         &folder.join(path.as_str()),

@@ -1,15 +1,20 @@
-//! `WorkingCopyError`: what can go wrong between a folder and its repository. One variant of the crate's `Error` carries it.
-//! Every variant that a person can cure has a hint that is a command to type.
+//! What can go wrong between a folder and its repository, in one enum; each case names the thing.
+//! Errors of the repository below pass through unchanged, with their kind and their cure.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use drumlin_model::{ErrorKind, PathError, RepoPath};
+use drumlin_model::{Cure, ErrorKind, PathError, RepoPath, names::Verb};
 
 /// How many paths an error names before it only counts the rest.
 const PATHS_SHOWN_MAX: usize = 10;
 
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
 #[derive(Debug, thiserror::Error)]
-pub enum WorkingCopyError {
+#[non_exhaustive]
+pub enum Error {
+    #[error(transparent)]
+    Repo(#[from] drumlin_repo::Error),
     #[error("{} is not inside a Drumlin repository", folder.display())]
     NotARepository { folder: PathBuf },
     #[error("{} is already a Drumlin working copy", folder.display())]
@@ -18,6 +23,10 @@ pub enum WorkingCopyError {
     TooNew { folder: PathBuf, found: u64, newest: u64 },
     #[error("line {line} of {} cannot be used: {why}", file.display())]
     Config { file: PathBuf, line: usize, why: String },
+    #[error("{name}: {why}")]
+    Setting { name: String, why: String },
+    #[error("there is no setting {name:?}")]
+    NoSuchSetting { name: String, close: Option<&'static str> },
     #[error("the working copy is in use by {holder}")]
     Locked { holder: String },
     #[error("path {} is outside the working copy {}", path.display(), folder.display())]
@@ -56,14 +65,22 @@ pub enum WorkingCopyError {
     IndexDamaged { detail: String },
 }
 
-impl WorkingCopyError {
+impl From<drumlin_chunks::Error> for Error {
+    fn from(error: drumlin_chunks::Error) -> Self {
+        Error::Repo(error.into())
+    }
+}
+
+impl Error {
     pub fn kind(&self) -> ErrorKind {
-        use WorkingCopyError as E;
+        use Error as E;
         match self {
-            E::NotARepository { .. } | E::NothingThere { .. } => ErrorKind::NotFound,
+            E::Repo(error) => error.kind(),
+            E::NotARepository { .. } | E::NothingThere { .. } | E::NoSuchSetting { .. } => ErrorKind::NotFound,
             E::AlreadyAWorkingCopy { .. } => ErrorKind::AlreadyExists,
             E::TooNew { .. } => ErrorKind::Unsupported,
             E::Config { .. }
+            | E::Setting { .. }
             | E::Outside { .. }
             | E::WholeFolder { .. }
             | E::BeyondSymlink { .. }
@@ -85,12 +102,58 @@ impl WorkingCopyError {
         }
     }
 
+    /// What mends it, the best first. Arguments are called as the requests of the verbs call them.
+    pub fn cures(&self) -> Vec<Cure> {
+        use Error as E;
+        vec![match self {
+            E::Repo(error) => return error.hint().map(Cure::say).into_iter().collect(),
+            E::NotARepository { .. } => Cure::run(Verb::Init),
+            E::AlreadyAWorkingCopy { .. } | E::WholeFolder { .. } | E::NothingThere { .. } => Cure::run(Verb::Status),
+            E::Config { file, .. } | E::IgnoreFile { file, .. } => Cure::edit(file.display().to_string()),
+            E::NoSuchSetting { close: Some(close), .. } => Cure::did_you_mean(*close),
+            E::Setting { .. } | E::NoSuchSetting { .. } => {
+                Cure::run(Verb::ConfigList).why("shows what can be set, and where each value comes from")
+            }
+            E::Outside { folder, .. } => Cure::say(format!("name a path in {}", folder.display())),
+            E::BeyondSymlink { link, .. } => Cure::run(Verb::Add).with("paths", link.as_str()).why("keeps the link"),
+            E::NameNotUtf8 { path } | E::Name { path, .. } => {
+                Cure::say(format!("rename it, or ignore it in .drumlinignore: {}", path.display()))
+            }
+            E::TargetNotUtf8 { path } => Cure::say(format!("link to another name: {}", path.display())),
+            E::Ignored { path } => Cure::say(format!("write `!/{path}` as the last line of .drumlinignore")),
+            E::WouldOverwrite { .. } => {
+                return vec![
+                    Cure::run(Verb::Commit)
+                        .with("message", "MESSAGE")
+                        .why("keeps these changes, once they are added"),
+                    Cure::run(Verb::Checkout)
+                        .with("to", "REF")
+                        .flag("force")
+                        .why("loses these changes"),
+                ];
+            }
+            E::Interrupted { target } => Cure::run(Verb::Checkout).with("to", target.as_str()),
+            E::Detached => Cure::run(Verb::Checkout)
+                .with("create", "NAME")
+                .why("makes a branch of what is here"),
+            E::Locked { .. } => Cure::say("wait until it is done, then ask again"),
+            E::IndexDamaged { .. } => {
+                Cure::run(Verb::Clone).why("makes another working copy of the same repository; copy your changes there")
+            }
+            E::Io { source, path, .. } => return io_cures(source, path),
+            E::Index { .. } | E::TooNew { .. } => return Vec::new(),
+        }]
+    }
+
     pub fn hint(&self) -> Option<String> {
-        use WorkingCopyError as E;
+        use Error as E;
         Some(match self {
+            E::Repo(error) => return error.hint(),
             E::NotARepository { .. } => "drumlin init".to_owned(),
             E::AlreadyAWorkingCopy { .. } => "drumlin status".to_owned(),
             E::Config { file, .. } => format!("$EDITOR {}", quoted(&file.display().to_string())),
+            E::NoSuchSetting { close: Some(close), .. } => format!("drumlin config get {close}"),
+            E::Setting { .. } | E::NoSuchSetting { .. } => "drumlin config list".to_owned(),
             E::Outside { folder, .. } => format!("cd {}", quoted(&folder.display().to_string())),
             E::WholeFolder { .. } | E::NothingThere { .. } => "drumlin status".to_owned(),
             E::BeyondSymlink { link, .. } => format!("drumlin add {}", quoted(link.as_str())),
@@ -108,9 +171,19 @@ impl WorkingCopyError {
         })
     }
 
-    pub(crate) fn io(verb: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> WorkingCopyError {
+    pub(crate) fn io(verb: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.into();
-        move |source| WorkingCopyError::Io { verb, path, source }
+        move |source| Error::Io { verb, path, source }
+    }
+}
+
+fn io_cures(error: &std::io::Error, path: &Path) -> Vec<Cure> {
+    use std::io::ErrorKind as Io;
+    let path = path.display().to_string();
+    match error.kind() {
+        Io::StorageFull => vec![Cure::MakeRoom { folder: path }],
+        Io::PermissionDenied => vec![Cure::Permit { path }],
+        _ => Vec::new(),
     }
 }
 

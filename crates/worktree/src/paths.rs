@@ -5,11 +5,11 @@ use std::path::{Component, Path, PathBuf};
 
 use drumlin_model::RepoPath;
 
-use super::error::WorkingCopyError as Error;
+use crate::{Error, Result};
 
 /// The path inside the working copy `folder` that `typed` means when read in the folder `current`; none is the whole.
 /// Both folders are canonical. `typed` itself may be a link, or be missing.
-pub(crate) fn to_scope(folder: &Path, current: &Path, typed: &Path) -> Result<Option<RepoPath>, Error> {
+pub(crate) fn to_scope(folder: &Path, current: &Path, typed: &Path) -> Result<Option<RepoPath>> {
     let outside = || Error::Outside {
         path: typed.to_owned(),
         folder: folder.to_owned(),

@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 
-use drumlin_model::RepoPath;
+use drumlin_model::{
+    RepoPath,
+    names::{DELTA_LOG, SET_RECORD, TRAINING},
+};
+use drumlin_repo::Snapshot;
 
-use crate::{Result, Snapshot, logs::DELTA_LOG};
-
-const TRAINING_FOLDER: &str = "training";
-const TRAINING_MANIFEST: &str = "set.json";
+use crate::Result;
 
 pub(crate) struct Sets<'t> {
     tree: &'t Snapshot,
@@ -47,14 +48,14 @@ impl<'t> Sets<'t> {
         let Ok(log) = folder.join(DELTA_LOG) else {
             return Ok(false);
         };
-        self.tree.folder_exists(&log).await
+        Ok(self.tree.folder_exists(&log).await?)
     }
 
     async fn is_training_set(&self, folder: &RepoPath) -> Result<bool> {
-        if folder.parent().is_none_or(|parent| parent.as_str() != TRAINING_FOLDER) {
+        if folder.parent().is_none_or(|parent| parent.as_str() != TRAINING) {
             return Ok(false);
         }
-        let Ok(manifest) = folder.join(TRAINING_MANIFEST) else {
+        let Ok(manifest) = folder.join(SET_RECORD) else {
             return Ok(false);
         };
         Ok(self.tree.entry(&manifest).await?.is_some())

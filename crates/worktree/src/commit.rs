@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use drumlin_chunks::NoProgress;
 use drumlin_model::{CommitId, RefName, RefTarget, RepoPath};
+use drumlin_repo::CommitInfo;
 
-use super::{
-    WorkingCopy, WorkingCopyError,
+use crate::{
+    Error, RepoError, Result, WorkingCopy,
     index::{Head, Staged},
 };
-use crate::{CommitInfo, Error, Result};
 
 impl WorkingCopy {
     /// Commits what is staged. If the branch moved meanwhile, on other paths, the commit goes on top and the files that
@@ -20,10 +20,10 @@ impl WorkingCopy {
         let _lock = self.lock("commit")?;
         self.refuse_half_done()?;
         let head = self.head()?;
-        let branch = head.branch.clone().ok_or(WorkingCopyError::Detached)?;
+        let branch = head.branch.clone().ok_or(Error::Detached)?;
         let staged = self.index().read()?.staged_within(None)?;
         if staged.is_empty() {
-            return Err(Error::NothingToCommit { branch });
+            return Err(RepoError::NothingToCommit { branch }.into());
         }
         let session = self.repo().session_on(&branch, head.base);
         for (path, staged) in &staged {
@@ -33,8 +33,8 @@ impl WorkingCopy {
             }
         }
         let commit = match session.commit(info).await {
-            Err(error @ (Error::Conflict { .. } | Error::NothingToCommit { .. })) => {
-                return Err(self.committed_before(&branch, &staged).await?.unwrap_or(error));
+            Err(error @ (RepoError::Conflict { .. } | RepoError::NothingToCommit { .. })) => {
+                return Err(self.committed_before(&branch, &staged).await?.unwrap_or(error).into());
             }
             commit => commit?,
         };
@@ -57,11 +57,15 @@ impl WorkingCopy {
         let mut writer = self.index().write()?;
         writer.clear_staged()?;
         writer.set_head(&next)?;
-        Ok(writer.commit()?)
+        writer.commit()
     }
 
     /// If the branch has every staged change already, settles them and gives the error that says so.
-    async fn committed_before(&self, branch: &RefName, staged: &BTreeMap<RepoPath, Staged>) -> Result<Option<Error>> {
+    async fn committed_before(
+        &self,
+        branch: &RefName,
+        staged: &BTreeMap<RepoPath, Staged>,
+    ) -> Result<Option<RepoError>> {
         let refs = self.repo().refs().await?;
         let Some(base) = refs.branches.get(branch).copied() else {
             return Ok(None);
@@ -89,6 +93,6 @@ impl WorkingCopy {
         let mut writer = self.index().write()?;
         writer.clear_staged()?;
         writer.commit()?;
-        Ok(Some(Error::NothingToCommit { branch: branch.clone() }))
+        Ok(Some(RepoError::NothingToCommit { branch: branch.clone() }))
     }
 }

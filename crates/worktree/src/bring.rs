@@ -1,4 +1,4 @@
-//! `Materializer`: writes entries of the repository as files, and removes files, with no half-written one ever visible.
+//! `Bringer`: writes entries of the repository as files, and removes files, with no half-written one ever visible.
 //! A file is written in `.drumlin/files` and renamed to its place. Files are not synced one by one: after a loss of
 //! power the index shows what is missing or torn as modified, and `restore` brings it back from the repository.
 //! Invariant: nothing is written or removed through a symbolic link.
@@ -20,13 +20,11 @@ use drumlin_chunks::{ChunkStore, Progress};
 use drumlin_model::{EntryKind, File as Content, Location, Placed, RepoPath};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::{
-    WorkingCopy,
-    error::WorkingCopyError as Error,
+use crate::{
+    Error, Result, WorkingCopy,
     index::Record,
     stat::{DiskEntry, DiskKind, Stat},
 };
-use crate::Result;
 
 /// Files of up to this size, in bytes, are read many at a time: each is one record of a pack.
 const SMALL_FILE_LEN_MAX: u64 = 128 << 10;
@@ -65,13 +63,13 @@ impl Written {
 }
 
 #[derive(Clone)]
-pub(crate) struct Materializer {
-    place: Arc<Place>,
+pub(crate) struct Bringer {
+    disk: Arc<Disk>,
     store: ChunkStore,
 }
 
 /// The disk side: shared by the threads that write.
-struct Place {
+struct Disk {
     folder: PathBuf,
     scratch: PathBuf,
     /// Numbers the files in `scratch`.
@@ -80,23 +78,23 @@ struct Place {
     real: Mutex<HashSet<RepoPath>>,
 }
 
-impl Materializer {
+impl Bringer {
     /// Whoever holds the work lock may have one; it clears away what a killed one left.
-    pub fn new(copy: &WorkingCopy) -> Result<Materializer> {
+    pub fn new(copy: &WorkingCopy) -> Result<Bringer> {
         let scratch = copy.layout().files();
         fs::create_dir_all(&scratch).map_err(Error::io("create", &scratch))?;
         for left in fs::read_dir(&scratch).map_err(Error::io("read", &scratch))? {
             let left = left.map_err(Error::io("read", &scratch))?.path();
             fs::remove_file(&left).map_err(Error::io("remove", left))?;
         }
-        let place = Place {
+        let disk = Disk {
             folder: copy.folder().to_owned(),
             scratch,
             next: AtomicU64::new(0),
             real: Mutex::default(),
         };
-        Ok(Materializer {
-            place: Arc::new(place),
+        Ok(Bringer {
+            disk: Arc::new(disk),
             store: copy.repo().chunk_store().clone(),
         })
     }
@@ -104,18 +102,18 @@ impl Materializer {
     /// Removes files, links and empty folders, and the folders above that are left empty.
     /// What is not there, or only behind a link, is left alone.
     pub async fn remove(&self, mut paths: Vec<RepoPath>) -> Result<()> {
-        let place = self.place.clone();
+        let disk = self.disk.clone();
         paths.sort_by(|a, b| b.cmp(a));
         blocking(move || {
             let (mut emptied, mut real) = (BTreeSet::new(), HashSet::new());
             for path in &paths {
-                if place.remove(path, &mut real)? {
+                if disk.remove(path, &mut real)? {
                     emptied.extend(path.parent());
                 }
             }
             // From the last to the first: what is in a folder comes after it.
             while let Some(folder) = emptied.pop_last() {
-                if remove_if_empty(&place.disk_path(&folder))? {
+                if remove_if_empty(&disk.disk_path(&folder))? {
                     emptied.extend(folder.parent());
                 }
             }
@@ -142,8 +140,8 @@ impl Materializer {
                 kind => bare.push((path, kind)),
             }
         }
-        let place = self.place.clone();
-        done(blocking(move || bare.into_iter().map(|(path, kind)| place.bare(path, kind)).collect()).await?)?;
+        let disk = self.disk.clone();
+        done(blocking(move || bare.into_iter().map(|(path, kind)| disk.bare(path, kind)).collect()).await?)?;
         let mut small = small.into_iter().peekable();
         while small.peek().is_some() {
             self.small(small.by_ref().take(SMALL_FILES_AT_ONCE).collect(), progress, &mut done)
@@ -172,16 +170,16 @@ impl Materializer {
         let batches = self
             .store
             .read_many(wanted)
-            .map_err(crate::Error::from)
+            .map_err(Error::from)
             .try_chunks(WRITES_AT_ONCE);
         let mut writing = batches
             .map_err(|error| error.1)
             .map_ok(|batch| {
-                let (place, files) = (self.place.clone(), files.clone());
+                let (disk, files) = (self.disk.clone(), files.clone());
                 blocking(move || {
                     batch
                         .into_iter()
-                        .map(|(at, bytes)| place.whole(&files[at], &bytes))
+                        .map(|(at, bytes)| disk.whole(&files[at], &bytes))
                         .collect::<Result<Vec<_>, _>>()
                 })
             })
@@ -194,9 +192,9 @@ impl Materializer {
     }
 
     async fn large(&self, path: RepoPath, file: Content, at: Location, progress: &dyn Progress) -> Result<Written> {
-        let place = self.place.clone();
+        let disk = self.disk.clone();
         let executable = file.executable;
-        let (beside, mut writer) = blocking(move || place.create(executable)).await?;
+        let (beside, mut writer) = blocking(move || disk.create(executable)).await?;
         let mut parts = self.store.stream(&file, &at);
         let mut gathered = BytesMut::new();
         while let Some(part) = parts.try_next().await? {
@@ -206,8 +204,8 @@ impl Materializer {
             }
         }
         drop(put(writer, &beside, gathered.freeze(), progress).await?);
-        let place = self.place.clone();
-        blocking(move || place.arrive(&beside, path, EntryKind::File(file))).await
+        let disk = self.disk.clone();
+        blocking(move || disk.arrive(&beside, path, EntryKind::File(file))).await
     }
 }
 
@@ -229,13 +227,13 @@ async fn put(mut file: File, path: &Path, bytes: Bytes, progress: &dyn Progress)
     Ok(file)
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T> {
-    Ok(tokio::task::spawn_blocking(work)
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
         .await
-        .expect("writing files does not panic")?)
+        .expect("writing files does not panic")
 }
 
-impl Place {
+impl Disk {
     fn disk_path(&self, path: &RepoPath) -> PathBuf {
         self.folder.join(path.as_str())
     }
@@ -244,7 +242,7 @@ impl Place {
         self.scratch.join(self.next.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
-    fn create(&self, executable: bool) -> Result<(PathBuf, File), Error> {
+    fn create(&self, executable: bool) -> Result<(PathBuf, File)> {
         let beside = self.beside();
         // The umask of the process takes its part away, as for any program.
         let mode = if executable { 0o777 } else { 0o666 };
@@ -252,7 +250,7 @@ impl Place {
         Ok((beside.clone(), file.map_err(Error::io("create", beside))?))
     }
 
-    fn whole(&self, (path, file, _): &(RepoPath, Content, Location), bytes: &[u8]) -> Result<Written, Error> {
+    fn whole(&self, (path, file, _): &(RepoPath, Content, Location), bytes: &[u8]) -> Result<Written> {
         let (beside, mut writer) = self.create(file.executable)?;
         writer.write_all(bytes).map_err(Error::io("write", &beside))?;
         drop(writer);
@@ -260,7 +258,7 @@ impl Place {
     }
 
     /// What needs no content: empty files, links, empty folders.
-    fn bare(&self, path: RepoPath, kind: EntryKind) -> Result<Written, Error> {
+    fn bare(&self, path: RepoPath, kind: EntryKind) -> Result<Written> {
         match &kind {
             EntryKind::Folder => {
                 if let Some(parent) = path.parent() {
@@ -290,7 +288,7 @@ impl Place {
     }
 
     /// Renames a whole file to its place.
-    fn arrive(&self, beside: &Path, path: RepoPath, kind: EntryKind) -> Result<Written, Error> {
+    fn arrive(&self, beside: &Path, path: RepoPath, kind: EntryKind) -> Result<Written> {
         if let Some(parent) = path.parent() {
             self.make_folders(&parent, &path)?;
         }
@@ -317,7 +315,7 @@ impl Place {
     }
 
     /// Makes `folder` and those above it, for `path`; none of them may be a link.
-    fn make_folders(&self, folder: &RepoPath, path: &RepoPath) -> Result<(), Error> {
+    fn make_folders(&self, folder: &RepoPath, path: &RepoPath) -> Result<()> {
         if self
             .real
             .lock()
@@ -356,7 +354,7 @@ impl Place {
 
     /// Removes what is at a path, unless it is a folder that holds something; says whether it is gone.
     /// `real` are folders that were seen to be no links.
-    fn remove(&self, path: &RepoPath, real: &mut HashSet<RepoPath>) -> Result<bool, Error> {
+    fn remove(&self, path: &RepoPath, real: &mut HashSet<RepoPath>) -> Result<bool> {
         for above in path.ancestors() {
             if real.contains(&above) {
                 break;
@@ -383,7 +381,7 @@ impl Place {
 }
 
 /// Removes a folder unless something is in it; says whether it is gone.
-fn remove_if_empty(folder: &Path) -> Result<bool, Error> {
+fn remove_if_empty(folder: &Path) -> Result<bool> {
     match fs::remove_dir(folder) {
         Ok(()) => Ok(true),
         Err(error)
@@ -409,7 +407,7 @@ fn remove_empty(folder: &Path) -> io::Result<()> {
     fs::remove_dir(folder)
 }
 
-fn stat_of(path: &Path) -> Result<Stat, Error> {
+fn stat_of(path: &Path) -> Result<Stat> {
     let metadata = path.symlink_metadata().map_err(Error::io("look at", path))?;
     Ok(Stat::of(&metadata))
 }

@@ -1,26 +1,7 @@
 //! `WorkingCopy`: a folder of ordinary files that shows one commit of a repository, and stages changes for the next.
-//! `Repo` below it versions; the command line above it renders. What each verb does is a file of this module.
+//! `Repo` below it versions; the command line above it renders. What each verb does is a file of this crate.
 //! Invariant: a file here holds what was added, checked out or restored, or work of the user that nothing overwrites
-//! unasked; a path that the commit has and the index does not is not materialized, which is not the same as deleted.
-
-mod add;
-mod checkout;
-mod commit;
-mod error;
-mod ignores;
-mod index;
-mod layout;
-mod lock;
-mod materialize;
-mod paths;
-mod plan;
-mod read;
-mod restore;
-mod scan;
-mod sets;
-mod spill;
-mod stat;
-mod status;
+//! unasked; a path that the commit has and the index does not was never brought here, which is not the same as deleted.
 
 use std::{
     fs,
@@ -28,20 +9,18 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use drumlin_chunks::Storage;
+use drumlin_chunks::{Place, Storage};
 use drumlin_model::{RefExpr, RefName, RepoPath};
+use drumlin_repo::{Clock, Repo, repo::FIRST_BRANCH};
 
-pub use add::AddSummary;
-pub use checkout::CheckoutSummary;
-pub use error::WorkingCopyError;
-pub use index::{ChangeKind, Head};
-pub use layout::Layout;
-pub use restore::RestoreSummary;
-pub use status::{Changed, Side, Status};
+use crate::{
+    Error, Head, Layout, RepoError, Result, index::Index, lock::WorkLock, paths, spill::SpillFolder, stat::Stat,
+};
 
-use self::{index::Index, lock::WorkLock, spill::SpillFolder, stat::Stat};
-use crate::{Clock, Error, Repo, Result, repo::FIRST_BRANCH};
+/// Opens the store at a place. Whoever runs the program gives it, because that alone knows credentials.
+pub type Opener = dyn Fn(&Place) -> drumlin_chunks::Result<Storage> + Send + Sync;
 
+/// A folder that shows a commit. Clones are the same working copy.
 #[derive(Clone)]
 pub struct WorkingCopy {
     inner: Arc<Inner>,
@@ -59,33 +38,34 @@ struct Inner {
 
 impl WorkingCopy {
     /// Makes `folder` a working copy with a new repository inside it. Files that are there stay, and are not yet added.
-    pub async fn init(folder: &Path, clock: Arc<dyn Clock>) -> Result<WorkingCopy> {
+    pub async fn init(folder: &Path, clock: Arc<dyn Clock>, open: &Opener) -> Result<WorkingCopy> {
         let layout = Layout::create(folder, None)?;
-        fs::create_dir_all(&layout.repository).map_err(WorkingCopyError::io("create", &layout.repository))?;
-        let storage = storage(&layout)?;
+        let storage = open(&layout.repository)?;
         let repo = match Repo::create(storage.clone(), clock.clone()).await {
             // An `init` that was killed before it was done: go on with what it made.
-            Err(Error::RepositoryExists) => Repo::open(storage, clock).await?,
+            Err(RepoError::RepositoryExists) => Repo::open(storage, clock).await?,
             created => created?,
         };
         WorkingCopy::start(layout, repo, false).await
     }
 
-    /// Makes `folder` a working copy of the repository in `repository`, with the files of its first branch.
-    /// Both see each other's commits at once: they share one store.
-    pub async fn clone_from(repository: &Path, folder: &Path, clock: Arc<dyn Clock>) -> Result<WorkingCopy> {
-        let layout = Layout::create(folder, Some(repository))?;
-        let repo = Repo::open(storage(&layout)?, clock).await?;
+    /// Makes `folder` a working copy of the repository at `place`, with the files of its first branch. The place of another
+    /// working copy means its repository. All working copies of one see each other's commits at once: they share one store.
+    pub async fn clone_from(place: Place, folder: &Path, clock: Arc<dyn Clock>, open: &Opener) -> Result<WorkingCopy> {
+        let place = Layout::repository_at(place)?;
+        // Before anything is made: a place that cannot be opened leaves no folder behind.
+        let repo = Repo::open(open(&place)?, clock).await?;
+        let layout = Layout::create(folder, Some(place))?;
         let copy = WorkingCopy::start(layout, repo, true).await?;
         copy.fill(&drumlin_chunks::progress::NoProgress).await?;
         Ok(copy)
     }
 
     /// The working copy that `from` lies in. Paths that people type are read as if typed in `from`.
-    pub async fn discover(from: &Path, clock: Arc<dyn Clock>) -> Result<WorkingCopy> {
+    pub async fn discover(from: &Path, clock: Arc<dyn Clock>, open: &Opener) -> Result<WorkingCopy> {
         let layout = Layout::discover(from)?;
-        let repo = Repo::open(storage(&layout)?, clock).await?;
-        let current = from.canonicalize().map_err(WorkingCopyError::io("find", from))?;
+        let repo = Repo::open(open(&layout.repository)?, clock).await?;
+        let current = from.canonicalize().map_err(Error::io("find", from))?;
         WorkingCopy::open(layout, current, repo)
     }
 
@@ -104,7 +84,7 @@ impl WorkingCopy {
         })
     }
 
-    /// Writes the state of a new working copy, with nothing materialized, and then its settings.
+    /// Writes the state of a new working copy, with no files brought, and then its settings.
     /// `is_fresh` if the files of its head are to come.
     async fn start(layout: Layout, repo: Repo, is_fresh: bool) -> Result<WorkingCopy> {
         let refs = repo.refs().await?;
@@ -114,7 +94,7 @@ impl WorkingCopy {
         } else {
             refs.branches.keys().next().cloned()
         };
-        let branch = branch.ok_or(Error::NoRepository)?;
+        let branch = branch.ok_or(RepoError::NoRepository)?;
         let head = Head {
             base: refs.branches[&branch],
             branch: Some(branch),
@@ -162,21 +142,21 @@ impl WorkingCopy {
     }
 
     pub fn head(&self) -> Result<Head> {
-        Ok(self.index().read()?.head()?)
+        self.index().read()?.head()
     }
 
     /// The path of the repository that a typed path means.
     pub fn to_repo_path(&self, typed: &Path) -> Result<RepoPath> {
-        let whole = || WorkingCopyError::WholeFolder { path: typed.to_owned() };
-        Ok(self.to_scope(typed)?.ok_or_else(whole)?)
+        let whole = || Error::WholeFolder { path: typed.to_owned() };
+        self.to_scope(typed)?.ok_or_else(whole)
     }
 
     /// The same, where the folder of the working copy itself may be meant: that is none.
     pub fn to_scope(&self, typed: &Path) -> Result<Option<RepoPath>> {
-        Ok(paths::to_scope(self.folder(), &self.inner.current, typed)?)
+        paths::to_scope(self.folder(), &self.inner.current, typed)
     }
 
-    fn scopes(&self, typed: &[PathBuf]) -> Result<Vec<Option<RepoPath>>> {
+    pub(crate) fn scopes(&self, typed: &[PathBuf]) -> Result<Vec<Option<RepoPath>>> {
         let scopes = typed
             .iter()
             .map(|path| self.to_scope(path))
@@ -184,40 +164,40 @@ impl WorkingCopy {
         Ok(paths::outermost(scopes))
     }
 
-    fn index(&self) -> &Index {
+    pub(crate) fn index(&self) -> &Index {
         &self.inner.index
     }
 
-    fn disk_path(&self, path: &RepoPath) -> PathBuf {
+    pub(crate) fn disk_path(&self, path: &RepoPath) -> PathBuf {
         self.folder().join(path.as_str())
     }
 
     /// Takes the lock for a verb that changes the working copy.
-    fn lock(&self, verb: &str) -> Result<WorkLock> {
-        Ok(WorkLock::take(&self.inner.layout.lock(), verb)?)
+    pub(crate) fn lock(&self, verb: &str) -> Result<WorkLock> {
+        WorkLock::take(&self.inner.layout.lock(), verb)
     }
 
     /// Refuses a repository of a newer format, for verbs that would not look at the root.
-    async fn refuse_newer_format(&self) -> Result<()> {
-        self.repo().refs().await.map(drop)
+    pub(crate) async fn refuse_newer_format(&self) -> Result<()> {
+        self.repo().refs().await?;
+        Ok(())
     }
 
     /// Refuses to go on while a checkout is half done: what the files are then belongs to two commits.
-    fn refuse_half_done(&self) -> Result<()> {
+    pub(crate) fn refuse_half_done(&self) -> Result<()> {
         match self.index().read()?.pending()? {
-            Some(pending) => Err(WorkingCopyError::Interrupted {
+            Some(pending) => Err(Error::Interrupted {
                 target: pending.head.label(),
-            }
-            .into()),
+            }),
             None => Ok(()),
         }
     }
 
     /// The present by the clock of the file system that the files are on, in nanoseconds: the one that stamps them.
-    fn disk_instant_ns(&self) -> Result<i64> {
+    pub(crate) fn disk_instant_ns(&self) -> Result<i64> {
         let probe = self.inner.layout.work().join("clock");
-        fs::write(&probe, b"").map_err(WorkingCopyError::io("write", &probe))?;
-        let metadata = fs::symlink_metadata(&probe).map_err(WorkingCopyError::io("look at", &probe))?;
+        fs::write(&probe, b"").map_err(Error::io("write", &probe))?;
+        let metadata = fs::symlink_metadata(&probe).map_err(Error::io("look at", &probe))?;
         Ok(Stat::of(&metadata).modified_ns)
     }
 }
@@ -235,8 +215,4 @@ impl Head {
             None => RefExpr::CommitPrefix(self.base.commit.to_string()),
         }
     }
-}
-
-fn storage(layout: &Layout) -> Result<Storage> {
-    Ok(Storage::directory(&layout.repository)?)
 }

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use super::error::WorkingCopyError;
+use crate::{Error, Result};
 
 /// The longest note of a holder that is read back, in bytes.
 const NOTE_LEN_MAX: u64 = 200;
@@ -20,8 +20,8 @@ pub(crate) struct WorkLock {
 
 impl WorkLock {
     /// Takes the lock for `verb`, or says who has it.
-    pub fn take(path: &Path, verb: &str) -> Result<WorkLock, WorkingCopyError> {
-        let io = |verb| WorkingCopyError::io(verb, path);
+    pub fn take(path: &Path, verb: &str) -> Result<WorkLock> {
+        let io = |verb| Error::io(verb, path);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -32,7 +32,7 @@ impl WorkLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(WorkingCopyError::Locked {
+                return Err(Error::Locked {
                     holder: holder(&mut file),
                 });
             }

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 
 use ignore::{Match, gitignore::GitignoreBuilder};
 
-use super::error::WorkingCopyError as Error;
+use crate::{Error, Result};
 
 pub(crate) const IGNORE_FILE: &str = ".drumlinignore";
 
@@ -22,7 +22,7 @@ struct Level {
 
 impl Ignores {
     /// The rules inside `folder`, which lies in the folder that these rules are of. Reads its ignore file if it has one.
-    pub fn enter(&self, folder: &Path) -> Result<Ignores, Error> {
+    pub fn enter(&self, folder: &Path) -> Result<Ignores> {
         let file = folder.join(IGNORE_FILE);
         if !file.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
             return Ok(self.clone());

@@ -12,8 +12,8 @@ use std::{
 use drumlin_chunks::{ContentWriter, Error as ChunksError, Progress};
 use drumlin_model::{EntryKind, ErrorKind, File as Content, FileId, Location};
 
-use super::{
-    error::WorkingCopyError as Error,
+use crate::{
+    Error, Result,
     stat::{DiskEntry, DiskKind, Stat},
 };
 
@@ -41,7 +41,7 @@ pub(crate) fn keep(
     known: Option<&EntryKind>,
     writer: &ContentWriter,
     progress: &dyn Progress,
-) -> crate::Result<Reading> {
+) -> Result<Reading> {
     let mut disk = disk;
     for _ in 0..ATTEMPTS_MAX {
         let reading = match disk.kind {
@@ -81,7 +81,7 @@ fn file(
     stat: Stat,
     known: Option<&EntryKind>,
     (writer, progress): (&ContentWriter, &dyn Progress),
-) -> crate::Result<Option<Reading>> {
+) -> Result<Option<Reading>> {
     let executable = stat.executable;
     // Content of another size is other content; of the same size, hashing is cheaper than keeping it twice.
     if let Some(EntryKind::File(known)) = known
@@ -97,7 +97,7 @@ fn file(
             }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("read", path)(error).into()),
+            Err(error) => return Err(Error::io("read", path)(error)),
         }
     }
     let (id, size, at) = match writer.add_file_blocking(path, progress) {
@@ -110,7 +110,7 @@ fn file(
 }
 
 /// None: the link is gone.
-fn link_target(path: &Path) -> Result<Option<EntryKind>, Error> {
+fn link_target(path: &Path) -> Result<Option<EntryKind>> {
     match fs::read_link(path) {
         Ok(target) => match target.into_os_string().into_string() {
             Ok(target) => Ok(Some(EntryKind::Symlink { target })),
@@ -135,7 +135,7 @@ fn hash(path: &Path) -> io::Result<FileId> {
 }
 
 /// What is at `path`, as an entry; none if it is nothing that is kept, or not what `disk` says any more.
-pub(crate) fn entry_kind(path: &Path, disk: &DiskEntry) -> Result<Option<EntryKind>, Error> {
+pub(crate) fn entry_kind(path: &Path, disk: &DiskEntry) -> Result<Option<EntryKind>> {
     match disk.kind {
         DiskKind::Special => Ok(None),
         DiskKind::Folder => Ok(Some(EntryKind::Folder)),
@@ -153,7 +153,7 @@ pub(crate) fn entry_kind(path: &Path, disk: &DiskEntry) -> Result<Option<EntryKi
 }
 
 /// Whether the disk has exactly this entry; reads as little as tells.
-pub(crate) fn is_entry(path: &Path, disk: &DiskEntry, kind: &EntryKind) -> Result<bool, Error> {
+pub(crate) fn is_entry(path: &Path, disk: &DiskEntry, kind: &EntryKind) -> Result<bool> {
     if !disk.is_of(kind) {
         return Ok(false);
     }

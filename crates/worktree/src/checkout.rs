@@ -4,14 +4,14 @@
 
 use drumlin_chunks::{Progress, Unit};
 use drumlin_model::{RefExpr, RefName, RepoPath};
+use drumlin_repo::Author;
 
-use super::{
-    WorkingCopy, WorkingCopyError,
+use crate::{
+    Error, RepoError, Result, WorkingCopy,
+    bring::{Bringer, Written, total_size},
     index::{Head, Pending, Record},
-    materialize::{Materializer, Written, total_size},
     plan::{OnLocalChange, Plan, Planner},
 };
-use crate::{Author, Error, Result};
 
 /// Records written in one transaction: bounds memory and what a killed checkout of millions of files does again.
 const BATCH_LEN: usize = 1 << 16;
@@ -27,7 +27,7 @@ pub struct CheckoutSummary {
     /// Local changes that were left as they are (`follow` only).
     pub kept: Vec<RepoPath>,
     /// Tables and training sets that stay in the repository until they are restored by name.
-    pub not_materialized: Vec<RepoPath>,
+    pub not_brought: Vec<RepoPath>,
 }
 
 impl WorkingCopy {
@@ -80,7 +80,7 @@ impl WorkingCopy {
         let base = *refs
             .branches
             .get(&branch)
-            .ok_or_else(|| Error::NoSuchBranch { name: branch.clone() })?;
+            .ok_or_else(|| RepoError::NoSuchBranch { name: branch.clone() })?;
         self.follow_to(
             Head {
                 branch: Some(branch),
@@ -92,7 +92,7 @@ impl WorkingCopy {
     }
 
     /// The rest of `follow`, for whoever holds the lock.
-    pub(super) async fn follow_to(&self, head: Head, progress: &dyn Progress) -> Result<CheckoutSummary> {
+    pub(crate) async fn follow_to(&self, head: Head, progress: &dyn Progress) -> Result<CheckoutSummary> {
         let now = self.head()?;
         if now == head && !self.index().read()?.is_fresh()? {
             return Ok(CheckoutSummary::nothing(head));
@@ -103,7 +103,7 @@ impl WorkingCopy {
     }
 
     /// The first checkout of a working copy that holds nothing.
-    pub(super) async fn fill(&self, progress: &dyn Progress) -> Result<CheckoutSummary> {
+    pub(crate) async fn fill(&self, progress: &dyn Progress) -> Result<CheckoutSummary> {
         let _lock = self.lock("clone")?;
         let head = self.head()?;
         let target = self.repo().snapshot_of(head.base);
@@ -134,10 +134,10 @@ impl WorkingCopy {
         summary.removed = plan.removals.len() as u64;
         summary.bytes = total_size(&plan.writes);
         summary.kept = plan.conflicts.into_iter().collect();
-        summary.not_materialized = plan.sets.into_iter().collect();
+        summary.not_brought = plan.sets.into_iter().collect();
         let mut records = plan.records;
         if summary.written + summary.removed > 0 {
-            let files = Materializer::new(self)?;
+            let files = Bringer::new(self)?;
             let mut writer = self.index().write()?;
             let (head, keeps) = (head.clone(), plan.keeps);
             writer.set_pending(Some(&Pending { head, keeps }))?;
@@ -178,7 +178,7 @@ impl WorkingCopy {
     }
 
     /// The records of files just written, in the order of their keys.
-    pub(super) fn settle(&self, written: Vec<Written>) -> Result<Vec<(RepoPath, Option<Record>)>> {
+    pub(crate) fn settle(&self, written: Vec<Written>) -> Result<Vec<(RepoPath, Option<Record>)>> {
         let instant = self.disk_instant_ns()?;
         let records = written
             .into_iter()
@@ -197,7 +197,7 @@ impl CheckoutSummary {
             removed: 0,
             bytes: 0,
             kept: Vec::new(),
-            not_materialized: Vec::new(),
+            not_brought: Vec::new(),
         }
     }
 }
@@ -206,8 +206,7 @@ fn refuse(plan: &Plan) -> Result<()> {
     if plan.conflicts.is_empty() {
         return Ok(());
     }
-    Err(WorkingCopyError::WouldOverwrite {
+    Err(Error::WouldOverwrite {
         paths: plan.conflicts.iter().cloned().collect(),
-    }
-    .into())
+    })
 }

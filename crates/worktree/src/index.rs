@@ -17,13 +17,18 @@ use heed::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{error::WorkingCopyError as Error, stat::Stat};
+use crate::{Error, Result, stat::Stat};
 
 /// The address space set aside, in bytes: room for some 300 million files. The file itself grows with its content.
 const MAP_SIZE: usize = 64 << 30;
 /// Readers at once: the threads of a few processes.
 const READERS_MAX: u32 = 510;
 
+/// The newest format of the index that this program writes and reads.
+const FORMAT: u64 = 1;
+
+/// Written with the first head, so that an index that says where it stands says in which format.
+const META_FORMAT: &str = "format";
 const META_HEAD: &str = "head";
 const META_PENDING: &str = "pending";
 /// There while the checkout under way leaves local changes as they are.
@@ -32,7 +37,6 @@ const META_KEEPS: &str = "pending keeps";
 const META_FRESH: &str = "fresh";
 
 type Table = Database<'static, Str, Bytes>;
-type Result<T> = std::result::Result<T, Error>;
 
 /// Where the working copy stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -247,6 +251,7 @@ impl Opened {
             });
         }
         let tables = Tables::open(&env)?;
+        tables.check_format(&env, &folder)?;
         Ok(Opened {
             folder,
             env: Some(env),
@@ -291,6 +296,25 @@ impl Tables {
             .commit()
             .expect("the closure above always commits");
         Ok(Tables { files, staged, meta })
+    }
+}
+
+impl Tables {
+    /// Refuses an index of a newer format: what its records mean is not known here.
+    fn check_format(&self, env: &Env<WithoutTls>, folder: &Path) -> Result<()> {
+        let txn = env.read_txn().map_err(fail("open"))?;
+        let format = self.meta.get(&txn, META_FORMAT).map_err(fail("open"))?;
+        match format.map(decode::<u64>).transpose()? {
+            Some(found) if found > FORMAT => Err(Error::TooNew {
+                folder: folder.to_owned(),
+                found,
+                newest: FORMAT,
+            }),
+            None if self.meta.get(&txn, META_HEAD).map_err(fail("open"))?.is_some() => Err(Error::IndexDamaged {
+                detail: "it has no format".to_owned(),
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -433,6 +457,10 @@ fn decode_staged(bytes: &[u8]) -> Result<Staged> {
 
 impl Writer<'_> {
     pub fn set_head(&mut self, head: &Head) -> Result<()> {
+        self.tables
+            .meta
+            .put(&mut self.txn, META_FORMAT, &encode(&FORMAT))
+            .map_err(fail("change"))?;
         self.tables
             .meta
             .put(&mut self.txn, META_HEAD, &encode(head))

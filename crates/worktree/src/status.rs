@@ -8,13 +8,12 @@ use std::{
 
 use drumlin_model::{EntryKind, RefName, RefTarget, RepoPath};
 
-use super::{
-    ChangeKind, WorkingCopy, WorkingCopyError,
+use crate::{
+    ChangeKind, Error, Result, WorkingCopy,
     read::{entry_kind, is_entry},
     scan::{Found, Scan},
-    stat::DiskKind,
+    stat::{DiskEntry, DiskKind},
 };
-use crate::Result;
 
 /// Paths that each list of a status holds at most: more tell a person nothing.
 const LISTED_MAX: usize = 10_000;
@@ -120,7 +119,7 @@ impl WorkingCopy {
     /// How the disk differs from the index.
     async fn local(&self, scopes: Vec<Option<RepoPath>>) -> Result<Local> {
         let copy = self.clone();
-        let scanned = tokio::task::spawn_blocking(move || -> Result<Local, WorkingCopyError> {
+        let scanned = tokio::task::spawn_blocking(move || -> Result<Local> {
             let local = Mutex::new(Local::default());
             let note = |found| {
                 let seen = Seen::of(&copy, found);
@@ -130,7 +129,7 @@ impl WorkingCopy {
             Scan::new(copy.folder(), copy.index(), note).collapsing().run(&scopes)?;
             Ok(local.into_inner().unwrap_or_else(PoisonError::into_inner).sorted())
         });
-        Ok(scanned.await.expect("the scan does not panic")?)
+        scanned.await.expect("the scan does not panic")
     }
 }
 
@@ -146,7 +145,7 @@ enum Seen {
     Same,
     Changed(Changed),
     Untracked(RepoPath),
-    Unkeepable(WorkingCopyError),
+    Unkeepable(Error),
 }
 
 impl Seen {
@@ -157,14 +156,14 @@ impl Seen {
         }
     }
 
-    fn look(copy: &WorkingCopy, found: Found) -> Result<Seen, WorkingCopyError> {
+    fn look(copy: &WorkingCopy, found: Found) -> Result<Seen> {
         Ok(match found {
             Found::New { path, .. } => Seen::Untracked(path),
             Found::Special { .. } => Seen::Same,
             Found::Bad(error) => Seen::Unkeepable(error),
             Found::Missing { path, record } => {
                 // An empty folder that is empty no longer: what is in it says so.
-                let disk = super::stat::DiskEntry::at(&copy.disk_path(&path));
+                let disk = DiskEntry::at(&copy.disk_path(&path));
                 if record.kind == EntryKind::Folder
                     && disk.is_ok_and(|disk| disk.is_some_and(|d| d.kind == DiskKind::Folder))
                 {

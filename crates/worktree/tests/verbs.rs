@@ -12,20 +12,18 @@ use std::{
 
 use drumlin_chunks::NoProgress;
 use drumlin_model::{CommitId, ErrorKind, FileId};
-use drumlin_repo::{
-    Error, WorkingCopy,
-    working_copy::{Side, WorkingCopyError},
-};
+use drumlin_repo::Error as RepoError;
 use drumlin_testkit::{author, info, name, path};
+use drumlin_worktree::{Error, Side, WorkingCopy};
 use tempfile::TempDir;
 
-use crate::working_copy_kit::{Kit, Node, clock};
+use crate::kit::{Kit, Node, clock, open};
 
 fn would_overwrite(error: Error) -> Vec<String> {
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(error.hint().unwrap().contains("drumlin"));
     match error {
-        Error::WorkingCopy(WorkingCopyError::WouldOverwrite { paths }) => paths.iter().map(|p| p.to_string()).collect(),
+        Error::WouldOverwrite { paths } => paths.iter().map(|p| p.to_string()).collect(),
         other => panic!("{other:?}"),
     }
 }
@@ -158,7 +156,7 @@ async fn touched_files_are_not_changed_files() {
     assert_eq!(kit.add_all().await.unchanged, 1);
     assert!(matches!(
         kit.copy.commit(info("nothing")).await,
-        Err(Error::NothingToCommit { .. })
+        Err(Error::Repo(RepoError::NothingToCommit { .. }))
     ));
 }
 
@@ -208,7 +206,7 @@ async fn folders_of_drumlin_and_git_are_not_entered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn typed_paths_stay_inside() {
     let kit = Kit::with(&[("sub/a", "1")]).await;
-    let below = WorkingCopy::discover(&kit.at("sub"), clock()).await.unwrap();
+    let below = WorkingCopy::discover(&kit.at("sub"), clock(), &open).await.unwrap();
     assert_eq!(below.folder(), kit.folder.path().canonicalize().unwrap());
     assert_eq!(below.to_repo_path(Path::new("a")).unwrap(), path("sub/a"));
     assert_eq!(below.to_repo_path(Path::new("../b/./c")).unwrap(), path("b/c"));
@@ -240,7 +238,7 @@ async fn what_is_not_there_cannot_be_added() {
     kit.write("sub/file", "1");
     assert!(matches!(
         kit.add(&["link/file"]).await,
-        Err(Error::WorkingCopy(WorkingCopyError::BeyondSymlink { .. }))
+        Err(Error::BeyondSymlink { .. })
     ));
 }
 
@@ -478,10 +476,10 @@ async fn tables_and_training_sets_stay_in_the_repository_until_named() {
     session.commit(info("a table")).await.unwrap();
     assert!(kit.copy.status().await.unwrap().behind);
     let followed = kit.copy.follow(&NoProgress).await.unwrap();
-    assert_eq!(followed.not_materialized, [path("tables/t"), path("training/s")]);
+    assert_eq!(followed.not_brought, [path("tables/t"), path("training/s")]);
     assert_eq!(kit.read("training/notes.txt"), "training/notes.txt");
     assert!(!kit.exists("tables") && !kit.exists("training/s"));
-    assert!(kit.is_clean().await, "what is not materialized is not deleted");
+    assert!(kit.is_clean().await, "what was never brought here is not deleted");
     kit.add_all().await;
     kit.restore(".", None, false).await;
     assert!(kit.is_clean().await && !kit.exists("tables"));
@@ -503,7 +501,7 @@ async fn tables_and_training_sets_stay_in_the_repository_until_named() {
     );
 
     let other = TempDir::new().unwrap();
-    let clone = WorkingCopy::clone_from(&kit.copy.layout().repository, other.path(), clock())
+    let clone = WorkingCopy::clone_from(kit.copy.layout().repository.clone(), other.path(), clock(), &open)
         .await
         .unwrap();
     assert_eq!(fs::read_to_string(other.path().join("plain")).unwrap(), "1");
@@ -536,7 +534,7 @@ async fn follow_refreshes_files_and_keeps_local_work() {
 async fn two_clones_commit_beside_each_other() {
     let kit = Kit::with(&[("a", "1"), ("b", "1")]).await;
     let other = TempDir::new().unwrap();
-    let copy = WorkingCopy::clone_from(&kit.copy.layout().repository, other.path(), clock())
+    let copy = WorkingCopy::clone_from(kit.copy.layout().repository.clone(), other.path(), clock(), &open)
         .await
         .unwrap();
     let other = Kit { folder: other, copy };
@@ -557,7 +555,7 @@ async fn two_clones_commit_beside_each_other() {
     kit.add_all().await;
     let error = kit.copy.commit(info("too late")).await.unwrap_err();
     assert!(
-        matches!(&error, Error::Conflict { paths, .. } if *paths == [path("b")]),
+        matches!(&error, Error::Repo(RepoError::Conflict { paths, .. }) if *paths == [path("b")]),
         "{error:?}"
     );
     assert_eq!(kit.status().await.0, ["M b"], "nothing is lost");
@@ -577,7 +575,7 @@ async fn a_commit_that_was_killed_before_it_was_noted_is_not_made_twice() {
     let made: CommitId = session.commit(info("made")).await.unwrap();
     assert!(matches!(
         kit.copy.commit(info("again")).await,
-        Err(Error::NothingToCommit { .. })
+        Err(Error::Repo(RepoError::NothingToCommit { .. }))
     ));
     assert_eq!(kit.copy.head().unwrap().base.commit, made);
     assert!(kit.is_clean().await);
@@ -586,13 +584,19 @@ async fn a_commit_that_was_killed_before_it_was_noted_is_not_made_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn init_clone_and_discover_say_what_is_wrong() {
     let kit = Kit::new().await;
-    let error = WorkingCopy::init(kit.folder.path(), clock()).await.err().unwrap();
+    let error = WorkingCopy::init(kit.folder.path(), clock(), &open)
+        .await
+        .err()
+        .unwrap();
     assert_eq!(
         (error.kind(), error.hint().as_deref()),
         (ErrorKind::AlreadyExists, Some("drumlin status"))
     );
     let nowhere = TempDir::new().unwrap();
-    let error = WorkingCopy::discover(nowhere.path(), clock()).await.err().unwrap();
+    let error = WorkingCopy::discover(nowhere.path(), clock(), &open)
+        .await
+        .err()
+        .unwrap();
     assert_eq!(
         (error.kind(), error.hint().as_deref()),
         (ErrorKind::NotFound, Some("drumlin init"))
@@ -602,19 +606,25 @@ async fn init_clone_and_discover_say_what_is_wrong() {
     let text = fs::read_to_string(&config).unwrap();
     assert!(text.contains("repository = \"repo\""));
     fs::write(&config, text.replace("format = 1", "format = 9\nlater = true")).unwrap();
-    let error = WorkingCopy::discover(kit.folder.path(), clock()).await.err().unwrap();
+    let error = WorkingCopy::discover(kit.folder.path(), clock(), &open)
+        .await
+        .err()
+        .unwrap();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     fs::write(&config, text.replace("repository", "repozitory")).unwrap();
-    let error = WorkingCopy::discover(kit.folder.path(), clock()).await.err().unwrap();
+    let error = WorkingCopy::discover(kit.folder.path(), clock(), &open)
+        .await
+        .err()
+        .unwrap();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert!(error.to_string().contains("repozitory"));
+    assert!(error.to_string().contains("repository is missing"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_init_that_was_killed_is_run_again() {
     let kit = Kit::new().await;
     fs::remove_file(kit.at(".drumlin/config.toml")).unwrap();
-    let again = WorkingCopy::init(kit.folder.path(), clock()).await.unwrap();
+    let again = WorkingCopy::init(kit.folder.path(), clock(), &open).await.unwrap();
     assert_eq!(again.head().unwrap(), kit.copy.head().unwrap());
 }
 

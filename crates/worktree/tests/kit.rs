@@ -8,13 +8,11 @@ use std::{
     sync::Arc,
 };
 
-use drumlin_chunks::NoProgress;
+use drumlin_chunks::{NoProgress, Place, Storage};
 use drumlin_model::{CommitId, EntryKind, RepoPath};
-use drumlin_repo::{
-    Snapshot, SystemClock, WorkingCopy,
-    working_copy::{AddSummary, ChangeKind, CheckoutSummary},
-};
+use drumlin_repo::{Snapshot, SystemClock};
 use drumlin_testkit::{author, info, name};
+use drumlin_worktree::{AddSummary, ChangeKind, CheckoutSummary, Result, WorkingCopy};
 use futures::TryStreamExt;
 use tempfile::TempDir;
 
@@ -37,10 +35,15 @@ pub fn clock() -> Arc<SystemClock> {
     Arc::new(SystemClock)
 }
 
+/// Opens what this program can open.
+pub fn open(place: &Place) -> drumlin_chunks::Result<Storage> {
+    Storage::open(place)
+}
+
 impl Kit {
     pub async fn new() -> Kit {
         let folder = TempDir::new().unwrap();
-        let copy = WorkingCopy::init(folder.path(), clock()).await.unwrap();
+        let copy = WorkingCopy::init(folder.path(), clock(), &open).await.unwrap();
         Kit { folder, copy }
     }
 
@@ -51,6 +54,11 @@ impl Kit {
         kit.add_all().await;
         kit.commit("first").await;
         kit
+    }
+
+    /// The folder of the repository's packs.
+    pub fn packs(&self) -> PathBuf {
+        self.copy.layout().repository.folder().unwrap().join("packs")
     }
 
     pub fn at(&self, path: &str) -> PathBuf {
@@ -85,7 +93,7 @@ impl Kit {
         self.at(path).symlink_metadata().is_ok()
     }
 
-    pub async fn add(&self, paths: &[&str]) -> drumlin_repo::Result<AddSummary> {
+    pub async fn add(&self, paths: &[&str]) -> Result<AddSummary> {
         let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
         self.copy.add(&paths, &NoProgress).await
     }
@@ -98,7 +106,7 @@ impl Kit {
         self.copy.commit(info(message)).await.unwrap()
     }
 
-    pub async fn checkout(&self, to: &str) -> drumlin_repo::Result<CheckoutSummary> {
+    pub async fn checkout(&self, to: &str) -> Result<CheckoutSummary> {
         self.copy.checkout(&to.parse().unwrap(), false, &NoProgress).await
     }
 

@@ -6,19 +6,19 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use drumlin_chunks::{Progress, Unit};
 use drumlin_model::{EntryKind, Placed, RefExpr, RepoPath};
+use drumlin_repo::Snapshot;
 use futures::StreamExt;
 
-use super::{
-    ChangeKind, WorkingCopy, WorkingCopyError,
+use crate::{
+    ChangeKind, Error, Result, WorkingCopy,
+    bring::{Bringer, Written, total_size},
     index::{Record, Staged},
-    materialize::{Materializer, Written, total_size},
-    plan::{Place, place},
+    plan::{Standing, standing},
     read::is_entry,
     scan::is_own_name,
     sets::Sets,
     stat::{DiskEntry, DiskKind},
 };
-use crate::{Result, Snapshot};
 
 /// What a restore came to, in paths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl WorkingCopy {
             }
         }
         drop(before);
-        Ok(writer.commit()?)
+        writer.commit()
     }
 
     async fn restore_files(
@@ -155,7 +155,7 @@ impl WorkingCopy {
         summary.written += writes.len() as u64;
         let bytes = total_size(&writes);
         progress.start("restore", Some(bytes), Unit::Bytes);
-        let files = Materializer::new(self)?;
+        let files = Bringer::new(self)?;
         files.remove(removals).await?;
         let mut written = Vec::new();
         files
@@ -216,7 +216,9 @@ impl WorkingCopy {
                 left_out.push(path.clone());
             }
         }
-        left_out.iter().for_each(|path| drop(entries.remove(path)));
+        for path in &left_out {
+            entries.remove(path);
+        }
         Ok(())
     }
 
@@ -225,22 +227,22 @@ impl WorkingCopy {
         let (mut needed, mut in_the_way) = (Vec::new(), Vec::new());
         for (path, placed) in entries {
             let disk_path = self.disk_path(&path);
-            match place(self.folder(), &path)? {
-                Place::Nothing => needed.push((path, placed)),
-                Place::Entry(disk) if self.is_shown(&path, &disk, &placed.entry.kind)? => {}
-                Place::Entry(DiskEntry {
+            match standing(self.folder(), &path)? {
+                Standing::Nothing => needed.push((path, placed)),
+                Standing::Entry(disk) if self.is_shown(&path, &disk, &placed.entry.kind)? => {}
+                Standing::Entry(DiskEntry {
                     kind: DiskKind::Folder, ..
                 }) if holds_more(&disk_path, &path, removals)? => {
                     in_the_way.push(path);
                 }
-                Place::Entry(_) => needed.push((path, placed)),
-                Place::Blocked(above) if removals.binary_search(&above).is_ok() => needed.push((path, placed)),
-                Place::Blocked(above) => in_the_way.push(above),
+                Standing::Entry(_) => needed.push((path, placed)),
+                Standing::Blocked(above) if removals.binary_search(&above).is_ok() => needed.push((path, placed)),
+                Standing::Blocked(above) => in_the_way.push(above),
             }
         }
         in_the_way.dedup();
         if !in_the_way.is_empty() {
-            return Err(WorkingCopyError::WouldOverwrite { paths: in_the_way }.into());
+            return Err(Error::WouldOverwrite { paths: in_the_way });
         }
         Ok(needed)
     }
@@ -282,7 +284,7 @@ impl WorkingCopy {
         for (path, record) in records {
             writer.set_record(&path, Some(&record))?;
         }
-        Ok(writer.commit()?)
+        writer.commit()
     }
 
     /// Complains of a path that nothing stands for.
@@ -297,14 +299,14 @@ impl WorkingCopy {
         if reader.record(path)?.is_some() || reader.has_below(path)? {
             return Ok(());
         }
-        Err(WorkingCopyError::NothingThere { path: path.clone() }.into())
+        Err(Error::NothingThere { path: path.clone() })
     }
 }
 
 /// Whether a folder holds a file that is not among `removals`.
-fn holds_more(disk_path: &std::path::Path, folder: &RepoPath, removals: &[RepoPath]) -> Result<bool, WorkingCopyError> {
-    for name in std::fs::read_dir(disk_path).map_err(WorkingCopyError::io("read", disk_path))? {
-        let name = name.map_err(WorkingCopyError::io("read", disk_path))?;
+fn holds_more(disk_path: &std::path::Path, folder: &RepoPath, removals: &[RepoPath]) -> Result<bool> {
+    for name in std::fs::read_dir(disk_path).map_err(Error::io("read", disk_path))? {
+        let name = name.map_err(Error::io("read", disk_path))?;
         let Some(below) = name.file_name().to_str().and_then(|name| folder.join(name).ok()) else {
             return Ok(true);
         };
