@@ -11,9 +11,9 @@ use drumlin_features::{
     definition::ViewUse,
     online::{OnlineStore, Value, materialize},
 };
-use drumlin_model::{RefName, RepoPath, Timestamp};
+use drumlin_model::{By, RefName, RepoPath, Timestamp};
 use drumlin_repo::{Clock, Repo, SystemClock};
-use drumlin_tables::{Engine, EngineOptions, ReadOptions, Source, WriteRequest};
+use drumlin_tables::{CreateTable, Engine, EngineOptions, Source, WriteRequest};
 use heed::types::Bytes as Raw;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
@@ -67,9 +67,7 @@ async fn materialized(folder: &Path, keys: usize) -> Result<OnlineStore, Box<dyn
     let (actor, started) = ("bench".to_owned(), SystemClock.now());
     let request = WriteRequest {
         branch: branch.clone(),
-        actor: actor.clone(),
-        started,
-        code: None,
+        by: By::new(&actor, started),
         message: None,
     };
     let source = Source::File {
@@ -78,7 +76,7 @@ async fn materialized(folder: &Path, keys: usize) -> Result<OnlineStore, Box<dyn
         path: None,
     };
     engine
-        .create(&request, "rows", &source, &ReadOptions::default(), &[])
+        .table_create(&request, &CreateTable::new("rows", source), &NoProgress)
         .await?;
     let text = "kind: entity\nname: thing\nkeys: [{name: id, type: string}]\n---\n\
         kind: feature_view\nname: wide\nentity: thing\nsource: {table: rows}\nevent_time: at\n";

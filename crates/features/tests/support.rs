@@ -11,9 +11,9 @@ use drumlin_features::{
     registry::Files,
     training::{self, Create, Created, Features, Options, SpineSource},
 };
-use drumlin_model::{CommitId, RefExpr, Timestamp};
+use drumlin_model::{By, CommitId, RefExpr, Timestamp};
 use drumlin_repo::Snapshot;
-use drumlin_tables::{Engine, EngineOptions, ReadOptions, Source, WriteRequest};
+use drumlin_tables::{AppendRows, CreateTable, Engine, EngineOptions, OverwriteTable, Source, WriteRequest};
 use drumlin_testkit::{TestRepo, name, path};
 use tempfile::TempDir;
 
@@ -125,9 +125,7 @@ impl Fixture {
         let branch = name(branch);
         WriteRequest {
             branch,
-            actor: "tester".into(),
-            started: Timestamp::from_micros(1),
-            code: None,
+            by: By::new("tester", Timestamp::from_micros(1)),
             message: None,
         }
     }
@@ -135,7 +133,7 @@ impl Fixture {
     pub async fn table(&self, table: &str, csv: &str) {
         let source = self.source(csv);
         self.engine
-            .create(&self.on("main"), table, &source, &ReadOptions::default(), &[])
+            .table_create(&self.on("main"), &CreateTable::new(table, source), &NoProgress)
             .await
             .unwrap();
     }
@@ -143,7 +141,7 @@ impl Fixture {
     pub async fn append(&self, branch: &str, table: &str, csv: &str) {
         let source = self.source(csv);
         self.engine
-            .append(&self.on(branch), table, &source, &ReadOptions::default(), false)
+            .table_append(&self.on(branch), &AppendRows::new(table, source), &NoProgress)
             .await
             .unwrap();
     }
@@ -151,7 +149,7 @@ impl Fixture {
     pub async fn overwrite(&self, branch: &str, table: &str, csv: &str) {
         let source = self.source(csv);
         self.engine
-            .overwrite(&self.on(branch), table, &source, &ReadOptions::default())
+            .table_overwrite(&self.on(branch), &OverwriteTable::new(table, source), &NoProgress)
             .await
             .unwrap();
     }
@@ -223,9 +221,15 @@ impl Fixture {
             .await
             .unwrap();
         let mut text = Vec::new();
-        drumlin_tables::write_rows(&self.engine, rows, drumlin_tables::RowFormat::Csv, &mut text)
-            .await
-            .unwrap();
+        drumlin_tables::write_rows(
+            &self.engine,
+            rows,
+            drumlin_tables::RowFormat::Csv,
+            &mut text,
+            &NoProgress,
+        )
+        .await
+        .unwrap();
         String::from_utf8(text)
             .unwrap()
             .split_once('\n')

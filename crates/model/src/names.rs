@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::path::RepoPath;
+
 /// The folder of the tables, at the top of a tree.
 pub const TABLES: &str = "tables";
 /// The folder of the training sets, at the top of a tree.
@@ -13,6 +15,15 @@ pub const FEATURES: &str = "features";
 pub const DELTA_LOG: &str = "_delta_log";
 /// The file that records what a training set is, inside the set.
 pub const SET_RECORD: &str = "set.json";
+
+/// What people call the table at `path`: `flights` for `tables/flights`, and the whole path elsewhere.
+pub fn table_name(path: &RepoPath) -> &str {
+    let name = path
+        .as_str()
+        .strip_prefix(TABLES)
+        .and_then(|rest| rest.strip_prefix('/'));
+    name.filter(|name| !name.contains('/')).unwrap_or(path.as_str())
+}
 
 macro_rules! verbs {
     ($($variant:ident = $text:literal),* $(,)?) => {

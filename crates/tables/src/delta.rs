@@ -1,5 +1,5 @@
 //! One Delta table in an object store that is bound to a commit or a session: its log, its files, and commits to it.
-//! `write` and `change` make the actions; `query` and `table` read. Nothing here knows of branches.
+//! `write`, `upsert` and `delete` make the actions; `sql` and `table` read. Nothing here knows of branches.
 //! Invariant: a version is written by create-only put, so within one session no version is written twice; between
 //! sessions the rebase sees that both wrote the same path.
 
@@ -47,6 +47,8 @@ use url::Url;
 
 use crate::error::{Error, Result};
 
+/// The scope of the stores of a session: nothing outside the session ever sees them.
+pub(crate) const SESSION_SCOPE: &str = "session";
 /// The table property that records the row key, as a JSON list of columns.
 const KEY_PROPERTY: &str = "drumlin.key";
 /// A checkpoint is written with every version that this divides. A reader that starts cold fetches the log entries since
@@ -77,6 +79,7 @@ pub(crate) struct Delta {
 impl Delta {
     /// The table at `path`, or none when there is no log. `scope` tells this store apart from all others in messages
     /// and plans: a commit id or a session's name.
+    #[tracing::instrument(name = "load_log", level = "debug", skip_all, fields(table = %path))]
     pub(crate) async fn open(store: Arc<dyn ObjectStore>, path: &RepoPath, scope: &str) -> Result<Option<Self>> {
         let mut table = DeltaTable::new(log_store(store.clone(), path, scope));
         match table.load().await {
@@ -148,6 +151,12 @@ impl Delta {
     }
     pub(crate) fn files(&self) -> impl Iterator<Item = LogicalFileView> + '_ {
         self.state().log_data().iter().collect::<Vec<_>>().into_iter()
+    }
+    /// How many rows the files have together; none when the log does not say it of each.
+    pub(crate) fn rows(&self) -> Option<u64> {
+        self.files()
+            .map(|file| file.num_records().map(|rows| rows as u64))
+            .sum()
     }
     /// The table's metadata with another schema.
     pub(crate) fn metadata_with(&self, schema: &SchemaRef) -> Result<Action> {

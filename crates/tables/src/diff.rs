@@ -1,5 +1,5 @@
 //! How the rows of a table differ between two commits: by row key where the table has one, else as a multiset of rows.
-//! `change` gives scans of chosen files; `sql` is DataFusion's. Files that both versions share are never read.
+//! `rewrite` counts rows; `delta` gives scans of chosen files. Files that both versions share are never read.
 //! Invariant: `rows_before - removed + added = rows_after`.
 
 use std::collections::BTreeSet;
@@ -10,6 +10,7 @@ use arrow::{
     util::display::{ArrayFormatter, FormatOptions},
 };
 use datafusion::{datasource::empty::EmptyTable, prelude::SessionContext};
+use drumlin_chunks::Progress;
 use drumlin_model::RepoPath;
 use drumlin_repo::Snapshot;
 use serde::Serialize;
@@ -20,7 +21,8 @@ use crate::{
     engine::{Engine, Plan},
     error::{Error, Result},
     explain,
-    options::type_name,
+    task::Task,
+    types::type_name,
 };
 
 /// Changed rows that are shown as examples.
@@ -55,6 +57,8 @@ struct Side {
     table: Option<Delta>,
     files: Vec<String>,
     bytes: u64,
+    /// Of these files; none when the log does not say it of each.
+    rows: Option<u64>,
 }
 
 impl Side {
@@ -66,14 +70,20 @@ impl Side {
                 .collect::<BTreeSet<_>>()
         };
         let shared = other.as_ref().map(paths).unwrap_or_default();
-        let (mut files, mut bytes) = (Vec::new(), 0);
+        let (mut files, mut bytes, mut rows) = (Vec::new(), 0, Some(0));
         for file in table.iter().flat_map(Delta::files) {
             if !shared.contains(file.path().as_ref()) {
                 files.push(file.path().to_string());
                 bytes += file.size().max(0) as u64;
+                rows = rows.zip(file.num_records()).map(|(rows, more)| rows + more as u64);
             }
         }
-        Side { table, files, bytes }
+        Side {
+            table,
+            files,
+            bytes,
+            rows,
+        }
     }
     fn schema(&self) -> Option<SchemaRef> {
         self.table.as_ref().map(Delta::schema)
@@ -85,11 +95,22 @@ impl Side {
 
 impl Engine {
     /// Compares the table at `path` of one commit with that of another; it may be missing in one of them.
-    pub async fn diff(&self, from: &Snapshot, to: &Snapshot, path: &RepoPath) -> Result<RowDiff> {
+    #[tracing::instrument(level = "debug", skip_all, fields(table = %path, from = %from.commit(), to = %to.commit()))]
+    pub async fn table_diff(
+        &self,
+        from: &Snapshot,
+        to: &Snapshot,
+        path: &RepoPath,
+        progress: &dyn Progress,
+    ) -> Result<RowDiff> {
         let (before, after) = (self.table_if_any(from, path).await?, self.table_if_any(to, path).await?);
         let (rows_before, rows_after) = (self.rows_of(&before).await?, self.rows_of(&after).await?);
-        let (before_side, after_side) = (Side::new(before.clone(), &after), Side::new(after, &before));
-        let (before, after) = (before_side, after_side);
+        let (before, after) = (Side::new(before.clone(), &after), Side::new(after, &before));
+        let _task = Task::start(
+            progress,
+            "compare",
+            before.rows.zip(after.rows).map(|(one, other)| one + other),
+        );
         let (key_before, key_after) = (before.key(), after.key());
         let key = if key_before == key_after { key_after } else { Vec::new() };
         let mut diff = RowDiff {

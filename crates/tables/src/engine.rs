@@ -1,5 +1,5 @@
 //! `Engine`: what all verbs and queries share: the repository, DataFusion's runtime with its limits, and the scratch folder.
-//! `write`, `change` and `query` do the work; the floors above hold one engine for as long as they run.
+//! `verb`, `sql` and `diff` do the work; the floors above hold one engine for as long as they run.
 //! Invariant: no pool is unbounded: operators that outgrow the memory limit spill, and spilled bytes have a limit too.
 
 use std::{fmt, num::NonZeroUsize, sync::Arc};
@@ -140,7 +140,7 @@ impl Engine {
         )))
     }
 
-    /// Names what a plan failed of, once the memory limit is known to be innocent.
+    /// The error of a plan that failed: of the memory limit, of a value, or of what was being done.
     pub(crate) fn explain(&self, doing: &str, error: datafusion::error::DataFusionError) -> Error {
         crate::explain::execution(doing, error, self.inner.options.memory_limit_bytes)
     }

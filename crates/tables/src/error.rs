@@ -1,13 +1,31 @@
-//! What goes wrong with tables and queries, sorted into kinds, with a hint where there is one thing to do.
+//! What goes wrong with tables and queries, sorted into kinds, with what mends it.
 //! Errors of DataFusion and Delta are taken apart here: one clear line each, and the kind of what lies beneath.
 
 use std::error::Error as StdError;
 
 use datafusion::error::DataFusionError;
 use deltalake::DeltaTableError;
-use drumlin_model::{CommitId, ErrorKind, RefNameError, RepoPath};
+use drumlin_model::{
+    CommitId, Cure, ErrorKind, RefNameError, RepoPath,
+    names::{Verb, table_name},
+};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// By how much more memory than the limit an error asks for: less is seldom enough.
+const MORE_MEMORY: usize = 4;
+/// What `ColumnType` reads.
+const COLUMN_TYPES: [&str; 9] = [
+    "bool",
+    "int32",
+    "int64",
+    "float32",
+    "float64",
+    "string",
+    "date",
+    "timestamp",
+    "decimal(P,S)",
+];
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -53,7 +71,7 @@ pub enum Error {
         file: String,
         table: RepoPath,
         detail: String,
-        hint: Option<String>,
+        cures: Vec<Cure>,
     },
     #[error("table {table} has no key")]
     NoKey { table: RepoPath },
@@ -77,7 +95,7 @@ pub enum Error {
     #[error("only queries that read are allowed here")]
     NotAQuery,
     #[error("cannot understand the query: {detail}")]
-    Query { detail: String, hint: Option<String> },
+    Query { detail: String, cures: Vec<Cure> },
     #[error("{name:?} is not a ref")]
     Reference { name: String, source: RefNameError },
     #[error("the query needs more memory than the limit of {limit_bytes} bytes")]
@@ -135,6 +153,7 @@ impl From<drumlin_repo::Error> for Error {
 
 impl Error {
     pub fn kind(&self) -> ErrorKind {
+        let none = |_: &(dyn StdError + 'static)| None;
         match self {
             Error::NoTable { .. } | Error::NoFile { .. } => ErrorKind::NotFound,
             Error::TableExists { .. } => ErrorKind::AlreadyExists,
@@ -142,14 +161,14 @@ impl Error {
             Error::Memory { .. } | Error::SpillSpace { .. } => ErrorKind::Unavailable,
             Error::Contended { .. } => ErrorKind::Conflict,
             Error::Io { source, .. } => ErrorKind::of_io(source),
-            Error::Arrow { source, .. } => kind_beneath(source),
-            Error::Parquet { source, .. } => kind_beneath(source),
+            Error::Arrow { source, .. } => kind_beneath(source, none),
+            Error::Parquet { source, .. } => kind_beneath(source, none),
             Error::Execution { source, .. } => match source.find_root() {
                 DataFusionError::ResourcesExhausted(_) => ErrorKind::Unavailable,
-                DataFusionError::External(source) => kind_beneath(source.as_ref()),
-                _ => kind_beneath(source.as_ref()),
+                DataFusionError::External(source) => kind_beneath(source.as_ref(), none),
+                _ => kind_beneath(source.as_ref(), none),
             },
-            Error::Delta { source, .. } => kind_beneath(source.as_ref()),
+            Error::Delta { source, .. } => kind_beneath(source.as_ref(), none),
             Error::Repo(source) => source.kind(),
             Error::Damaged { .. } => ErrorKind::Corrupt,
             Error::Lost { .. } => ErrorKind::Internal,
@@ -171,50 +190,50 @@ impl Error {
         }
     }
 
-    /// A command to type, or what to change in the one that was typed.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
+    /// What mends it, the best first. Arguments are called as the requests of the verbs call them.
+    pub fn cures(&self) -> Vec<Cure> {
+        let cure = match self {
             Error::NoTable {
                 similar: Some(similar), ..
-            } => format!("did you mean {similar:?}?"),
-            Error::NoTable { known, .. } if known.is_empty() => "drumlin table create NAME --from FILE".into(),
-            Error::NoTable { known, .. } => format!("the tables are: {}", known.join(", ")),
-            Error::TableExists { table } => format!("drumlin table append {} --from FILE", short_name(table)),
-            Error::TableName { .. } => {
-                "use letters, digits, '_', '-' and '.', as in: drumlin table create flights --from FILE".into()
-            }
-            Error::NoFile { name } => format!("drumlin status  # is {name:?} the right path?"),
-            Error::Packed { file, packing } => unpack_command(file, packing),
-            Error::UnknownFormat { .. } => "add --format csv, --format jsonl or --format parquet".into(),
-            Error::UnknownType { .. } => {
-                "the types are: bool, int32, int64, float32, float64, string, date, timestamp, decimal(P,S)".into()
-            }
+            } => Cure::did_you_mean(similar),
+            Error::NoTable { name, known, .. } if known.is_empty() => Cure::run(Verb::TableCreate).with("table", name),
+            Error::NoTable { known, .. } => Cure::choose("table", known),
+            Error::TableExists { table } => Cure::run(Verb::TableAppend).with("table", table_name(table)),
+            Error::TableName { .. } => Cure::say("use letters, digits, '_', '-' and '.', as in: flights"),
+            Error::NoFile { name } => Cure::run(Verb::Status).why(format!("is {name:?} the right path?")),
+            Error::Packed { file, packing } => Cure::say(unpacked(file, packing)),
+            Error::UnknownFormat { .. } => Cure::choose("format", ["csv", "jsonl", "parquet"]),
+            Error::UnknownType { .. } => Cure::choose("types", COLUMN_TYPES),
             Error::Value { column, value, .. } => {
-                format!(
-                    "add --null {} if it means no value, or --type {column}=string",
-                    shell_quoted(value)
-                )
+                return vec![
+                    Cure::give("nulls", value),
+                    Cure::give("types", format!("{column}=string")),
+                ];
             }
-            Error::NoColumn { known, .. } => format!("the columns are: {}", known.join(", ")),
-            Error::Schema { hint, .. } | Error::Query { hint, .. } => return hint.clone(),
+            Error::NoColumn { known, .. } => Cure::choose("columns", known),
+            Error::Schema { cures, .. } | Error::Query { cures, .. } => return cures.clone(),
             Error::Line { file, .. } | Error::NullKey { file, .. } | Error::DuplicateKey { file, .. } => {
-                format!("mend {file}, then run the command again")
+                Cure::edit(file)
             }
-            Error::NoKey { .. } => "add --key COLUMN[,COLUMN]".into(),
-            Error::OtherKey { recorded, .. } => format!("leave --key out, or write --key {recorded}"),
-            Error::NotAQuery => "drumlin table --help".into(),
+            Error::NoKey { .. } => Cure::give("key", "COLUMN,..."),
+            Error::OtherKey { recorded, .. } => {
+                return vec![Cure::Leave { argument: "key" }, Cure::give("key", recorded)];
+            }
+            Error::NotAQuery => Cure::say("a query only reads; the verbs of tables write"),
             Error::Memory { limit_bytes, .. } => {
-                format!(
-                    "raise the limit: drumlin sql --memory {}MB",
-                    (limit_bytes >> 20).max(1) * 4
-                )
+                Cure::give("memory", format!("{}MB", (limit_bytes >> 20).max(1) * MORE_MEMORY))
             }
-            Error::Contended { .. } => "try again when fewer write to the table".into(),
-            Error::Repo(source) => return source.hint(),
-            Error::Damaged { .. } => "drumlin fsck".into(),
-            _ => return None,
+            Error::Contended { .. } => Cure::say("try again when fewer write to the table"),
+            Error::Repo(source) => return source.hint().map(Cure::say).into_iter().collect(),
+            Error::Damaged { .. } => Cure::run(Verb::Fsck),
+            _ => return Vec::new(),
         };
-        Some(hint)
+        vec![cure]
+    }
+
+    /// The best cure in short, for surfaces that do not read cures yet.
+    pub fn hint(&self) -> Option<String> {
+        self.cures().first().map(|cure| format!("{cure:?}"))
     }
 
     /// Whether another commit to the same paths came first, so that the same write may be tried on the new head.
@@ -241,39 +260,29 @@ impl Error {
     }
 }
 
-fn short_name(table: &RepoPath) -> &str {
-    table.as_str().strip_prefix("tables/").unwrap_or(table.as_str())
-}
-
-fn unpack_command(file: &str, packing: &str) -> String {
-    let command = match packing {
+fn unpacked(file: &str, packing: &str) -> String {
+    let program = match packing {
         "zip" => "unzip",
         "gz" => "gunzip --keep",
         "bz2" => "bunzip2 --keep",
         "xz" => "unxz --keep",
         _ => "unzstd",
     };
-    format!("{command} {}  # then name the unpacked file", shell_quoted(file))
+    format!("unpack {file} first, as with {program}; then name the unpacked file")
 }
 
-fn shell_quoted(text: &str) -> String {
-    let plain = !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'));
-    if plain {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
-/// The kind of the deepest error that says one of its own: ours first, then the file system's.
-fn kind_beneath(error: &(dyn StdError + 'static)) -> ErrorKind {
+/// The kind of the deepest error that says one of its own: ours first, then the file system's. `own` says the kind of errors
+/// of a floor above.
+pub fn kind_beneath(
+    error: &(dyn StdError + 'static),
+    own: impl Fn(&(dyn StdError + 'static)) -> Option<ErrorKind>,
+) -> ErrorKind {
     let mut found = ErrorKind::Internal;
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<Error>() {
+        if let Some(kind) = own(error) {
+            return kind;
+        } else if let Some(error) = error.downcast_ref::<Error>() {
             return error.kind();
         } else if let Some(error) = error.downcast_ref::<drumlin_objects::Error>() {
             return error.kind();

@@ -1,11 +1,13 @@
 //! DataFusion's errors as one clear line each, with what to do.
-//! `error` holds the result; `engine` and `query` ask.
+//! `error` holds the result; `engine` and `sql` ask.
 
 use arrow::error::ArrowError;
 use datafusion::{
     common::{SchemaError, utils::datafusion_strsim},
     error::DataFusionError,
 };
+
+use drumlin_model::Cure;
 
 use crate::error::Error;
 
@@ -29,7 +31,7 @@ pub(crate) fn execution(doing: &str, error: DataFusionError, memory_limit_bytes:
     match error.find_root() {
         DataFusionError::ArrowError(source, _) if is_of_a_value(source) => Error::Query {
             detail: source.to_string(),
-            hint: None,
+            cures: Vec::new(),
         },
         DataFusionError::ResourcesExhausted(text) if !text.contains("disk") => Error::Memory {
             limit_bytes: memory_limit_bytes,
@@ -54,13 +56,13 @@ pub(crate) fn query(error: DataFusionError) -> Error {
     {
         let known = valid_fields.iter().map(|column| column.name.as_str());
         let known: Vec<&str> = known.filter(|name| !name.starts_with(OUR_COLUMNS)).collect();
-        let hint = match closest(&field.name, known.iter().copied()) {
-            Some(similar) => format!("did you mean {similar:?}?"),
-            None => format!("the columns are: {}", known.join(", ")),
+        let cure = match closest(&field.name, known.iter().copied()) {
+            Some(similar) => Cure::did_you_mean(similar),
+            None => Cure::choose("columns", known),
         };
         return Error::Query {
             detail: format!("there is no column {:?}", field.name),
-            hint: Some(hint),
+            cures: vec![cure],
         };
     }
     let text = error.find_root().strip_backtrace();
@@ -82,7 +84,7 @@ pub(crate) fn query(error: DataFusionError) -> Error {
         .unwrap_or(&line);
     Error::Query {
         detail: parser_message(detail),
-        hint: None,
+        cures: Vec::new(),
     }
 }
 
@@ -126,8 +128,8 @@ fn own(error: DataFusionError) -> Result<Error, DataFusionError> {
     }
 }
 
-/// The name most like `wanted`, when one is like it at all.
-pub(crate) fn closest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The name most like `wanted`, when one is like it at all: at most every third letter differs.
+pub fn closest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = wanted.to_lowercase();
     let distance = |name: &str| datafusion_strsim::levenshtein(&wanted, &name.to_lowercase());
     let (distance, name) = known.map(|name| (distance(name), name)).min()?;

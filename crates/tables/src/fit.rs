@@ -9,16 +9,18 @@ use std::sync::{
 
 use arrow::{
     array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array},
-    datatypes::{DataType, Field, Schema, SchemaRef},
+    datatypes::{Field, Schema, SchemaRef},
 };
-use drumlin_model::RepoPath;
+use drumlin_model::{
+    Cure, RepoPath,
+    names::{Verb, table_name},
+};
 
 use crate::{
-    change::check_no_null,
     error::{Error, Result},
     explain::closest,
-    options::type_name,
-    read::{cast_strictly, table_type},
+    read::cast_strictly,
+    types::{table_type, type_name, widens},
 };
 
 #[derive(Debug)]
@@ -69,11 +71,11 @@ impl Fit {
         file: &str,
         evolve: bool,
     ) -> Result<Self> {
-        let misfit = |detail: String, hint: Option<String>| Error::Schema {
+        let misfit = |detail: String, cures: Vec<Cure>| Error::Schema {
             file: file.to_owned(),
             table: table.clone(),
             detail,
-            hint,
+            cures,
         };
         let mut from = Vec::new();
         for field in stored_as.fields() {
@@ -81,19 +83,16 @@ impl Fit {
             match found {
                 Some(index) if !widens(input.field(index).data_type(), field.data_type()) => {
                     let (has, wants) = (type_name(input.field(index).data_type()), type_name(field.data_type()));
-                    let hint = format!(
-                        "drumlin table show {table}  # then convert {} to {wants} without loss",
-                        field.name()
-                    );
-                    return Err(misfit(
-                        format!("its column {} is {has}, not {wants}", field.name()),
-                        Some(hint),
-                    ));
+                    let column = field.name();
+                    let cure = Cure::run(Verb::TableShow)
+                        .with("table", table_name(table))
+                        .why(format!("then convert {column} to {wants} without loss"));
+                    return Err(misfit(format!("its column {column} is {has}, not {wants}"), vec![cure]));
                 }
                 None if !field.is_nullable() => {
                     return Err(misfit(
                         format!("it has no column {}, which may not be null", field.name()),
-                        None,
+                        Vec::new(),
                     ));
                 }
                 _ => from.push(found),
@@ -103,11 +102,10 @@ impl Fit {
         if let Some(first) = fields.first()
             && !evolve
         {
-            let hint = evolve_hint(first.name(), stored_as);
             let names: Vec<_> = fields.iter().map(|field| field.name().as_str()).collect();
             return Err(misfit(
                 format!("the table has no column {}", names.join(", ")),
-                Some(hint),
+                unknown_column(first.name(), stored_as),
             ));
         }
         let evolved = !fields.is_empty();
@@ -189,38 +187,28 @@ fn convert(column: &ArrayRef, field: &Field, file: &str, first_row: u64) -> Resu
     cast_strictly(column, field, file, first_row)
 }
 
-/// Whether every value of one type is exactly a value of the other.
-pub(crate) fn widens(from: &DataType, to: &DataType) -> bool {
-    use DataType as T;
-    let (Some(from), Some(to)) = (table_type(from), table_type(to)) else {
-        return false;
-    };
-    let rank = |t: &T| {
-        [T::Int8, T::Int16, T::Int32, T::Int64]
-            .iter()
-            .position(|known| known == t)
-    };
-    match (&from, &to) {
-        _ if from == to => true,
-        (T::Float32, T::Float64) => true,
-        (T::Int8 | T::Int16, T::Float32) | (T::Int8 | T::Int16 | T::Int32, T::Float64) => true,
-        (T::Decimal128(p1, s1), T::Decimal128(p2, s2)) => {
-            s2 >= s1 && (*p2 as i16 - *s2 as i16) >= (*p1 as i16 - *s1 as i16)
+/// Refuses a null in the key.
+pub(crate) fn check_no_null(batch: &RecordBatch, key: &[String], rows_before: u64, name: &str) -> Result<()> {
+    for column in key {
+        let values = batch.column_by_name(column).expect("the key's columns were checked");
+        if let Some(row) = (0..values.len()).find(|&row| values.is_null(row)) {
+            return Err(Error::NullKey {
+                file: name.into(),
+                row: rows_before + row as u64 + 1,
+                column: column.clone(),
+            });
         }
-        (T::List(from), T::List(to)) => widens(from.data_type(), to.data_type()),
-        (T::Struct(from), T::Struct(to)) => {
-            let same_name =
-                |(a, b): (&Arc<Field>, &Arc<Field>)| a.name() == b.name() && widens(a.data_type(), b.data_type());
-            from.len() == to.len() && from.iter().zip(to.iter()).all(same_name)
-        }
-        _ => matches!((rank(&from), rank(&to)), (Some(from), Some(to)) if from < to),
     }
+    Ok(())
 }
 
-fn evolve_hint(column: &str, stored_as: &SchemaRef) -> String {
+/// It is another column of the table, misspelled, or a new one.
+fn unknown_column(column: &str, stored_as: &SchemaRef) -> Vec<Cure> {
     let known = stored_as.fields().iter().map(|field| field.name().as_str());
-    match closest(column, known) {
-        Some(similar) => format!("did you mean {similar:?}? Add --evolve to add {column:?} as a new column"),
-        None => "add --evolve to add its new columns to the table".into(),
-    }
+    let similar = closest(column, known).map(Cure::did_you_mean);
+    let added = Cure::Give {
+        argument: "evolve",
+        value: "true".into(),
+    };
+    similar.into_iter().chain([added]).collect()
 }

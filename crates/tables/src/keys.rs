@@ -1,5 +1,5 @@
 //! `Keys`: the row keys of an upsert in a scratch file; `KeyPart`: as many of them as fit in memory; `Marked`: rows of a file
-//! whose key is among them. `change` stages the keys and asks for each row of the table.
+//! whose key is among them. `upsert` stages the keys and asks for each row of the table.
 //! Invariant: a key is known by 128 bits of SipHash over its columns in arrow's row format, which is equal where they are. The
 //! hash has a secret of its own in each run, so no input can be made whose keys collide, and by chance none of a trillion do.
 
@@ -116,12 +116,12 @@ impl Keys {
         Ok((parts as usize).max(1))
     }
 
-    /// The keys of one of `parts` parts; the two rows of a key that is there twice, counted from 0, when there is one.
+    /// The keys of one part, or the first key found that is there twice.
     pub(crate) fn part(
         &mut self,
-        (part, parts): (usize, usize),
+        Part { part, parts }: Part,
         pool: &Arc<dyn MemoryPool>,
-    ) -> Result<Result<KeyPart, (u64, u64)>, DataFusionError> {
+    ) -> Result<PartKeys, DataFusionError> {
         let memory = MemoryConsumer::new("keys of the rows to write").register(pool);
         let expected = self.rows as usize / parts + self.rows as usize / SPREAD_PART + SPREAD_KEYS;
         memory.try_grow(expected * SET_BYTES_PER_KEY)?;
@@ -140,14 +140,14 @@ impl Keys {
             Ok(doubled.is_none())
         })?;
         let Some((key, second)) = doubled else {
-            return Ok(Ok(found));
+            return Ok(PartKeys::Distinct(found));
         };
         let mut first = 0;
         self.each(|row, other| {
             first = row;
             Ok(other != key)
         })?;
-        Ok(Err((first, second)))
+        Ok(PartKeys::Doubled { first, second })
     }
 
     /// Every key with its row, until told to stop.
@@ -169,6 +169,22 @@ impl Keys {
         }
         Ok(())
     }
+}
+
+/// One of the parts that the keys are looked at in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    /// From 0.
+    pub(crate) part: usize,
+    pub(crate) parts: usize,
+}
+
+/// What a part of the keys holds.
+pub(crate) enum PartKeys {
+    /// No key twice.
+    Distinct(KeyPart),
+    /// The rows of a key that is there twice, counted from 0.
+    Doubled { first: u64, second: u64 },
 }
 
 /// Some of the keys, in memory that is accounted for.

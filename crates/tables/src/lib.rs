@@ -2,7 +2,7 @@
 //! Below: `drumlin-objects`, whose stores are bound to a commit or a session. Above: `drumlin-features` and the command line.
 //! Invariant: a table's history is the repository's: every write is one commit, and every read names the commit that it read.
 
-mod change;
+mod delete;
 mod delta;
 mod diff;
 mod engine;
@@ -13,16 +13,25 @@ mod keys;
 mod log_cache;
 mod options;
 mod read;
+mod rewrite;
 mod sql;
 mod table;
+mod task;
+mod types;
+mod upsert;
 mod verb;
 mod write;
 
+pub use delete::DeletePlan;
 pub use diff::RowDiff;
 pub use engine::Engine;
-pub use error::{Error, Result};
-pub use options::{ColumnType, EngineOptions, FileFormat, ReadOptions, Source, UTC, WriteRequest, type_name};
+pub use error::{Error, Result, kind_beneath};
+pub use explain::closest;
+pub use options::{
+    AppendRows, CreateTable, DeleteRows, EngineOptions, FileFormat, FromFile, OverwriteTable, ReadOptions, Source,
+    UpsertRows, WriteRequest,
+};
 pub use sql::{Query, Read, RowFormat, RowsWritten, write_rows};
-pub use table::{TABLES_FOLDER, TableAt, TableChange, TableFile, TableInfo, table_name, table_path};
+pub use table::{TableAt, TableChange, TableFile, TableInfo, table_path};
+pub use types::{ColumnType, UTC, type_name};
 pub use verb::Written;
-pub use write::{TableWrite, WriteMode};

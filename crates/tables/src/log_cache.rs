@@ -11,8 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use drumlin_model::{Placed, RepoPath};
-use drumlin_repo::{Snapshot, logs::DELTA_LOG};
+use drumlin_model::{Placed, RepoPath, names::DELTA_LOG};
+use drumlin_repo::Snapshot;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use object_store::{
     CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,

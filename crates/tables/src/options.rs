@@ -1,12 +1,12 @@
-//! What a caller may choose: limits of the engine, how an input file is read, who asks for a write.
-//! Values only; the reading is in `read`, the limits are set on DataFusion's runtime by `engine`.
+//! What a caller may choose: limits of the engine, how an input file is read, who asks for a write, and what is asked.
+//! Values only; `read` reads, `verb` writes, and `engine` sets the limits on DataFusion's runtime.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL128_MAX_SCALE, DataType, TimeUnit};
-use drumlin_model::{Code, RefExpr, RefName, RepoPath, Timestamp};
+use drumlin_model::{By, RefExpr, RefName, RepoPath};
+use serde::{Deserialize, Serialize};
 
-use crate::error::Error;
+use crate::{error::Error, types::ColumnType};
 
 /// Memory for sorts, joins and aggregates before they spill, in bytes: a quarter of a small machine.
 pub const MEMORY_LIMIT_BYTES: usize = 1 << 30;
@@ -34,15 +34,123 @@ impl EngineOptions {
     }
 }
 
-/// Who asks for a write, and where it goes: what ends up in the commit's provenance.
+/// Who asks for a write, and where it goes: what ends up in the commit and its provenance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteRequest {
     pub branch: RefName,
-    pub actor: String,
-    pub started: Timestamp,
-    pub code: Option<Code>,
+    pub by: By,
     /// The commit's message; a sentence of what was done when absent.
     pub message: Option<String>,
+}
+
+/// The rows of a file, and how the file is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FromFile {
+    pub source: Source,
+    pub read: ReadOptions,
+}
+
+impl From<Source> for FromFile {
+    fn from(source: Source) -> Self {
+        let read = ReadOptions::default();
+        Self { source, read }
+    }
+}
+
+/// Make a table of a file's rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateTable {
+    pub table: String,
+    pub from: FromFile,
+    /// The columns of the row key; none when the table shall have no key.
+    pub key: Vec<String>,
+}
+
+/// Add a file's rows after those of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppendRows {
+    pub table: String,
+    pub from: FromFile,
+    /// Add the file's columns that the table lacks, too.
+    pub evolve: bool,
+}
+
+/// Replace all rows of a table, and its schema, by those of a file. The row key stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverwriteTable {
+    pub table: String,
+    pub from: FromFile,
+}
+
+/// Replace the rows whose key is in a file, and add the others of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpsertRows {
+    pub table: String,
+    pub from: FromFile,
+    /// The columns of the row key; empty for the key that the table records. A table without a key records this one.
+    pub key: Vec<String>,
+    /// Add the file's columns that the table lacks, too.
+    pub evolve: bool,
+}
+
+/// Delete the rows for which a condition is true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeleteRows {
+    pub table: String,
+    /// An SQL expression over the table's columns.
+    pub condition: String,
+}
+
+impl CreateTable {
+    /// A table without a row key.
+    pub fn new(table: impl Into<String>, from: impl Into<FromFile>) -> Self {
+        Self {
+            table: table.into(),
+            from: from.into(),
+            key: Vec::new(),
+        }
+    }
+}
+
+impl AppendRows {
+    /// Rows whose columns the table has.
+    pub fn new(table: impl Into<String>, from: impl Into<FromFile>) -> Self {
+        Self {
+            table: table.into(),
+            from: from.into(),
+            evolve: false,
+        }
+    }
+}
+
+impl OverwriteTable {
+    pub fn new(table: impl Into<String>, from: impl Into<FromFile>) -> Self {
+        Self {
+            table: table.into(),
+            from: from.into(),
+        }
+    }
+}
+
+impl UpsertRows {
+    /// Rows by the key that the table records, whose columns the table has.
+    pub fn new(table: impl Into<String>, from: impl Into<FromFile>) -> Self {
+        Self {
+            table: table.into(),
+            from: from.into(),
+            key: Vec::new(),
+            evolve: false,
+        }
+    }
+}
+
+impl DeleteRows {
+    pub fn new(table: impl Into<String>, condition: impl Into<String>) -> Self {
+        Self {
+            table: table.into(),
+            condition: condition.into(),
+        }
+    }
 }
 
 /// Where the rows of a write come from.
@@ -79,9 +187,12 @@ impl Source {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an input file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FileFormat {
     Csv,
+    #[serde(rename = "jsonl")]
     JsonLines,
     Parquet,
 }
@@ -147,96 +258,4 @@ impl Default for ReadOptions {
             header: true,
         }
     }
-}
-
-/// The types that an input's columns may be given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ColumnType {
-    Bool,
-    Int32,
-    Int64,
-    Float32,
-    Float64,
-    String,
-    Date,
-    /// An instant in microseconds; times without a zone are UTC.
-    Timestamp,
-    Decimal {
-        precision: u8,
-        scale: i8,
-    },
-}
-
-/// The zone that every stored instant has.
-pub const UTC: &str = "UTC";
-
-impl ColumnType {
-    pub fn to_arrow(self) -> DataType {
-        match self {
-            ColumnType::Bool => DataType::Boolean,
-            ColumnType::Int32 => DataType::Int32,
-            ColumnType::Int64 => DataType::Int64,
-            ColumnType::Float32 => DataType::Float32,
-            ColumnType::Float64 => DataType::Float64,
-            ColumnType::String => DataType::Utf8,
-            ColumnType::Date => DataType::Date32,
-            ColumnType::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
-            ColumnType::Decimal { precision, scale } => DataType::Decimal128(precision, scale),
-        }
-    }
-}
-
-/// A type as people write it: `int64`, `timestamp`, `list<string>`.
-pub fn type_name(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Boolean => "bool".into(),
-        DataType::Int8 => "int8".into(),
-        DataType::Int16 => "int16".into(),
-        DataType::Int32 => "int32".into(),
-        DataType::Int64 => "int64".into(),
-        DataType::Float32 => "float32".into(),
-        DataType::Float64 => "float64".into(),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string".into(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "binary".into(),
-        DataType::Date32 => "date".into(),
-        DataType::Timestamp(_, Some(_)) => "timestamp".into(),
-        DataType::Timestamp(_, None) => "timestamp without zone".into(),
-        DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
-        DataType::List(item) | DataType::LargeList(item) => format!("list<{}>", type_name(item.data_type())),
-        DataType::Struct(fields) => {
-            let fields: Vec<_> = fields
-                .iter()
-                .map(|f| format!("{}: {}", f.name(), type_name(f.data_type())))
-                .collect();
-            format!("struct<{}>", fields.join(", "))
-        }
-        other => other.to_string(),
-    }
-}
-
-impl FromStr for ColumnType {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let lower = text.trim().to_ascii_lowercase();
-        Ok(match lower.as_str() {
-            "bool" | "boolean" => ColumnType::Bool,
-            "int32" | "int" | "integer" => ColumnType::Int32,
-            "int64" | "long" | "bigint" => ColumnType::Int64,
-            "float32" | "float" => ColumnType::Float32,
-            "float64" | "double" => ColumnType::Float64,
-            "string" | "text" | "varchar" => ColumnType::String,
-            "date" => ColumnType::Date,
-            "timestamp" => ColumnType::Timestamp,
-            other => decimal(other).ok_or_else(|| Error::UnknownType { text: text.to_owned() })?,
-        })
-    }
-}
-
-fn decimal(text: &str) -> Option<ColumnType> {
-    let (precision, scale) = text.strip_prefix("decimal(")?.strip_suffix(')')?.split_once(',')?;
-    let (precision, scale) = (precision.trim().parse().ok()?, scale.trim().parse().ok()?);
-    let valid = (1..=DECIMAL128_MAX_PRECISION).contains(&precision)
-        && (0..=DECIMAL128_MAX_SCALE).contains(&scale)
-        && scale as u8 <= precision;
-    valid.then_some(ColumnType::Decimal { precision, scale })
 }

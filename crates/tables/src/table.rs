@@ -1,30 +1,31 @@
 //! Tables at a commit: their names, what they hold, their history, and their files for whoever reads Parquet itself.
-//! Reading only; `write` and `change` write. A table is any folder with a `_delta_log`.
+//! `verb` and what it calls write; here is reading, and where a session finds the table to write to.
+//! A table is any folder with a `_delta_log`.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::datatypes::SchemaRef;
-use drumlin_model::{CommitId, FileId, RepoPath, Timestamp};
+use drumlin_model::{
+    CommitId, FileId, RepoPath, Timestamp,
+    names::{DELTA_LOG, TABLES, table_name},
+};
 use drumlin_objects::{SessionStore, SnapshotStore};
-use drumlin_repo::{Session, Snapshot, logs::DELTA_LOG};
+use drumlin_repo::{Session, Snapshot};
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, path::Path};
 
 use crate::{
-    delta::Delta,
+    delta::{Delta, SESSION_SCOPE},
     engine::Engine,
     error::{Error, Result},
     explain::closest,
     log_cache::CachedLog,
-    write::SESSION_SCOPE,
 };
 
-/// Where tables stand that are named without a path.
-pub const TABLES_FOLDER: &str = "tables";
 /// Log entries are named by their version, in this many digits.
 const VERSION_DIGITS: usize = 20;
 
-/// A table at a commit or in a session, with its files: unpartitioned, no deletion vectors, columns under their own names.
+/// A table at a commit, with its files: unpartitioned, no deletion vectors, columns under their own names.
 #[derive(Clone, Debug)]
 pub struct TableAt {
     pub name: String,
@@ -33,7 +34,7 @@ pub struct TableAt {
     /// The columns of the row key; none when the table has none.
     pub key: Vec<String>,
     pub version: u64,
-    /// The commit that was read; for a session, the one that it started from.
+    /// The commit that was read.
     pub commit: CommitId,
     /// In the order of writing.
     pub files: Vec<TableFile>,
@@ -94,7 +95,7 @@ pub fn table_path(name: &str) -> Result<RepoPath> {
     let path = if name.contains('/') {
         name.to_owned()
     } else {
-        format!("{TABLES_FOLDER}/{name}")
+        format!("{TABLES}/{name}")
     };
     RepoPath::new(path).map_err(|_| bad("it is not a path of a repository"))
 }
@@ -102,7 +103,7 @@ pub fn table_path(name: &str) -> Result<RepoPath> {
 /// The path of a table to make: one folder of the folder of tables, where lists and lineage look for it.
 pub(crate) fn new_table_path(name: &str) -> Result<RepoPath> {
     let path = table_path(name)?;
-    if path.parent().is_some_and(|folder| folder.as_str() == TABLES_FOLDER) {
+    if path.parent().is_some_and(|folder| folder.as_str() == TABLES) {
         return Ok(path);
     }
     Err(Error::TableName {
@@ -111,42 +112,26 @@ pub(crate) fn new_table_path(name: &str) -> Result<RepoPath> {
     })
 }
 
-/// What people call the table at `path`.
-pub fn table_name(path: &RepoPath) -> &str {
-    match path
-        .as_str()
-        .strip_prefix(TABLES_FOLDER)
-        .and_then(|rest| rest.strip_prefix('/'))
-    {
-        Some(name) if !name.contains('/') => name,
-        _ => path.as_str(),
-    }
-}
-
 impl Engine {
     /// A table's files at a commit.
     pub async fn table_at(&self, snapshot: &Snapshot, name: &str) -> Result<TableAt> {
         table_at(self.delta_at(snapshot, name).await?, snapshot.commit()).await
     }
 
-    /// A table's files as a session sees them.
-    pub async fn session_table(&self, session: &Session, name: &str) -> Result<TableAt> {
-        let path = table_path(name)?;
-        match Delta::open(self.session_store(session, &path).await?, &path, SESSION_SCOPE).await? {
-            Some(delta) => table_at(delta, session.base().commit()).await,
-            None => Err(no_table(&session.base(), name).await?),
-        }
-    }
-
-    /// The session as a store for this table, whose log is at hand.
-    pub(crate) async fn session_store(&self, session: &Session, path: &RepoPath) -> Result<Arc<dyn ObjectStore>> {
+    /// The session as a store, and the table at `path` in it when there is one.
+    pub(crate) async fn table_in(
+        &self,
+        session: &Session,
+        path: &RepoPath,
+    ) -> Result<(Arc<dyn ObjectStore>, Option<Delta>)> {
         self.logs().fetch_ahead(&session.base(), path).await?;
-        Ok(Arc::new(CachedLog::new(
-            SessionStore::new(session.clone()),
-            self.logs().clone(),
-        )))
+        let store = SessionStore::new(session.clone());
+        let store: Arc<dyn ObjectStore> = Arc::new(CachedLog::new(store, self.logs().clone()));
+        let table = Delta::open(store.clone(), path, SESSION_SCOPE).await?;
+        Ok((store, table))
     }
 
+    /// The table that a person calls `name` at a commit.
     pub(crate) async fn delta_at(&self, snapshot: &Snapshot, name: &str) -> Result<Delta> {
         let path = table_path(name)?;
         self.logs().fetch_ahead(snapshot, &path).await?;
@@ -160,13 +145,11 @@ impl Engine {
         }
     }
 
-    pub async fn show(&self, snapshot: &Snapshot, name: &str) -> Result<TableInfo> {
+    /// What a table holds at a commit.
+    #[tracing::instrument(level = "debug", skip_all, fields(table = name, commit = %snapshot.commit()))]
+    pub async fn table_show(&self, snapshot: &Snapshot, name: &str) -> Result<TableInfo> {
         let delta = self.delta_at(snapshot, name).await?;
-        let counted: Option<u64> = delta
-            .files()
-            .map(|file| file.num_records().map(|rows| rows as u64))
-            .sum();
-        let rows = match counted {
+        let rows = match delta.rows() {
             Some(rows) => rows,
             None => self.count_rows(&delta).await?,
         };
@@ -184,7 +167,8 @@ impl Engine {
     }
 
     /// The commits that changed a table, newest first: those whose newest log entry is that of none of their parents.
-    pub async fn history(&self, snapshot: &Snapshot, name: &str, limit: usize) -> Result<Vec<TableChange>> {
+    #[tracing::instrument(level = "debug", skip_all, fields(table = name, commit = %snapshot.commit()))]
+    pub async fn table_history(&self, snapshot: &Snapshot, name: &str, limit: usize) -> Result<Vec<TableChange>> {
         let path = table_path(name)?;
         if log_head(snapshot, &path).await?.is_none() {
             return Err(no_table(snapshot, name).await?);
@@ -220,8 +204,18 @@ impl Engine {
         Ok(changes)
     }
 
+    /// What each table below `tables/` holds at a commit.
+    #[tracing::instrument(level = "debug", skip_all, fields(commit = %snapshot.commit()))]
+    pub async fn table_list(&self, snapshot: &Snapshot) -> Result<Vec<TableInfo>> {
+        let mut found = Vec::new();
+        for path in tables(snapshot).await? {
+            found.push(self.table_show(snapshot, path.as_str()).await?);
+        }
+        Ok(found)
+    }
+
     /// The paths of all tables below `tables/` at a commit. One that stands elsewhere is found by its path alone.
-    pub async fn tables(&self, snapshot: &Snapshot) -> Result<Vec<RepoPath>> {
+    pub async fn table_paths(&self, snapshot: &Snapshot) -> Result<Vec<RepoPath>> {
         tables(snapshot).await
     }
 }
@@ -269,7 +263,7 @@ pub(crate) async fn no_table(snapshot: &Snapshot, name: &str) -> Result<Error> {
 }
 
 async fn tables(snapshot: &Snapshot) -> Result<Vec<RepoPath>> {
-    let folder = RepoPath::new(TABLES_FOLDER).expect("a valid path");
+    let folder = RepoPath::new(TABLES).expect("a valid path");
     let mut found: Vec<RepoPath> = Vec::new();
     let mut entries = snapshot.list(Some(&folder), None);
     while let Some((path, _)) = entries.try_next().await? {

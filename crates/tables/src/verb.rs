@@ -1,21 +1,27 @@
 //! The verbs of tables: each is one session, one Delta operation and one commit with its provenance.
-//! `write` and `change` do the operation; here are the sources, the retries and what is recorded.
+//! `write`, `upsert` and `delete` do the operation; here are the sources, the retries and what is recorded.
 //! Invariant: a verb that loses a race is done again from the new head, whole, so its result is as if it had come later.
+//! A verb whose future is dropped has changed nothing: its session was not committed.
 
 use std::collections::BTreeMap;
 
-use drumlin_model::{CommitId, Input, Provenance, RepoPath};
+use drumlin_chunks::Progress;
+use drumlin_model::{
+    CommitId, Input, Provenance, RepoPath,
+    names::{Verb, table_name},
+};
 use drumlin_repo::{CommitInfo, Session};
 use serde_json::{Value, json};
 
 use crate::{
-    change::Rewrite,
+    delta::Delta,
     engine::Engine,
     error::{Error, Result},
-    options::{ReadOptions, Source, WriteRequest, type_name},
-    read::InputFile,
-    table::{new_table_path, table_name, table_path},
-    write::{TableWrite, WriteMode},
+    options::{AppendRows, CreateTable, DeleteRows, OverwriteTable, UpsertRows, WriteRequest},
+    read::Incoming,
+    rewrite::Rewrite,
+    table::{new_table_path, no_table, table_path},
+    write::TableWrite,
 };
 
 /// How often a write is tried when others keep coming first. Each try that fails means that another's succeeded.
@@ -36,30 +42,34 @@ pub struct Written {
 
 /// A verb with its arguments.
 #[derive(Clone, Copy)]
-enum Verb<'a> {
-    Create {
-        source: &'a Source,
-        options: &'a ReadOptions,
-        key: &'a [String],
-    },
-    Append {
-        source: &'a Source,
-        options: &'a ReadOptions,
-        evolve: bool,
-    },
-    Overwrite {
-        source: &'a Source,
-        options: &'a ReadOptions,
-    },
-    Upsert {
-        source: &'a Source,
-        options: &'a ReadOptions,
-        key: &'a [String],
-        evolve: bool,
-    },
-    Delete {
-        predicate: &'a str,
-    },
+enum Ask<'a> {
+    Create(&'a CreateTable),
+    Append(&'a AppendRows),
+    Overwrite(&'a OverwriteTable),
+    Upsert(&'a UpsertRows),
+    Delete(&'a DeleteRows),
+}
+
+impl Ask<'_> {
+    fn verb(self) -> Verb {
+        match self {
+            Ask::Create(_) => Verb::TableCreate,
+            Ask::Append(_) => Verb::TableAppend,
+            Ask::Overwrite(_) => Verb::TableOverwrite,
+            Ask::Upsert(_) => Verb::TableUpsert,
+            Ask::Delete(_) => Verb::TableDelete,
+        }
+    }
+
+    fn path(self) -> Result<RepoPath> {
+        match self {
+            Ask::Create(asked) => new_table_path(&asked.table),
+            Ask::Append(asked) => table_path(&asked.table),
+            Ask::Overwrite(asked) => table_path(&asked.table),
+            Ask::Upsert(asked) => table_path(&asked.table),
+            Ask::Delete(asked) => table_path(&asked.table),
+        }
+    }
 }
 
 /// One try of a verb: what it did to the session, and what is to be recorded.
@@ -72,91 +82,72 @@ struct Outcome {
 }
 
 impl Engine {
-    /// Makes a table of a file's rows, with this row key (none when empty).
-    pub async fn create(
+    /// Makes a table of a file's rows.
+    #[tracing::instrument(level = "debug", skip_all, fields(branch = %to.branch, table = request.table))]
+    pub async fn table_create(
         &self,
-        request: &WriteRequest,
-        table: &str,
-        source: &Source,
-        options: &ReadOptions,
-        key: &[String],
+        to: &WriteRequest,
+        request: &CreateTable,
+        progress: &dyn Progress,
     ) -> Result<Written> {
-        self.run(request, table, Verb::Create { source, options, key }).await
+        self.run(to, Ask::Create(request), progress).await
     }
 
-    /// Adds a file's rows; `evolve` also adds the columns that the table lacks.
-    pub async fn append(
+    /// Adds a file's rows.
+    #[tracing::instrument(level = "debug", skip_all, fields(branch = %to.branch, table = request.table))]
+    pub async fn table_append(
         &self,
-        request: &WriteRequest,
-        table: &str,
-        source: &Source,
-        options: &ReadOptions,
-        evolve: bool,
+        to: &WriteRequest,
+        request: &AppendRows,
+        progress: &dyn Progress,
     ) -> Result<Written> {
-        self.run(
-            request,
-            table,
-            Verb::Append {
-                source,
-                options,
-                evolve,
-            },
-        )
-        .await
+        self.run(to, Ask::Append(request), progress).await
     }
 
     /// Replaces all rows and the schema by those of a file.
-    pub async fn overwrite(
+    #[tracing::instrument(level = "debug", skip_all, fields(branch = %to.branch, table = request.table))]
+    pub async fn table_overwrite(
         &self,
-        request: &WriteRequest,
-        table: &str,
-        source: &Source,
-        options: &ReadOptions,
+        to: &WriteRequest,
+        request: &OverwriteTable,
+        progress: &dyn Progress,
     ) -> Result<Written> {
-        self.run(request, table, Verb::Overwrite { source, options }).await
+        self.run(to, Ask::Overwrite(request), progress).await
     }
 
-    /// Replaces the rows whose key is in the file, and adds the others of the file. An empty `key` is the recorded one.
-    pub async fn upsert(
+    /// Replaces the rows whose key is in the file, and adds the others of the file.
+    #[tracing::instrument(level = "debug", skip_all, fields(branch = %to.branch, table = request.table))]
+    pub async fn table_upsert(
         &self,
-        request: &WriteRequest,
-        table: &str,
-        source: &Source,
-        options: &ReadOptions,
-        (key, evolve): (&[String], bool),
+        to: &WriteRequest,
+        request: &UpsertRows,
+        progress: &dyn Progress,
     ) -> Result<Written> {
-        self.run(
-            request,
-            table,
-            Verb::Upsert {
-                source,
-                options,
-                key,
-                evolve,
-            },
-        )
-        .await
+        self.run(to, Ask::Upsert(request), progress).await
     }
 
-    /// Deletes the rows for which an SQL predicate is true.
-    pub async fn delete(&self, request: &WriteRequest, table: &str, predicate: &str) -> Result<Written> {
-        self.run(request, table, Verb::Delete { predicate }).await
+    /// Deletes the rows for which a condition is true.
+    #[tracing::instrument(level = "debug", skip_all, fields(branch = %to.branch, table = request.table))]
+    pub async fn table_delete(
+        &self,
+        to: &WriteRequest,
+        request: &DeleteRows,
+        progress: &dyn Progress,
+    ) -> Result<Written> {
+        self.run(to, Ask::Delete(request), progress).await
     }
 
-    async fn run(&self, request: &WriteRequest, table: &str, verb: Verb<'_>) -> Result<Written> {
-        let path = match verb {
-            Verb::Create { .. } => new_table_path(table)?,
-            _ => table_path(table)?,
-        };
+    async fn run(&self, to: &WriteRequest, asked: Ask<'_>, progress: &dyn Progress) -> Result<Written> {
+        let path = asked.path()?;
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let session = self.repo().session(&request.branch).await?;
-            let mut outcome = self.try_once(&session, &path, verb).await?;
+            let session = self.repo().session(&to.branch).await?;
+            let mut outcome = self.try_once(&session, &path, asked, progress).await?;
             if !outcome.changed {
                 return Ok(outcome.written);
             }
-            let info = commit_info(request, verb, &mut outcome);
+            let info = commit_info(to, asked.verb(), &mut outcome);
             match session.commit(info).await.map_err(Error::from) {
                 Ok(commit) => {
                     return Ok(Written {
@@ -177,194 +168,161 @@ impl Engine {
         }
     }
 
-    async fn try_once(&self, session: &Session, path: &RepoPath, verb: Verb<'_>) -> Result<Outcome> {
-        match verb {
-            Verb::Create { source, options, key } => {
-                self.write_source(
-                    session,
-                    path,
-                    (source, options),
-                    WriteMode::Create { key: key.to_vec() },
-                )
-                .await
-            }
-            Verb::Append {
-                source,
-                options,
-                evolve,
-            } => {
-                self.write_source(session, path, (source, options), WriteMode::Append { evolve })
-                    .await
-            }
-            Verb::Overwrite { source, options } => {
-                self.write_source(session, path, (source, options), WriteMode::Overwrite)
-                    .await
-            }
-            Verb::Upsert {
-                source,
-                options,
-                key,
-                evolve,
-            } => {
-                self.upsert_source(session, path, (source, options), (key, evolve))
-                    .await
-            }
-            Verb::Delete { predicate } => self.delete_where(session, path, predicate).await,
-        }
-    }
-
-    async fn write_source(
+    async fn try_once(
         &self,
         session: &Session,
         path: &RepoPath,
-        (source, options): (&Source, &ReadOptions),
-        mode: WriteMode,
+        asked: Ask<'_>,
+        progress: &dyn Progress,
     ) -> Result<Outcome> {
-        let table = match mode {
-            // An append reads a file as the table's types; the others find the types in the file.
-            WriteMode::Append { .. } => Some(self.open_in(session, path).await?.schema()),
-            WriteMode::Create { .. } => None,
-            WriteMode::Overwrite => {
-                self.open_in(session, path).await?;
-                None
-            }
-        };
-        let input = InputFile::open(self, &session.base(), source, options).await?;
-        let schema = input.schema(table).await?;
-        let mut parameters = read_parameters(&input, options);
-        if let WriteMode::Create { key } = &mode
-            && !key.is_empty()
-        {
-            parameters.insert("key".into(), json!(key));
+        match asked {
+            Ask::Create(asked) => self.try_create(session, path, asked, progress).await,
+            Ask::Append(asked) => self.try_append(session, path, asked, progress).await,
+            Ask::Overwrite(asked) => self.try_overwrite(session, path, asked, progress).await,
+            Ask::Upsert(asked) => self.try_upsert(session, path, asked, progress).await,
+            Ask::Delete(asked) => self.try_delete(session, path, &asked.condition, progress).await,
         }
-        if mode == (WriteMode::Append { evolve: true }) {
-            parameters.insert("evolve".into(), json!(true));
-        }
-        let rows = input.reader.stream(schema);
-        let TableWrite {
-            version,
-            rows,
-            rows_removed,
-            ..
-        } = self.write_named(session, path, rows, mode, &input.reader.name).await?;
-        let written = Written {
-            table: path.clone(),
-            commit: None,
-            version,
-            rows_added: rows,
-            rows_updated: 0,
-            rows_deleted: rows_removed,
-        };
-        let sentence = format!("{}: {rows} rows from {}", table_name(path), input.reader.name);
-        Ok(Outcome {
-            written,
-            changed: true,
-            inputs: vec![input.input.clone()],
-            parameters,
-            sentence,
-        })
     }
 
-    async fn upsert_source(
+    async fn try_create(
         &self,
         session: &Session,
         path: &RepoPath,
-        (source, options): (&Source, &ReadOptions),
-        (key, evolve): (&[String], bool),
+        asked: &CreateTable,
+        progress: &dyn Progress,
     ) -> Result<Outcome> {
-        let table = self.open_in(session, path).await?;
-        let input = InputFile::open(self, &session.base(), source, options).await?;
-        let schema = input.schema(Some(table.schema())).await?;
-        let name = &input.reader.name;
+        let (store, table) = self.table_in(session, path).await?;
+        if table.is_some() {
+            return Err(Error::TableExists { table: path.clone() });
+        }
+        let mut incoming = Incoming::open(self, session, &asked.from, None).await?;
+        if !asked.key.is_empty() {
+            incoming.parameters.insert("key".into(), json!(asked.key));
+        }
         let done = self
-            .upsert_rows(&table, input.reader.stream(schema), (key, evolve), name)
+            .create_table(store, path, &mut incoming, &asked.key, progress)
             .await?;
-        let Rewrite {
-            rows_added,
-            rows_changed,
-            ..
-        } = done;
-        let sentence = format!(
-            "{}: {rows_added} rows new, {rows_changed} replaced, from {name}",
-            table_name(path)
-        );
-        let mut parameters = read_parameters(&input, options);
-        if evolve {
-            parameters.insert("evolve".into(), json!(true));
+        Ok(Outcome::of_write(path, done, incoming))
+    }
+
+    async fn try_append(
+        &self,
+        session: &Session,
+        path: &RepoPath,
+        asked: &AppendRows,
+        progress: &dyn Progress,
+    ) -> Result<Outcome> {
+        let table = self.existing_table_in(session, path).await?;
+        let mut incoming = Incoming::open(self, session, &asked.from, Some(table.schema())).await?;
+        if asked.evolve {
+            incoming.parameters.insert("evolve".into(), json!(true));
         }
-        let written = Written {
-            table: path.clone(),
-            commit: None,
-            version: done.version.unwrap_or(table.version()),
-            rows_added,
-            rows_updated: rows_changed,
-            rows_deleted: done.rows_removed,
-        };
-        let changed = done.version.is_some();
+        let done = self.append_rows(&table, &mut incoming, asked.evolve, progress).await?;
+        Ok(Outcome::of_write(path, done, incoming))
+    }
+
+    async fn try_overwrite(
+        &self,
+        session: &Session,
+        path: &RepoPath,
+        asked: &OverwriteTable,
+        progress: &dyn Progress,
+    ) -> Result<Outcome> {
+        let table = self.existing_table_in(session, path).await?;
+        let mut incoming = Incoming::open(self, session, &asked.from, None).await?;
+        let done = self.overwrite_rows(&table, &mut incoming, progress).await?;
+        Ok(Outcome::of_write(path, done, incoming))
+    }
+
+    async fn try_upsert(
+        &self,
+        session: &Session,
+        path: &RepoPath,
+        asked: &UpsertRows,
+        progress: &dyn Progress,
+    ) -> Result<Outcome> {
+        let table = self.existing_table_in(session, path).await?;
+        let mut incoming = Incoming::open(self, session, &asked.from, Some(table.schema())).await?;
+        if asked.evolve {
+            incoming.parameters.insert("evolve".into(), json!(true));
+        }
+        let done = self.upsert_rows(&table, &mut incoming, asked, progress).await?;
+        let (new, replaced) = (done.rows_added, done.rows_changed);
         Ok(Outcome {
-            written,
-            changed,
-            inputs: vec![input.input.clone()],
-            parameters,
-            sentence,
+            sentence: format!(
+                "{}: {new} rows new, {replaced} replaced, from {}",
+                table_name(path),
+                incoming.name
+            ),
+            inputs: vec![incoming.input],
+            parameters: incoming.parameters,
+            ..Outcome::of_rewrite(&table, done)
         })
     }
 
-    async fn delete_where(&self, session: &Session, path: &RepoPath, predicate: &str) -> Result<Outcome> {
-        let table = self.open_in(session, path).await?;
-        let done = self.delete_rows(&table, predicate).await?;
-        let written = Written {
-            table: path.clone(),
-            commit: None,
-            version: done.version.unwrap_or(table.version()),
-            rows_added: 0,
-            rows_updated: 0,
-            rows_deleted: done.rows_removed,
-        };
-        let sentence = format!("{}: {} rows where {predicate}", table_name(path), done.rows_removed);
-        let parameters = BTreeMap::from([("predicate".to_owned(), json!(predicate))]);
+    async fn try_delete(
+        &self,
+        session: &Session,
+        path: &RepoPath,
+        condition: &str,
+        progress: &dyn Progress,
+    ) -> Result<Outcome> {
+        let table = self.existing_table_in(session, path).await?;
+        let done = self.delete_rows(&table, condition, progress).await?;
         Ok(Outcome {
-            written,
+            sentence: format!("{}: {} rows where {condition}", table_name(path), done.rows_removed),
+            parameters: BTreeMap::from([("predicate".to_owned(), json!(condition))]),
+            ..Outcome::of_rewrite(&table, done)
+        })
+    }
+
+    /// The table in the session, to write to it.
+    async fn existing_table_in(&self, session: &Session, path: &RepoPath) -> Result<Delta> {
+        match self.table_in(session, path).await? {
+            (_, Some(table)) => Ok(table),
+            (_, None) => Err(no_table(&session.base(), table_name(path)).await?),
+        }
+    }
+}
+
+impl Outcome {
+    fn of_write(path: &RepoPath, done: TableWrite, incoming: Incoming) -> Self {
+        Self {
+            sentence: format!("{}: {} rows from {}", table_name(path), done.rows, incoming.name),
+            written: Written {
+                table: path.clone(),
+                commit: None,
+                version: done.version,
+                rows_added: done.rows,
+                rows_updated: 0,
+                rows_deleted: done.rows_removed,
+            },
+            changed: true,
+            inputs: vec![incoming.input],
+            parameters: incoming.parameters,
+        }
+    }
+
+    /// Without the sentence, inputs and parameters.
+    fn of_rewrite(table: &Delta, done: Rewrite) -> Self {
+        Self {
+            written: Written {
+                table: table.path.clone(),
+                commit: None,
+                version: done.version.unwrap_or(table.version()),
+                rows_added: done.rows_added,
+                rows_updated: done.rows_changed,
+                rows_deleted: done.rows_removed,
+            },
             changed: done.version.is_some(),
             inputs: Vec::new(),
-            parameters,
-            sentence,
-        })
+            parameters: BTreeMap::new(),
+            sentence: String::new(),
+        }
     }
 }
 
-/// How the file was read, as far as it was said.
-fn read_parameters(input: &InputFile, options: &ReadOptions) -> BTreeMap<String, Value> {
-    let defaults = ReadOptions::default();
-    let mut parameters = BTreeMap::from([("format".to_owned(), json!(input.reader.format.to_string()))]);
-    if !options.types.is_empty() {
-        let types: BTreeMap<_, _> = options
-            .types
-            .iter()
-            .map(|(column, to)| (column.clone(), type_name(&to.to_arrow())))
-            .collect();
-        parameters.insert("types".into(), json!(types));
-    }
-    if options.nulls != defaults.nulls {
-        parameters.insert("nulls".into(), json!(options.nulls));
-    }
-    if options.delimiter != defaults.delimiter {
-        parameters.insert("delimiter".into(), json!(char::from(options.delimiter).to_string()));
-    }
-    if options.header != defaults.header {
-        parameters.insert("header".into(), json!(options.header));
-    }
-    parameters
-}
-
-fn commit_info(request: &WriteRequest, verb: Verb<'_>, outcome: &mut Outcome) -> CommitInfo {
-    let operation = match verb {
-        Verb::Create { .. } => "table create",
-        Verb::Append { .. } => "table append",
-        Verb::Overwrite { .. } => "table overwrite",
-        Verb::Upsert { .. } => "table upsert",
-        Verb::Delete { .. } => "table delete",
-    };
+fn commit_info(to: &WriteRequest, verb: Verb, outcome: &mut Outcome) -> CommitInfo {
     let written = &outcome.written;
     let mut parameters = std::mem::take(&mut outcome.parameters);
     let counts = [
@@ -378,18 +336,18 @@ fn commit_info(request: &WriteRequest, verb: Verb<'_>, outcome: &mut Outcome) ->
         .filter(|(name, count)| *count > 0 || *name == "table_version");
     parameters.extend(counts.map(|(name, count)| (name.to_owned(), json!(count))));
     let provenance = Provenance {
-        operation: operation.to_owned(),
-        actor: request.actor.clone(),
-        started: request.started,
+        operation: verb.to_string(),
+        actor: to.by.actor.clone(),
+        started: to.by.started,
+        code: to.by.code.clone(),
         inputs: std::mem::take(&mut outcome.inputs),
         outputs: vec![written.table.clone()],
         parameters,
-        code: request.code.clone(),
         ..Provenance::default()
     };
-    let message = request
-        .message
-        .clone()
-        .unwrap_or_else(|| format!("{operation} {}", outcome.sentence));
-    CommitInfo { message, provenance }
+    let message = to.message.clone();
+    CommitInfo {
+        message: message.unwrap_or_else(|| format!("{verb} {}", outcome.sentence)),
+        provenance,
+    }
 }

@@ -1,5 +1,5 @@
 //! Rows into data files, and the verbs that need nothing but that: create, append, overwrite.
-//! `change` has the verbs that rewrite rows; `verb` runs them all in sessions; `features` calls `write_table` in its own.
+//! `upsert` and `delete` rewrite rows; `verb` runs them all in sessions.
 //! Invariant: files hold the rows in the order given, so equal input gives equal bytes, whatever the machine.
 
 use std::{collections::HashMap, num::NonZeroU64, sync::Arc};
@@ -15,9 +15,9 @@ use deltalake::{
     operations::get_num_idx_cols_and_stats_columns,
     protocol::{DeltaOperation, SaveMode},
 };
+use drumlin_chunks::Progress;
 use drumlin_model::{RepoPath, Timestamp};
 use drumlin_objects::object_path;
-use drumlin_repo::Session;
 use futures::StreamExt;
 use object_store::{ObjectStore, prefix::PrefixStore};
 use parquet::{
@@ -27,15 +27,15 @@ use parquet::{
 };
 
 use crate::{
-    delta::{Delta, ORDER_TAG, Stamp, WRITTEN_TAG, has_false_bounds},
+    delta::{Delta, ORDER_TAG, SESSION_SCOPE, Stamp, WRITTEN_TAG, has_false_bounds},
     engine::Engine,
     error::{Error, Result},
     fit::Fit,
-    keys::Keys,
+    keys::{Keys, Part, PartKeys},
+    read::Incoming,
+    task::Task,
 };
 
-/// The scope of the stores of a session: nothing outside the session ever sees them.
-pub(crate) const SESSION_SCOPE: &str = "session";
 /// Rows per Parquet row group: what a reader of one group holds, and the grain of its statistics.
 const ROW_GROUP_ROWS: usize = 1 << 20;
 /// A data file is closed when it has about this many bytes, so that files are read in parallel and rewritten in part.
@@ -48,100 +48,56 @@ const ZSTD_LEVEL: i32 = 3;
 /// Columns of which the log has bounds: Delta's own default.
 const STATISTICS_COLUMNS_MAX: usize = 32;
 
-/// How rows meet the table that they are written to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WriteMode {
-    /// A new table with this row key (none when empty).
-    Create { key: Vec<String> },
-    /// After the rows that are there; `evolve` adds columns that the table lacks.
-    Append { evolve: bool },
-    /// In place of all rows and the schema. The key stays if the new schema has its columns.
-    Overwrite,
-}
-
 /// What one write did to a table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TableWrite {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TableWrite {
     /// The table's version after it.
-    pub version: u64,
-    pub rows: u64,
-    /// Data files written.
-    pub files: usize,
+    pub(crate) version: u64,
+    pub(crate) rows: u64,
     /// Rows that were there before and are not now.
-    pub rows_removed: u64,
+    pub(crate) rows_removed: u64,
 }
 
 impl Engine {
-    /// Writes a stream of rows to the table at `path` within a session that the caller commits.
-    pub async fn write_table(
-        &self,
-        session: &Session,
-        path: &RepoPath,
-        rows: SendableRecordBatchStream,
-        mode: WriteMode,
-    ) -> Result<TableWrite> {
-        self.write_named(session, path, rows, mode, "the rows").await
-    }
-
-    /// The same, with the name by which errors call the rows.
-    pub(crate) async fn write_named(
-        &self,
-        session: &Session,
-        path: &RepoPath,
-        rows: SendableRecordBatchStream,
-        mode: WriteMode,
-        name: &str,
-    ) -> Result<TableWrite> {
-        let store = self.session_store(session, path).await?;
-        let existing = Delta::open(store.clone(), path, SESSION_SCOPE).await?;
-        match (existing, mode) {
-            (Some(_), WriteMode::Create { .. }) => Err(Error::TableExists { table: path.clone() }),
-            (None, WriteMode::Create { key }) => self.create_table(store, path, rows, &key, name).await,
-            (None, _) => Err(crate::table::no_table(&session.base(), path.as_str()).await?),
-            (Some(table), WriteMode::Append { evolve }) => self.append_rows(&table, rows, evolve, name).await,
-            (Some(table), WriteMode::Overwrite) => self.overwrite_rows(&table, rows, name).await,
-        }
-    }
-
-    async fn create_table(
+    /// Makes a new table of the rows.
+    pub(crate) async fn create_table(
         &self,
         store: Arc<dyn ObjectStore>,
         path: &RepoPath,
-        rows: SendableRecordBatchStream,
+        incoming: &mut Incoming,
         key: &[String],
-        name: &str,
+        progress: &dyn Progress,
     ) -> Result<TableWrite> {
-        let fit = Fit::new_table(&rows.schema(), name)?;
-        check_key(&fit.schema, key, name)?;
+        let fit = Fit::new_table(&incoming.rows.schema(), &incoming.name)?;
+        check_key(&fit.schema, key, &incoming.name)?;
         let fit = fit.with_key(key);
         let stamp = Written::new(self.repo().now(), 0);
-        let files = self.write_files(&store, path, &fit, rows, name, &stamp).await?;
-        let (rows, count) = (files.rows, files.adds.len());
+        let files = self.write_files(&store, path, &fit, incoming, &stamp, progress).await?;
         let version = Delta::create(store, path, SESSION_SCOPE, &fit.schema, key, files.adds).await?;
         Ok(TableWrite {
             version,
-            rows,
-            files: count,
+            rows: files.rows,
             rows_removed: 0,
         })
     }
 
-    async fn append_rows(
+    /// Adds the rows after those that are there; `evolve` adds columns that the table lacks.
+    pub(crate) async fn append_rows(
         &self,
         table: &Delta,
-        rows: SendableRecordBatchStream,
+        incoming: &mut Incoming,
         evolve: bool,
-        name: &str,
+        progress: &dyn Progress,
     ) -> Result<TableWrite> {
         table.require_writable()?;
-        let fit = Fit::existing(&table.path, &table.schema(), &rows.schema(), name, evolve)?;
+        let input = incoming.rows.schema();
+        let fit = Fit::existing(&table.path, &table.schema(), &input, &incoming.name, evolve)?;
         let fit = fit.with_key(&table.key());
         let stamp = self.stamp_of_next(table).await?;
         let files = self
-            .write_files(&table.store, &table.path, &fit, rows, name, &stamp)
+            .write_files(&table.store, &table.path, &fit, incoming, &stamp, progress)
             .await?;
         let mut actions = files.adds;
-        let count = actions.len();
         if fit.evolved {
             actions.push(table.metadata_with(&fit.schema)?);
         }
@@ -149,19 +105,24 @@ impl Engine {
         Ok(TableWrite {
             version,
             rows: files.rows,
-            files: count,
             rows_removed: 0,
         })
     }
 
-    async fn overwrite_rows(&self, table: &Delta, rows: SendableRecordBatchStream, name: &str) -> Result<TableWrite> {
+    /// Puts the rows in place of all rows and of the schema. The key stays: the new schema must have its columns.
+    pub(crate) async fn overwrite_rows(
+        &self,
+        table: &Delta,
+        incoming: &mut Incoming,
+        progress: &dyn Progress,
+    ) -> Result<TableWrite> {
         table.require_writable()?;
-        let fit = Fit::new_table(&rows.schema(), name)?;
-        check_key(&fit.schema, &table.key(), name)?;
+        let fit = Fit::new_table(&incoming.rows.schema(), &incoming.name)?;
+        check_key(&fit.schema, &table.key(), &incoming.name)?;
         let fit = fit.with_key(&table.key());
         let stamp = self.stamp_of_next(table).await?;
         let files = self
-            .write_files(&table.store, &table.path, &fit, rows, name, &stamp)
+            .write_files(&table.store, &table.path, &fit, incoming, &stamp, progress)
             .await?;
         let rows_removed = table
             .files()
@@ -172,7 +133,6 @@ impl Engine {
             .files()
             .map(|file| Action::Remove(file.remove_action(true)))
             .collect();
-        let count = files.adds.len();
         actions.extend(files.adds);
         if fit.schema != table.schema() {
             actions.push(table.metadata_with(&fit.schema)?);
@@ -181,24 +141,26 @@ impl Engine {
         Ok(TableWrite {
             version,
             rows: files.rows,
-            files: count,
             rows_removed,
         })
     }
 
     /// Streams rows into new data files of the table; nothing refers to them yet. Refuses a key that is there twice.
-    pub(crate) async fn write_files(
+    async fn write_files(
         &self,
         store: &Arc<dyn ObjectStore>,
         path: &RepoPath,
         fit: &Fit,
-        rows: SendableRecordBatchStream,
-        name: &str,
+        incoming: &mut Incoming,
         stamp: &Written,
+        progress: &dyn Progress,
     ) -> Result<DataFiles> {
+        let Incoming { rows, total, name, .. } = incoming;
+        let (task, name) = (Task::start(progress, "write", *total), name.as_str());
         let mut files = DataFileWriter::new(store, path, &fit.schema, Some(DATA_FILE_BYTES));
         if fit.key().is_empty() {
-            files.write(self, rows, |batch| fit.apply(&batch, name), name).await?;
+            let shape = |batch| fit.apply(&batch, name);
+            files.write(self, rows, shape, name, &task).await?;
             return files.finish(stamp).await;
         }
         let mut keys = self.new_keys(&fit.schema, fit.key())?;
@@ -207,7 +169,7 @@ impl Engine {
             keys.push(&batch)?;
             Ok(batch)
         };
-        files.write(self, rows, shape, name).await?;
+        files.write(self, rows, shape, name, &task).await?;
         self.check_unique(&mut keys, name)?;
         files.finish(stamp).await
     }
@@ -220,9 +182,9 @@ impl Engine {
     fn check_unique(&self, keys: &mut Keys, name: &str) -> Result<()> {
         let parts = keys.parts(self.options().memory_limit_bytes)?;
         for part in 0..parts {
-            let part = keys.part((part, parts), &self.runtime_env().memory_pool);
+            let part = keys.part(Part { part, parts }, &self.runtime_env().memory_pool);
             let part = part.map_err(|error| self.explain("look for duplicate keys", error))?;
-            if let Err((first, second)) = part {
+            if let PartKeys::Doubled { first, second } = part {
                 return Err(Error::DuplicateKey {
                     file: name.to_owned(),
                     first: first + 1,
@@ -319,13 +281,15 @@ impl DataFileWriter {
     pub(crate) async fn write(
         &mut self,
         engine: &Engine,
-        mut rows: SendableRecordBatchStream,
+        rows: &mut SendableRecordBatchStream,
         mut shape: impl FnMut(RecordBatch) -> Result<RecordBatch>,
         name: &str,
+        task: &Task<'_>,
     ) -> Result<u64> {
         let before = self.rows;
         while let Some(batch) = rows.next().await {
             let batch = batch.map_err(|error: DataFusionError| engine.explain(&format!("read {name}"), error))?;
+            task.advance(batch.num_rows());
             let batch = shape(batch)?;
             self.writer
                 .write(&batch)

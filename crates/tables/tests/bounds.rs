@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Decimal128Array, Float64Array, RecordBatch};
-use drumlin_tables::{ColumnType, ReadOptions, Source};
+use drumlin_chunks::NoProgress;
+use drumlin_tables::{ColumnType, DeleteRows, ReadOptions, Source};
 use parquet::arrow::ArrowWriter;
 
-use crate::support::{TestTables, columns, on};
+use crate::support::{TestTables, columns, creating, on, upserting};
 
 pub fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
     let batch =
@@ -25,7 +26,11 @@ async fn create(tables: &TestTables, table: &str, source: &Source, key: &[&str])
     let options = ReadOptions::default();
     let done = tables
         .engine
-        .create(&on("main"), table, source, &options, &columns(key))
+        .table_create(
+            &on("main"),
+            &creating(table, source, &options, &columns(key)),
+            &NoProgress,
+        )
         .await;
     done.unwrap();
 }
@@ -65,7 +70,11 @@ async fn long_decimals_are_found() {
     assert_eq!(count(&equal).await, "1");
     let equal = "SELECT d FROM m WHERE d = CAST('12345678901234567.89' AS DECIMAL(20, 2))";
     assert_eq!(count(equal).await, "12345678901234567.89");
-    let done = tables.engine.delete(&on("main"), "m", "d > 0").await.unwrap();
+    let done = tables
+        .engine
+        .table_delete(&on("main"), &DeleteRows::new("m", "d > 0"), &NoProgress)
+        .await
+        .unwrap();
     assert_eq!(done.rows_deleted, 1);
 }
 
@@ -91,7 +100,11 @@ async fn nan_is_a_value() {
         "5.0 ; NaN"
     );
     assert_eq!(tables.sql("SELECT x FROM b WHERE x > 2").await.unwrap(), "NaN");
-    let done = tables.engine.delete(&on("main"), "a", "x = 5.0").await.unwrap();
+    let done = tables
+        .engine
+        .table_delete(&on("main"), &DeleteRows::new("a", "x = 5.0"), &NoProgress)
+        .await
+        .unwrap();
     assert_eq!(done.rows_deleted, 1);
     assert_eq!(tables.sql("SELECT x FROM a").await.unwrap(), "NaN");
     let options = ReadOptions {
@@ -101,7 +114,7 @@ async fn nan_is_a_value() {
     let again = tables.file("again.csv", "x\nNaN\n");
     let done = tables
         .engine
-        .upsert(&on("main"), "b", &again, &options, (&[], false))
+        .table_upsert(&on("main"), &upserting("b", &again, &options, &[], false), &NoProgress)
         .await
         .unwrap();
     assert_eq!((done.rows_updated, done.rows_added), (1, 0));

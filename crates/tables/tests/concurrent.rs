@@ -1,9 +1,9 @@
 //! Many writers of one table: none of what was acknowledged is lost, and the loser of a race tries again.
 
-use drumlin_chunks::Storage;
-use drumlin_tables::ReadOptions;
+use drumlin_chunks::{NoProgress, Storage};
+use drumlin_tables::{DeleteRows, ReadOptions};
 
-use crate::support::{TestTables, on};
+use crate::support::{TestTables, creating, on, upserting};
 
 const WRITERS: usize = 8;
 const APPENDS: usize = 5;
@@ -35,7 +35,11 @@ async fn eight_appenders_all_succeed() {
         .await
         .unwrap();
     assert_eq!(rows, format!("{0},{0}", WRITERS * APPENDS + 1));
-    let info = tables.engine.show(&tables.snapshot("main").await, "t").await.unwrap();
+    let info = tables
+        .engine
+        .table_show(&tables.snapshot("main").await, "t")
+        .await
+        .unwrap();
     assert_eq!(info.version, (WRITERS * APPENDS) as u64);
     tables.assert_sound().await;
 }
@@ -48,7 +52,11 @@ async fn only_one_of_many_creates() {
         let (engine, source) = (tables.engine.clone(), source.clone());
         tokio::spawn(async move {
             engine
-                .create(&on("main"), "t", &source, &ReadOptions::default(), &[])
+                .table_create(
+                    &on("main"),
+                    &creating("t", &source, &ReadOptions::default(), &[]),
+                    &NoProgress,
+                )
                 .await
                 .is_ok()
         })
@@ -75,11 +83,15 @@ async fn upserts_and_deletes_meet_without_loss() {
         let options = options.clone();
         tokio::spawn(async move {
             engine
-                .upsert(&on("main"), "t", &source, &options, (&[], false))
+                .table_upsert(&on("main"), &upserting("t", &source, &options, &[], false), &NoProgress)
                 .await
                 .unwrap();
             engine
-                .delete(&on("main"), "t", &format!("id = {writer} AND id % 2 = 0"))
+                .table_delete(
+                    &on("main"),
+                    &DeleteRows::new("t", &format!("id = {writer} AND id % 2 = 0")),
+                    &NoProgress,
+                )
                 .await
                 .unwrap();
         })

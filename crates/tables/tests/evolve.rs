@@ -1,9 +1,10 @@
 //! Schemas over time: what fits, what is added when asked, and what is refused.
 
-use drumlin_model::ErrorKind;
+use drumlin_chunks::NoProgress;
+use drumlin_model::{Cure, ErrorKind};
 use drumlin_tables::{ColumnType, ReadOptions, RowFormat, type_name};
 
-use crate::support::{TestTables, on};
+use crate::support::{TestTables, appending, on, upserting};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn new_columns_come_when_asked_for() {
@@ -13,23 +14,20 @@ async fn new_columns_come_when_asked_for() {
     let options = ReadOptions::default();
     let error = tables
         .engine
-        .append(&on("main"), "t", &wider, &options, false)
+        .table_append(&on("main"), &appending("t", &wider, &options, false), &NoProgress)
         .await
         .unwrap_err();
     assert_eq!(
         error.to_string(),
         "wider.csv does not fit table tables/t: the table has no column score"
     );
-    assert_eq!(
-        error.hint().unwrap(),
-        "add --evolve to add its new columns to the table"
-    );
+    assert_eq!(error.cures(), [Cure::give("evolve", "true")]);
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     let before = tables.snapshot("main").await;
 
     tables
         .engine
-        .append(&on("main"), "t", &wider, &options, true)
+        .table_append(&on("main"), &appending("t", &wider, &options, true), &NoProgress)
         .await
         .unwrap();
     tables.append("main", "t", "name,id\nthree,3\n").await.unwrap();
@@ -40,12 +38,12 @@ async fn new_columns_come_when_asked_for() {
     let upsert = tables.file("upsert.csv", "id,name,score,flag\n1,,,true\n9,,,false\n");
     tables
         .engine
-        .upsert(&on("main"), "t", &upsert, &options, (&[], true))
+        .table_upsert(&on("main"), &upserting("t", &upsert, &options, &[], true), &NoProgress)
         .await
         .unwrap();
     let rows = tables.sql("SELECT * FROM t ORDER BY id").await.unwrap();
     assert_eq!(rows, "1,,,true ; 2,two,0.5, ; 3,three,, ; 9,,,false");
-    let old = tables.engine.show(&before, "t").await.unwrap().schema;
+    let old = tables.engine.table_show(&before, "t").await.unwrap().schema;
     assert_eq!(old.fields().len(), 2);
     tables.assert_sound().await;
 }
@@ -61,7 +59,7 @@ async fn narrower_types_widen_and_others_do_not() {
     let source = tables.file("narrow.parquet", parquet);
     tables
         .engine
-        .append(&on("main"), "t", &source, &options, false)
+        .table_append(&on("main"), &appending("t", &source, &options, false), &NoProgress)
         .await
         .unwrap();
     assert_eq!(
@@ -70,7 +68,7 @@ async fn narrower_types_widen_and_others_do_not() {
     );
     let schema = tables
         .engine
-        .show(&tables.snapshot("main").await, "t")
+        .table_show(&tables.snapshot("main").await, "t")
         .await
         .unwrap()
         .schema;
@@ -83,7 +81,7 @@ async fn narrower_types_widen_and_others_do_not() {
     let source = tables.file("text.csv", "id,v\n8,1\n");
     let error = tables
         .engine
-        .append(&on("main"), "t", &source, &options, true)
+        .table_append(&on("main"), &appending("t", &source, &options, true), &NoProgress)
         .await
         .unwrap_err();
     assert_eq!(
@@ -97,9 +95,8 @@ async fn a_misspelled_column_is_pointed_out() {
     let tables = TestTables::memory().await;
     tables.create("t", "id,dep_delay\n1,2\n", &[]).await;
     let error = tables.append("main", "t", "id,dep_dealy\n1,2\n").await.unwrap_err();
-    assert!(
-        error.hint().unwrap().starts_with("did you mean \"dep_delay\"?"),
-        "{:?}",
-        error.hint()
+    assert_eq!(
+        error.cures(),
+        [Cure::did_you_mean("dep_delay"), Cure::give("evolve", "true")]
     );
 }

@@ -3,26 +3,37 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date64Array, Float64Array, TimestampMicrosecondArray, TimestampNanosecondArray};
+use drumlin_chunks::NoProgress;
 use drumlin_tables::{ColumnType, ReadOptions, type_name};
 
 use crate::{
     bounds::parquet,
-    support::{TestTables, columns, line, on},
+    support::{TestTables, appending, columns, creating, line, on, overwriting},
 };
 
 async fn refused(tables: &TestTables, file: &str, content: impl AsRef<[u8]>) -> String {
     let source = tables.file(file, content);
     let options = ReadOptions::default();
-    let error = tables.engine.append(&on("main"), "t", &source, &options, false).await;
+    let error = tables
+        .engine
+        .table_append(&on("main"), &appending("t", &source, &options, false), &NoProgress)
+        .await;
     line(&error.unwrap_err())
 }
 
 async fn types(tables: &TestTables, table: &str, file: &str, content: &str) -> Vec<String> {
     let source = tables.file(file, content);
     let options = ReadOptions::default();
-    let done = tables.engine.create(&on("main"), table, &source, &options, &[]).await;
+    let done = tables
+        .engine
+        .table_create(&on("main"), &creating(table, &source, &options, &[]), &NoProgress)
+        .await;
     done.unwrap();
-    let info = tables.engine.show(&tables.snapshot("main").await, table).await.unwrap();
+    let info = tables
+        .engine
+        .table_show(&tables.snapshot("main").await, table)
+        .await
+        .unwrap();
     info.schema
         .fields()
         .iter()
@@ -54,7 +65,7 @@ async fn an_append_of_parquet_keeps_its_values() {
     let source = tables.file("said.parquet", parquet(vec![("i", column)]));
     let error = tables
         .engine
-        .create(&on("main"), "u", &source, &options, &[])
+        .table_create(&on("main"), &creating("u", &source, &options, &[]), &NoProgress)
         .await
         .unwrap_err();
     assert_eq!(line(&error), "said.parquet, line 1: the value of i is not an int64");
@@ -63,7 +74,7 @@ async fn an_append_of_parquet_keeps_its_values() {
     let options = ReadOptions::default();
     let error = tables
         .engine
-        .create(&on("main"), "u", &source, &options, &[])
+        .table_create(&on("main"), &creating("u", &source, &options, &[]), &NoProgress)
         .await
         .unwrap_err();
     assert_eq!(line(&error), "day.parquet, line 2: the value of d is not a date");
@@ -112,9 +123,16 @@ async fn a_row_key_is_never_null() {
     let options = ReadOptions::default();
     let created = tables
         .engine
-        .create(&on("main"), "u", &source, &options, &columns(&["id"]))
+        .table_create(
+            &on("main"),
+            &creating("u", &source, &options, &columns(&["id"])),
+            &NoProgress,
+        )
         .await;
     assert_eq!(line(&created.unwrap_err()), "new.csv, row 1: the key column id is null");
-    let over = tables.engine.overwrite(&on("main"), "t", &source, &options).await;
+    let over = tables
+        .engine
+        .table_overwrite(&on("main"), &overwriting("t", &source, &options), &NoProgress)
+        .await;
     assert_eq!(line(&over.unwrap_err()), "new.csv, row 1: the key column id is null");
 }

@@ -1,6 +1,6 @@
 //! Memory and disk have limits: what outgrows the first spills, what outgrows both is an error that says so.
 
-use drumlin_model::ErrorKind;
+use drumlin_model::{Cure, ErrorKind};
 use drumlin_tables::RowFormat;
 use drumlin_testkit::TestRepo;
 
@@ -94,7 +94,9 @@ async fn an_upsert_that_would_take_too_many_passes_changes_nothing() {
     let head = tables.test.head("main").await.unwrap();
     let error = tables.upsert("t", &wide_csv(UPSERT_ROWS)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", crate::support::line(&error));
-    assert!(error.hint().unwrap().contains("--memory"), "{:?}", error.hint());
+    let cures = error.cures();
+    let more = |cure: &Cure| matches!(cure, Cure::Give { argument: "memory", value } if value.ends_with("MB"));
+    assert!(cures.iter().any(more), "{cures:?}");
     assert_eq!(tables.test.head("main").await.unwrap(), head);
 }
 

@@ -1,9 +1,10 @@
 //! Bad input: one clear line with a cure, and nothing is changed.
 
-use drumlin_model::ErrorKind;
-use drumlin_tables::{ColumnType, Error, ReadOptions, Source};
+use drumlin_chunks::NoProgress;
+use drumlin_model::{Cure, ErrorKind, Verb};
+use drumlin_tables::{ColumnType, DeleteRows, Error, ReadOptions, Source, type_name};
 
-use crate::support::{TestTables, columns, line, on};
+use crate::support::{TestTables, appending, columns, creating, line, on, upserting};
 
 /// Creating a table of this CSV fails, and the branch stays where it was.
 async fn refused(csv: &[u8], options: ReadOptions, key: &[&str]) -> Error {
@@ -12,14 +13,18 @@ async fn refused(csv: &[u8], options: ReadOptions, key: &[&str]) -> Error {
     let source = tables.file("bad.csv", csv);
     let error = tables
         .engine
-        .create(&on("main"), "t", &source, &options, &columns(key))
+        .table_create(
+            &on("main"),
+            &creating("t", &source, &options, &columns(key)),
+            &NoProgress,
+        )
         .await
         .unwrap_err();
     assert_eq!(tables.test.head("main").await.unwrap(), head);
     assert!(
         tables
             .engine
-            .tables(&tables.snapshot("main").await)
+            .table_paths(&tables.snapshot("main").await)
             .await
             .unwrap()
             .is_empty()
@@ -76,13 +81,16 @@ async fn csv_errors_name_line_and_column() {
     }
     let error = refused(b"a,b\n1,2\n", plain(), &["id"]).await;
     assert_eq!(
-        (line(&error).as_str(), error.hint().unwrap().as_str()),
-        ("bad.csv has no column \"id\"", "the columns are: a, b")
+        (line(&error).as_str(), error.cures()),
+        (
+            "bad.csv has no column \"id\"",
+            vec![Cure::choose("columns", ["a", "b"])]
+        )
     );
     let error = refused(b"a\nx1\n", typed("a"), &[]).await;
     assert_eq!(
-        error.hint().unwrap(),
-        "add --null x1 if it means no value, or --type a=string"
+        error.cures(),
+        [Cure::give("nulls", "x1"), Cure::give("types", "a=string")]
     );
 }
 
@@ -109,7 +117,10 @@ async fn what_has_no_end_is_not_read_into_memory() {
     let endless = |start: &str, filler: &str, bytes: usize| format!("{start}{}", filler.repeat(bytes / filler.len()));
     let options = ReadOptions::default();
     let refused = async |source| {
-        let created = tables.engine.create(&on("main"), "t", &source, &options, &[]).await;
+        let created = tables
+            .engine
+            .table_create(&on("main"), &creating("t", &source, &options, &[]), &NoProgress)
+            .await;
         created.unwrap_err().to_string()
     };
     let source = tables.file("a.csv", endless("a,b\n1,2\n3,\"4\n", "5,6\n", 300 << 20));
@@ -125,7 +136,10 @@ async fn what_has_no_end_is_not_read_into_memory() {
     // Few rows, then many wide ones of several lines each.
     let wide = format!("1,\"{}\"\n", "word after word\n".repeat(2_500)).repeat(2_000);
     let source = tables.file("w.csv", format!("a,b\n{}{wide}", "1,2\n".repeat(50_000)));
-    let written = tables.engine.create(&on("main"), "wide", &source, &options, &[]).await;
+    let written = tables
+        .engine
+        .table_create(&on("main"), &creating("wide", &source, &options, &[]), &NoProgress)
+        .await;
     assert_eq!(written.unwrap().rows_added, 52_000);
     let source = tables.file("b.jsonl", endless("{\"a\": 1}\n[{\"a\": 1}", ", {\"a\": 1}", 70 << 20));
     assert_eq!(
@@ -151,7 +165,11 @@ async fn json_errors_name_the_line() {
         let source = tables.file("bad.jsonl", json);
         let created = tables
             .engine
-            .create(&on("main"), "t", &source, &ReadOptions::default(), &[])
+            .table_create(
+                &on("main"),
+                &creating("t", &source, &ReadOptions::default(), &[]),
+                &NoProgress,
+            )
             .await;
         assert_eq!(line(&created.unwrap_err()), message);
     }
@@ -162,7 +180,7 @@ async fn json_errors_name_the_line() {
     };
     let error = tables
         .engine
-        .create(&on("main"), "t", &source, &options, &[])
+        .table_create(&on("main"), &creating("t", &source, &options, &[]), &NoProgress)
         .await
         .unwrap_err();
     assert_eq!(line(&error), "bad.jsonl, line 2, column a: \"x\" is not an int64");
@@ -175,21 +193,20 @@ async fn files_that_cannot_be_read_have_a_cure() {
     let refuse = async |source: &Source| {
         tables
             .engine
-            .create(&on("main"), "t", source, &options, &[])
+            .table_create(&on("main"), &creating("t", source, &options, &[]), &NoProgress)
             .await
             .unwrap_err()
     };
     let error = refuse(&tables.file("flights.csv.zip", "PK")).await;
     assert_eq!(
-        error.hint().unwrap(),
-        "unzip flights.csv.zip  # then name the unpacked file"
+        error.cures(),
+        [Cure::say(
+            "unpack flights.csv.zip first, as with unzip; then name the unpacked file"
+        )]
     );
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     let error = refuse(&tables.file("flights.xlsx", "")).await;
-    assert_eq!(
-        error.hint().unwrap(),
-        "add --format csv, --format jsonl or --format parquet"
-    );
+    assert_eq!(error.cures(), [Cure::choose("format", ["csv", "jsonl", "parquet"])]);
     let error = refuse(&tables.file("x.parquet", "no")).await;
     assert!(
         error.to_string().starts_with("x.parquet is not a Parquet file"),
@@ -210,14 +227,16 @@ async fn files_that_cannot_be_read_have_a_cure() {
         refuse(&folder).await.kind(),
         ErrorKind::Unsupported | ErrorKind::InvalidInput
     ));
-    assert!(
-        "float99"
-            .parse::<ColumnType>()
-            .unwrap_err()
-            .hint()
-            .unwrap()
-            .contains("float64")
-    );
+    let error = "float99".parse::<ColumnType>().unwrap_err();
+    let [Cure::Choose { one_of, .. }] = &error.cures()[..] else {
+        panic!("{:?}", error.cures())
+    };
+    assert!(one_of.contains(&"float64".to_owned()));
+    // What is offered is what is understood.
+    for name in one_of {
+        let name = name.replace("P,S", "10,2");
+        assert_eq!(type_name(&name.parse::<ColumnType>().unwrap().to_arrow()), name);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,37 +247,45 @@ async fn tables_that_are_or_are_not_there() {
     let options = ReadOptions::default();
     let error = tables
         .engine
-        .create(&on("main"), "flights", &source, &options, &[])
+        .table_create(&on("main"), &creating("flights", &source, &options, &[]), &NoProgress)
         .await
         .unwrap_err();
     assert_eq!(
-        (error.kind(), error.hint().unwrap()),
+        (error.kind(), error.cures()),
         (
             ErrorKind::AlreadyExists,
-            "drumlin table append flights --from FILE".into()
+            vec![Cure::run(Verb::TableAppend).with("table", "flights")]
         )
     );
     for name in ["fligths", "tables/fligths"] {
         let error = tables
             .engine
-            .append(&on("main"), name, &source, &options, false)
+            .table_append(&on("main"), &appending(name, &source, &options, false), &NoProgress)
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{name}");
     }
-    let error = tables.engine.delete(&on("main"), "fligths", "true").await.unwrap_err();
-    assert_eq!(error.hint().unwrap(), "did you mean \"flights\"?");
+    let error = tables
+        .engine
+        .table_delete(&on("main"), &DeleteRows::new("fligths", "true"), &NoProgress)
+        .await
+        .unwrap_err();
+    assert_eq!(error.cures(), [Cure::did_you_mean("flights")]);
     for name in ["", "a b", "a'b", "../x", "/x", "x/"] {
         let error = tables
             .engine
-            .create(&on("main"), name, &source, &options, &[])
+            .table_create(&on("main"), &creating(name, &source, &options, &[]), &NoProgress)
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{name}");
     }
     let error = tables
         .engine
-        .append(&on("nowhere"), "flights", &source, &options, false)
+        .table_append(
+            &on("nowhere"),
+            &appending("flights", &source, &options, false),
+            &NoProgress,
+        )
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -294,7 +321,11 @@ async fn keys_must_be_there_and_differ() {
     let key = columns(&["a"]);
     let error = tables
         .engine
-        .upsert(&on("main"), "t", &source, &ReadOptions::default(), (&key, false))
+        .table_upsert(
+            &on("main"),
+            &upserting("t", &source, &ReadOptions::default(), &key, false),
+            &NoProgress,
+        )
         .await
         .unwrap_err();
     assert_eq!(error.to_string(), "table tables/t has the key (a,b), not (a)");
@@ -336,29 +367,43 @@ async fn queries_only_read() {
         );
         assert!(!line(&error).contains('\n'), "{sql}: {error}");
     }
-    let error = tables.engine.delete(&on("main"), "t", "idd = 1").await.unwrap_err();
+    let error = tables
+        .engine
+        .table_delete(&on("main"), &DeleteRows::new("t", "idd = 1"), &NoProgress)
+        .await
+        .unwrap_err();
     assert_eq!(
-        (error.to_string().as_str(), error.hint().unwrap().as_str()),
+        (error.to_string().as_str(), error.cures()),
         (
             "cannot understand the query: there is no column \"idd\"",
-            "did you mean \"id\"?"
+            vec![Cure::did_you_mean("id")]
         )
     );
     assert_eq!(
         tables
             .engine
-            .delete(&on("main"), "t", "random() < 0.5")
+            .table_delete(&on("main"), &DeleteRows::new("t", "random() < 0.5"), &NoProgress)
             .await
             .unwrap_err()
             .kind(),
         ErrorKind::InvalidInput
     );
     assert_eq!(
-        tables.engine.delete(&on("main"), "t", "id +").await.unwrap_err().kind(),
+        tables
+            .engine
+            .table_delete(&on("main"), &DeleteRows::new("t", "id +"), &NoProgress)
+            .await
+            .unwrap_err()
+            .kind(),
         ErrorKind::InvalidInput
     );
     assert_eq!(
-        tables.engine.delete(&on("main"), "t", "id").await.unwrap_err().kind(),
+        tables
+            .engine
+            .table_delete(&on("main"), &DeleteRows::new("t", "id"), &NoProgress)
+            .await
+            .unwrap_err()
+            .kind(),
         ErrorKind::InvalidInput
     );
     assert_eq!(tables.sql("SELECT count(*) FROM t").await.unwrap(), "1");

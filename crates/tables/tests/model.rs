@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use drumlin_chunks::NoProgress;
 use drumlin_model::CommitId;
 use proptest::prelude::*;
+
+use drumlin_tables::DeleteRows;
 
 use crate::support::{TestTables, columns, on};
 
@@ -60,7 +63,11 @@ async fn check(steps: Vec<Step>) {
                 let before = model.len();
                 model.retain(|id, _| !(from..to).contains(id));
                 let predicate = format!("id >= {from} AND id < {to}");
-                let written = tables.engine.delete(&on("main"), "t", &predicate).await.unwrap();
+                let written = tables
+                    .engine
+                    .table_delete(&on("main"), &DeleteRows::new("t", &predicate), &NoProgress)
+                    .await
+                    .unwrap();
                 assert_eq!(written.rows_deleted, (before - model.len()) as u64);
                 written
             }
@@ -80,7 +87,11 @@ async fn check(steps: Vec<Step>) {
         let expected = csv(model).replace("NA", "").replace("id,v\n", "");
         assert_eq!(rows, expected.trim_end().replace('\n', " ; "), "at {commit}");
     }
-    let info = tables.engine.show(&tables.snapshot("main").await, "t").await.unwrap();
+    let info = tables
+        .engine
+        .table_show(&tables.snapshot("main").await, "t")
+        .await
+        .unwrap();
     assert_eq!(info.key, columns(&["id"]));
     tables.assert_sound().await;
 }

@@ -1,7 +1,8 @@
 //! When rows were written, and in which order, outlives the rewrite of their file.
 
+use drumlin_chunks::NoProgress;
 use drumlin_model::Timestamp;
-use drumlin_tables::TableFile;
+use drumlin_tables::{DeleteRows, TableFile};
 
 use crate::support::{TestTables, on};
 
@@ -35,7 +36,7 @@ async fn a_rewrite_keeps_when_rows_were_written() {
 
     tables
         .engine
-        .delete(&on("main"), "t", "id = 3 OR id = 9")
+        .table_delete(&on("main"), &DeleteRows::new("t", "id = 3 OR id = 9"), &NoProgress)
         .await
         .unwrap();
     let left = files(&tables).await;

@@ -1,5 +1,6 @@
 //! Results for people and programs.
 
+use drumlin_chunks::NoProgress;
 use drumlin_model::ErrorKind;
 use drumlin_tables::{RowFormat, write_rows};
 
@@ -62,9 +63,15 @@ async fn a_table_shows_types_and_stops_in_time() {
         .unwrap();
     let mut out = Vec::new();
     let format = RowFormat::Table { rows_max: 2 };
-    let written = write_rows(&tables.engine, rows.stream().await.unwrap(), format, &mut out)
-        .await
-        .unwrap();
+    let written = write_rows(
+        &tables.engine,
+        rows.stream().await.unwrap(),
+        format,
+        &mut out,
+        &NoProgress,
+    )
+    .await
+    .unwrap();
     assert!(written.more && written.rows == 2, "{written:?}");
     let text = String::from_utf8(out).unwrap();
     assert!(
@@ -83,8 +90,14 @@ async fn a_table_shows_types_and_stops_in_time() {
         .stream()
         .await
         .unwrap();
-    let written = write_rows(&tables.engine, rows, RowFormat::Table { rows_max: 3 }, &mut Vec::new())
-        .await
-        .unwrap();
+    let written = write_rows(
+        &tables.engine,
+        rows,
+        RowFormat::Table { rows_max: 3 },
+        &mut Vec::new(),
+        &NoProgress,
+    )
+    .await
+    .unwrap();
     assert!(!written.more && written.rows == 3, "{written:?}");
 }

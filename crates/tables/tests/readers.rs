@@ -5,11 +5,12 @@ use std::{
     process::Command,
 };
 
-use drumlin_tables::ReadOptions;
+use drumlin_chunks::NoProgress;
+use drumlin_tables::{DeleteRows, ReadOptions};
 use drumlin_testkit::path;
 use futures::TryStreamExt;
 
-use crate::support::{TestTables, columns, data, on};
+use crate::support::{TestTables, columns, creating, data, on, upserting};
 
 const SCRIPT: &str = r#"
 import json, os, sys
@@ -66,25 +67,33 @@ async fn python_reads_what_we_wrote() {
     let key = columns(&["time_hour", "carrier", "flight", "origin"]);
     tables
         .engine
-        .create(&on("main"), "flights", &source, &options, &key)
+        .table_create(&on("main"), &creating("flights", &source, &options, &key), &NoProgress)
         .await
         .unwrap();
     // Enough versions that a checkpoint is among them, with rewritten and removed files.
     for carrier in ["B6", "AA", "DL", "EV"] {
         tables
             .engine
-            .delete(&on("main"), "flights", &format!("carrier = '{carrier}'"))
+            .table_delete(
+                &on("main"),
+                &DeleteRows::new("flights", &format!("carrier = '{carrier}'")),
+                &NoProgress,
+            )
             .await
             .unwrap();
         tables
             .engine
-            .upsert(&on("main"), "flights", &source, &options, (&[], false))
+            .table_upsert(
+                &on("main"),
+                &upserting("flights", &source, &options, &[], false),
+                &NoProgress,
+            )
             .await
             .unwrap();
     }
     tables
         .engine
-        .delete(&on("main"), "flights", "carrier = 'UA'")
+        .table_delete(&on("main"), &DeleteRows::new("flights", "carrier = 'UA'"), &NoProgress)
         .await
         .unwrap();
     let folder = tempfile::TempDir::new().unwrap();
@@ -115,7 +124,11 @@ async fn duckdb_and_polars_read_the_files() {
     };
     tables
         .engine
-        .create(&on("main"), "flights", &source, &ReadOptions::default(), &[])
+        .table_create(
+            &on("main"),
+            &creating("flights", &source, &ReadOptions::default(), &[]),
+            &NoProgress,
+        )
         .await
         .unwrap();
     let folder = tempfile::TempDir::new().unwrap();

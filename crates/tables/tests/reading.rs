@@ -1,11 +1,12 @@
 //! Input files: what types are found, what is null, and that values come through unchanged.
 
 use arrow::datatypes::SchemaRef;
+use drumlin_chunks::NoProgress;
 use drumlin_model::RefExpr;
 use drumlin_tables::{ColumnType, FileFormat, ReadOptions, RowFormat, Source, type_name};
 use drumlin_testkit::{info, path};
 
-use crate::support::{TestTables, columns, data, expr, on};
+use crate::support::{TestTables, appending, columns, creating, data, expr, on, overwriting};
 
 fn types(schema: &SchemaRef) -> String {
     let fields = schema
@@ -18,13 +19,13 @@ fn types(schema: &SchemaRef) -> String {
 async fn create_from(tables: &TestTables, table: &str, source: &Source, options: &ReadOptions) -> String {
     tables
         .engine
-        .create(&on("main"), table, source, options, &[])
+        .table_create(&on("main"), &creating(table, source, options, &[]), &NoProgress)
         .await
         .unwrap();
     types(
         &tables
             .engine
-            .show(&tables.snapshot("main").await, table)
+            .table_show(&tables.snapshot("main").await, table)
             .await
             .unwrap()
             .schema,
@@ -137,7 +138,7 @@ async fn options_win_over_what_is_found() {
     assert!(
         tables
             .engine
-            .create(&on("main"), "odd", &source, &options, &[])
+            .table_create(&on("main"), &creating("odd", &source, &options, &[]), &NoProgress)
             .await
             .is_err(),
         "NA is no int32 now"
@@ -219,7 +220,11 @@ async fn a_file_of_the_repository_is_an_input_with_its_commit() {
     let options = ReadOptions::default();
     let written = tables
         .engine
-        .create(&on("main"), "airlines", &source, &options, &columns(&["carrier"]))
+        .table_create(
+            &on("main"),
+            &creating("airlines", &source, &options, &columns(&["carrier"])),
+            &NoProgress,
+        )
         .await
         .unwrap();
     let id = blake3::hash(&std::fs::read(data("airlines.csv")).unwrap())
@@ -250,7 +255,7 @@ async fn a_file_of_the_repository_is_an_input_with_its_commit() {
     };
     let written = tables
         .engine
-        .overwrite(&on("main"), "airlines", &known, &options)
+        .table_overwrite(&on("main"), &overwriting("airlines", &known, &options), &NoProgress)
         .await
         .unwrap();
     let provenance = &tables
@@ -265,7 +270,11 @@ async fn a_file_of_the_repository_is_an_input_with_its_commit() {
     let outside = tables.file("more.csv", "carrier,name\nZZ,Zed\n");
     let written = tables
         .engine
-        .append(&on("main"), "airlines", &outside, &options, false)
+        .table_append(
+            &on("main"),
+            &appending("airlines", &outside, &options, false),
+            &NoProgress,
+        )
         .await
         .unwrap();
     let input = &tables

@@ -1,7 +1,9 @@
 //! Refs as time travel: tables at tags, branches and ancestors, several in one query; merges of branches that both wrote.
 
-use drumlin_model::ErrorKind;
+use drumlin_chunks::NoProgress;
+use drumlin_model::{Cure, ErrorKind};
 use drumlin_repo::Merged;
+use drumlin_tables::DeleteRows;
 use drumlin_testkit::{author, info, name, path};
 
 use crate::support::{TestTables, expr, on};
@@ -107,7 +109,11 @@ async fn branches_are_apart_until_merged() {
         .branch_create(&author(), &name("try"), head)
         .await
         .unwrap();
-    tables.engine.delete(&on("try"), "t", "id = 1").await.unwrap();
+    tables
+        .engine
+        .table_delete(&on("try"), &DeleteRows::new("t", "id = 1"), &NoProgress)
+        .await
+        .unwrap();
     assert_eq!(tables.sql("SELECT count(*) FROM t").await.unwrap(), "3");
     assert_eq!(tables.sql("SELECT count(*) FROM t@try").await.unwrap(), "2");
     let tried = tables.test.head("try").await.unwrap();
@@ -122,7 +128,7 @@ async fn branches_are_apart_until_merged() {
     assert_eq!(tables.sql("SELECT count(*) FROM t").await.unwrap(), "2");
     let changes = tables
         .engine
-        .history(&tables.snapshot("main").await, "t", 10)
+        .table_history(&tables.snapshot("main").await, "t", 10)
         .await
         .unwrap();
     assert_eq!(
@@ -182,11 +188,11 @@ async fn what_is_not_there_is_said() {
         "{error}"
     );
     assert_eq!(
-        (error.kind(), error.hint().unwrap()),
-        (ErrorKind::NotFound, "the tables are: t".into())
+        (error.kind(), error.cures()),
+        (ErrorKind::NotFound, vec![Cure::choose("table", ["t"])])
     );
     let error = tables.sql("SELECT * FROM flihgts").await.unwrap_err();
-    assert_eq!(error.hint().unwrap(), "did you mean \"flights\"?");
+    assert_eq!(error.cures(), [Cure::did_you_mean("flights")]);
     let error = tables.sql("SELECT * FROM t@nowhere").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.to_string().contains("nowhere"), "{error}");
@@ -197,5 +203,5 @@ async fn what_is_not_there_is_said() {
         error.to_string(),
         "cannot understand the query: there is no column \"vv\""
     );
-    assert_eq!(error.hint().unwrap(), "did you mean \"v\"?");
+    assert_eq!(error.cures(), [Cure::did_you_mean("v")]);
 }

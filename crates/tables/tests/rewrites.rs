@@ -1,8 +1,10 @@
 //! Rewrites by names and folders that need quoting, and comparisons of rows without a key.
 
+use drumlin_chunks::NoProgress;
+use drumlin_tables::DeleteRows;
 use drumlin_testkit::TestRepo;
 
-use crate::support::{TestTables, on};
+use crate::support::{TestTables, creating, on, overwriting, upserting};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_of_any_name_is_rewritten() {
@@ -10,7 +12,11 @@ async fn a_table_of_any_name_is_rewritten() {
     tables.create("flüge-süd", "id,v\n1,1\n2,2\n", &["id"]).await;
     let done = tables.upsert("flüge-süd", "id,v\n2,20\n").await.unwrap();
     assert_eq!((done.rows_updated, done.rows_added), (1, 0));
-    let done = tables.engine.delete(&on("main"), "flüge-süd", "id = 1").await.unwrap();
+    let done = tables
+        .engine
+        .table_delete(&on("main"), &DeleteRows::new("flüge-süd", "id = 1"), &NoProgress)
+        .await
+        .unwrap();
     assert_eq!(done.rows_deleted, 1);
     assert_eq!(tables.sql("SELECT * FROM \"flüge-süd\"").await.unwrap(), "2,20");
 }
@@ -33,7 +39,11 @@ async fn a_delete_reads_the_clock_once() {
     tables.create("t", &format!("id\n{rows}"), &[]).await;
     let done = tables
         .engine
-        .delete(&on("main"), "t", "id % 2 = date_part('microsecond', now()) % 2")
+        .table_delete(
+            &on("main"),
+            &DeleteRows::new("t", "id % 2 = date_part('microsecond', now()) % 2"),
+            &NoProgress,
+        )
         .await;
     assert_eq!(done.unwrap().rows_deleted, 10_000);
 }
@@ -46,17 +56,25 @@ async fn rows_without_a_key_are_compared_whatever_their_columns() {
     tables.append("main", "t", "d,n\n9,1\n9,2\n").await.unwrap();
     let second = tables.snapshot("main").await;
     let path = drumlin_testkit::path("tables/t");
-    let diff = tables.engine.diff(&first, &second, &path).await.unwrap();
+    let diff = tables
+        .engine
+        .table_diff(&first, &second, &path, &NoProgress)
+        .await
+        .unwrap();
     assert_eq!((diff.added, diff.removed), (2, 0));
     let source = tables.file("other.csv", "x\n1\n");
     let options = drumlin_tables::ReadOptions::default();
     tables
         .engine
-        .overwrite(&on("main"), "t", &source, &options)
+        .table_overwrite(&on("main"), &overwriting("t", &source, &options), &NoProgress)
         .await
         .unwrap();
     let third = tables.snapshot("main").await;
-    let diff = tables.engine.diff(&second, &third, &path).await.unwrap();
+    let diff = tables
+        .engine
+        .table_diff(&second, &third, &path, &NoProgress)
+        .await
+        .unwrap();
     assert_eq!((diff.added, diff.removed), (1, 4));
 }
 
@@ -136,13 +154,17 @@ async fn a_key_may_be_a_list() {
     let key = ["k".to_owned()];
     tables
         .engine
-        .create(&on("main"), "t", &source, &options, &key)
+        .table_create(&on("main"), &creating("t", &source, &options, &key), &NoProgress)
         .await
         .unwrap();
     let source = tables.file("b.jsonl", "{\"k\": [3], \"v\": 20}\n{\"k\": [4], \"v\": 3}\n");
     let done = tables
         .engine
-        .upsert(&on("main"), "t", &source, &options, (&key, false))
+        .table_upsert(
+            &on("main"),
+            &upserting("t", &source, &options, &key, false),
+            &NoProgress,
+        )
         .await
         .unwrap();
     assert_eq!((done.rows_updated, done.rows_added), (1, 1));

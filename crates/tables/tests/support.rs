@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use drumlin_chunks::Storage;
-use drumlin_model::{RefExpr, Timestamp};
+use drumlin_chunks::{NoProgress, Storage};
+use drumlin_model::{By, RefExpr, Timestamp};
 use drumlin_repo::Snapshot;
-use drumlin_tables::{Engine, EngineOptions, Error, ReadOptions, RowFormat, Source, WriteRequest, Written, write_rows};
+use drumlin_tables::{
+    AppendRows, CreateTable, Engine, EngineOptions, Error, FromFile, OverwriteTable, ReadOptions, RowFormat, Source,
+    UpsertRows, WriteRequest, Written, write_rows,
+};
 use drumlin_testkit::{TestRepo, name};
 use tempfile::TempDir;
 
@@ -23,10 +26,41 @@ pub fn data(file: &str) -> PathBuf {
 pub fn on(branch: &str) -> WriteRequest {
     WriteRequest {
         branch: name(branch),
-        actor: "tester".into(),
-        started: Timestamp::from_micros(1),
-        code: None,
+        by: By::new("tester", Timestamp::from_micros(1)),
         message: None,
+    }
+}
+
+fn from(source: &Source, read: &ReadOptions) -> FromFile {
+    FromFile {
+        source: source.clone(),
+        read: read.clone(),
+    }
+}
+
+pub fn creating(table: &str, source: &Source, read: &ReadOptions, key: &[String]) -> CreateTable {
+    CreateTable {
+        key: key.to_vec(),
+        ..CreateTable::new(table, from(source, read))
+    }
+}
+
+pub fn appending(table: &str, source: &Source, read: &ReadOptions, evolve: bool) -> AppendRows {
+    AppendRows {
+        evolve,
+        ..AppendRows::new(table, from(source, read))
+    }
+}
+
+pub fn overwriting(table: &str, source: &Source, read: &ReadOptions) -> OverwriteTable {
+    OverwriteTable::new(table, from(source, read))
+}
+
+pub fn upserting(table: &str, source: &Source, read: &ReadOptions, key: &[String], evolve: bool) -> UpsertRows {
+    UpsertRows {
+        key: key.to_vec(),
+        evolve,
+        ..UpsertRows::new(table, from(source, read))
     }
 }
 
@@ -75,7 +109,11 @@ impl TestTables {
     pub async fn create(&self, table: &str, csv: &str, key: &[&str]) -> Written {
         let source = self.file("in.csv", csv);
         self.engine
-            .create(&on("main"), table, &source, &ReadOptions::default(), &columns(key))
+            .table_create(
+                &on("main"),
+                &creating(table, &source, &ReadOptions::default(), &columns(key)),
+                &NoProgress,
+            )
             .await
             .unwrap()
     }
@@ -83,14 +121,22 @@ impl TestTables {
     pub async fn append(&self, branch: &str, table: &str, csv: &str) -> Result<Written, Error> {
         let source = self.file(&format!("{branch}-append.csv"), csv);
         self.engine
-            .append(&on(branch), table, &source, &ReadOptions::default(), false)
+            .table_append(
+                &on(branch),
+                &appending(table, &source, &ReadOptions::default(), false),
+                &NoProgress,
+            )
             .await
     }
 
     pub async fn upsert(&self, table: &str, csv: &str) -> Result<Written, Error> {
         let source = self.file("upsert.csv", csv);
         self.engine
-            .upsert(&on("main"), table, &source, &ReadOptions::default(), (&[], false))
+            .table_upsert(
+                &on("main"),
+                &upserting(table, &source, &ReadOptions::default(), &[], false),
+                &NoProgress,
+            )
             .await
     }
 
@@ -112,7 +158,7 @@ impl TestTables {
     pub async fn write(&self, sql: &str, at: &str, format: RowFormat) -> Result<Vec<u8>, Error> {
         let rows = self.engine.query(sql, &expr(at)).await?.stream().await?;
         let mut out = Vec::new();
-        write_rows(&self.engine, rows, format, &mut out).await?;
+        write_rows(&self.engine, rows, format, &mut out, &NoProgress).await?;
         Ok(out)
     }
 

@@ -1,8 +1,9 @@
 //! The verbs: what each does to the rows, and what its commit says.
 
-use drumlin_tables::ReadOptions;
+use drumlin_chunks::NoProgress;
+use drumlin_tables::{DeleteRows, ReadOptions};
 
-use crate::support::{TestTables, columns, on};
+use crate::support::{TestTables, appending, columns, creating, on, overwriting, upserting};
 
 const START: &str = "id,name,score\n1,one,1.5\n2,two,\n3,three,3.5\n";
 
@@ -21,12 +22,20 @@ async fn create_append_overwrite() {
     let source = tables.file("other.csv", "id,other\n9,x\n");
     let written = tables
         .engine
-        .overwrite(&on("main"), "t", &source, &ReadOptions::default())
+        .table_overwrite(
+            &on("main"),
+            &overwriting("t", &source, &ReadOptions::default()),
+            &NoProgress,
+        )
         .await
         .unwrap();
     assert_eq!((written.version, written.rows_added, written.rows_deleted), (2, 1, 4));
     assert_eq!(tables.sql("SELECT * FROM t").await.unwrap(), "9,x");
-    let info = tables.engine.show(&tables.snapshot("main").await, "t").await.unwrap();
+    let info = tables
+        .engine
+        .table_show(&tables.snapshot("main").await, "t")
+        .await
+        .unwrap();
     assert_eq!(
         (info.rows, info.files, info.version, info.key),
         (1, 1, 2, columns(&["id"]))
@@ -48,14 +57,14 @@ async fn upsert_replaces_and_adds() {
     let options = ReadOptions::default();
     tables
         .engine
-        .create(&on("main"), "k", &source, &options, &[])
+        .table_create(&on("main"), &creating("k", &source, &options, &[]), &NoProgress)
         .await
         .unwrap();
     let more = tables.file("more.csv", "a,b,v\nx,2,21\ny,2,30\n");
     let key = columns(&["a", "b"]);
     let written = tables
         .engine
-        .upsert(&on("main"), "k", &more, &options, (&key, false))
+        .table_upsert(&on("main"), &upserting("k", &more, &options, &key, false), &NoProgress)
         .await
         .unwrap();
     assert_eq!((written.rows_added, written.rows_updated), (1, 1));
@@ -63,7 +72,11 @@ async fn upsert_replaces_and_adds() {
         tables.sql("SELECT * FROM k ORDER BY a, b").await.unwrap(),
         "x,1,10 ; x,2,21 ; y,2,30"
     );
-    let info = tables.engine.show(&tables.snapshot("main").await, "k").await.unwrap();
+    let info = tables
+        .engine
+        .table_show(&tables.snapshot("main").await, "k")
+        .await
+        .unwrap();
     assert_eq!(info.key, key);
     let empty = tables.upsert("k", "a,b,v\n").await.unwrap();
     assert_eq!((empty.commit, empty.version), (None, 1));
@@ -81,20 +94,40 @@ async fn delete_by_predicate() {
     // Null is not true: the row without a score stays, both ways round.
     let written = tables
         .engine
-        .delete(&on("main"), "t", "score > 3 AND name <> 'ten'")
+        .table_delete(
+            &on("main"),
+            &DeleteRows::new("t", "score > 3 AND name <> 'ten'"),
+            &NoProgress,
+        )
         .await
         .unwrap();
     assert_eq!((written.rows_deleted, written.version), (2, 2));
     assert_eq!(tables.sql("SELECT id FROM t ORDER BY id").await.unwrap(), "1 ; 2 ; 10");
-    let written = tables.engine.delete(&on("main"), "t", "NOT score > 3").await.unwrap();
+    let written = tables
+        .engine
+        .table_delete(&on("main"), &DeleteRows::new("t", "NOT score > 3"), &NoProgress)
+        .await
+        .unwrap();
     assert_eq!(written.rows_deleted, 1);
     assert_eq!(tables.sql("SELECT id FROM t ORDER BY id").await.unwrap(), "2 ; 10");
-    let nothing = tables.engine.delete(&on("main"), "t", "id = 1000").await.unwrap();
+    let nothing = tables
+        .engine
+        .table_delete(&on("main"), &DeleteRows::new("t", "id = 1000"), &NoProgress)
+        .await
+        .unwrap();
     assert_eq!((nothing.commit, nothing.rows_deleted, nothing.version), (None, 0, 3));
-    let all = tables.engine.delete(&on("main"), "t", "true").await.unwrap();
+    let all = tables
+        .engine
+        .table_delete(&on("main"), &DeleteRows::new("t", "true"), &NoProgress)
+        .await
+        .unwrap();
     assert_eq!(all.rows_deleted, 2);
     assert_eq!(tables.sql("SELECT count(*) FROM t").await.unwrap(), "0");
-    let info = tables.engine.show(&tables.snapshot("main").await, "t").await.unwrap();
+    let info = tables
+        .engine
+        .table_show(&tables.snapshot("main").await, "t")
+        .await
+        .unwrap();
     assert_eq!((info.rows, info.files), (0, 0));
     tables.append("main", "t", START).await.unwrap();
     assert_eq!(tables.sql("SELECT count(*) FROM t").await.unwrap(), "3");
@@ -110,13 +143,21 @@ async fn history_names_commits() {
     let source = tables.file("more.csv", START);
     let appended = tables
         .engine
-        .append(&request, "t", &source, &ReadOptions::default(), false)
+        .table_append(
+            &request,
+            &appending("t", &source, &ReadOptions::default(), false),
+            &NoProgress,
+        )
         .await
         .unwrap();
-    let deleted = tables.engine.delete(&on("main"), "t", "id = 1").await.unwrap();
+    let deleted = tables
+        .engine
+        .table_delete(&on("main"), &DeleteRows::new("t", "id = 1"), &NoProgress)
+        .await
+        .unwrap();
     let history = tables
         .engine
-        .history(&tables.snapshot("main").await, "t", 100)
+        .table_history(&tables.snapshot("main").await, "t", 100)
         .await
         .unwrap();
     let seen: Vec<_> = history
@@ -136,7 +177,7 @@ async fn history_names_commits() {
     assert_eq!(history[2].message, "table create t: 3 rows from in.csv");
     let one = tables
         .engine
-        .history(&tables.snapshot("main").await, "t", 1)
+        .table_history(&tables.snapshot("main").await, "t", 1)
         .await
         .unwrap();
     assert_eq!(one.len(), 1);

@@ -157,7 +157,7 @@ impl Diff {
         }
         let mut rows = Vec::new();
         for table in tables.into_keys() {
-            rows.push(engine.diff(&from, &to, &table).await?);
+            rows.push(engine.table_diff(&from, &to, &table, &cx.ui.progress()).await?);
         }
         // What stands in a version may have been broken by hand: then its definitions count as none.
         let (before, after) = (
@@ -193,8 +193,8 @@ impl Diff {
 
 /// The tables of either version.
 async fn table_roots(engine: &Engine, from: &Snapshot, to: &Snapshot) -> Result<Vec<RepoPath>, CommandError> {
-    let mut roots = engine.tables(from).await?;
-    roots.extend(engine.tables(to).await?);
+    let mut roots = engine.table_paths(from).await?;
+    roots.extend(engine.table_paths(to).await?);
     roots.sort();
     roots.dedup();
     Ok(roots)

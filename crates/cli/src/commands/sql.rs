@@ -6,6 +6,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
+use drumlin_chunks::NoProgress;
 use drumlin_model::RefExpr;
 use drumlin_tables::{RowFormat, write_rows};
 
@@ -78,7 +79,7 @@ impl Sql {
                 let beside = tempfile::NamedTempFile::new_in(cx.current.join(file).parent().unwrap_or(&cx.current))
                     .map_err(|error| CommandError::io(format!("cannot write {}", file.display()), error))?;
                 let mut out = std::io::BufWriter::new(beside);
-                let written = write_rows(&engine, rows, format, &mut out).await?;
+                let written = write_rows(&engine, rows, format, &mut out, &cx.ui.progress()).await?;
                 let done = out
                     .into_inner()
                     .map_err(|error| error.into_error())
@@ -90,7 +91,7 @@ impl Sql {
             }
             None => {
                 let mut out = std::io::BufWriter::new(std::io::stdout());
-                match write_rows(&engine, rows, format, &mut out).await {
+                match write_rows(&engine, rows, format, &mut out, &NoProgress).await {
                     Err(drumlin_tables::Error::Io { source, .. })
                         if source.kind() == std::io::ErrorKind::BrokenPipe =>
                     {

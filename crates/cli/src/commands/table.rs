@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use drumlin_model::RefExpr;
+use drumlin_model::{By, RefExpr};
 use drumlin_tables::{
-    ColumnType, FileFormat, ReadOptions, RowFormat, Source, WriteRequest, Written, table_path, type_name, write_rows,
+    AppendRows, ColumnType, CreateTable, DeleteRows, FileFormat, FromFile, OverwriteTable, ReadOptions, Source,
+    UpsertRows, WriteRequest, Written, type_name,
 };
 use drumlin_worktree::WorkingCopy;
 use serde_json::json;
@@ -186,90 +187,73 @@ impl Table {
 impl Create {
     async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
         let copy = cx.working_copy().await?;
-        let (source, options) = (self.input.source(cx, &copy)?, self.input.options());
-        let request = request(cx, &copy, self.message)?;
-        let written = cx
-            .engine(&copy)?
-            .create(&request, &self.table, &source, &options, &self.key)
-            .await?;
-        finish(cx, &copy, written).await
+        let (from, to) = (self.input.from_file(cx, &copy)?, request(cx, &copy, self.message)?);
+        let request = CreateTable {
+            key: self.key,
+            ..CreateTable::new(self.table, from)
+        };
+        let engine = cx.engine(&copy)?;
+        finish(cx, &copy, engine.table_create(&to, &request, &cx.ui.progress()).await?).await
     }
 }
 
 impl Append {
     async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
         let copy = cx.working_copy().await?;
-        let (source, options) = (self.input.source(cx, &copy)?, self.input.options());
-        let request = request(cx, &copy, self.message)?;
-        let written = cx
-            .engine(&copy)?
-            .append(&request, &self.table, &source, &options, self.evolve)
-            .await?;
-        finish(cx, &copy, written).await
+        let (from, to) = (self.input.from_file(cx, &copy)?, request(cx, &copy, self.message)?);
+        let request = AppendRows {
+            evolve: self.evolve,
+            ..AppendRows::new(self.table, from)
+        };
+        let engine = cx.engine(&copy)?;
+        finish(cx, &copy, engine.table_append(&to, &request, &cx.ui.progress()).await?).await
     }
 }
 
 impl Overwrite {
     async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
         let copy = cx.working_copy().await?;
-        let (source, options) = (self.input.source(cx, &copy)?, self.input.options());
-        let request = request(cx, &copy, self.message)?;
-        let written = cx
-            .engine(&copy)?
-            .overwrite(&request, &self.table, &source, &options)
-            .await?;
-        finish(cx, &copy, written).await
+        let (from, to) = (self.input.from_file(cx, &copy)?, request(cx, &copy, self.message)?);
+        let request = OverwriteTable::new(self.table, from);
+        let engine = cx.engine(&copy)?;
+        finish(
+            cx,
+            &copy,
+            engine.table_overwrite(&to, &request, &cx.ui.progress()).await?,
+        )
+        .await
     }
 }
 
 impl Upsert {
     async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
         let copy = cx.working_copy().await?;
-        let (source, options) = (self.input.source(cx, &copy)?, self.input.options());
-        let request = request(cx, &copy, self.message)?;
-        let key = (self.key.as_slice(), self.evolve);
-        let written = cx
-            .engine(&copy)?
-            .upsert(&request, &self.table, &source, &options, key)
-            .await?;
-        finish(cx, &copy, written).await
+        let (from, to) = (self.input.from_file(cx, &copy)?, request(cx, &copy, self.message)?);
+        let request = UpsertRows {
+            key: self.key,
+            evolve: self.evolve,
+            ..UpsertRows::new(self.table, from)
+        };
+        let engine = cx.engine(&copy)?;
+        finish(cx, &copy, engine.table_upsert(&to, &request, &cx.ui.progress()).await?).await
     }
 }
 
 impl Delete {
     async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
         let copy = cx.working_copy().await?;
-        let engine = cx.engine(&copy)?;
-        let request = request(cx, &copy, self.message)?;
+        let (engine, to) = (cx.engine(&copy)?, request(cx, &copy, self.message)?);
+        let request = DeleteRows::new(self.table, self.condition);
         if self.dry_run {
-            let sql = format!(
-                "SELECT count(*) FROM \"{}\" WHERE {}",
-                table_path(&self.table)?,
-                self.condition
-            );
-            let query = engine.query(&sql, &request.branch.into()).await?;
-            let mut text = Vec::new();
-            write_rows(&engine, query.stream().await?, RowFormat::Csv, &mut text).await?;
-            let text = String::from_utf8_lossy(&text);
-            let rows: u64 = text
-                .lines()
-                .last()
-                .and_then(|line| line.parse().ok())
-                .expect("a count is a number");
-            return cx.ui.emit(
-                &json!({ "table": self.table, "rows_deleted": rows, "dry_run": true }),
-                |out| {
-                    writeln!(
-                        out,
-                        "Would delete {} of {}",
-                        plural(rows, "row"),
-                        paint(NAME, &self.table)
-                    )
-                },
-            );
+            let head = copy.repo().snapshot(&to.branch.into()).await?;
+            let plan = engine.table_delete_plan(&head, &request, &cx.ui.progress()).await?;
+            let value = json!({ "table": request.table, "rows_deleted": plan.rows, "dry_run": true });
+            return cx.ui.emit(&value, |out| {
+                let rows = plural(plan.rows, "row");
+                writeln!(out, "Would delete {rows} of {}", paint(NAME, &request.table))
+            });
         }
-        let written = engine.delete(&request, &self.table, &self.condition).await?;
-        finish(cx, &copy, written).await
+        finish(cx, &copy, engine.table_delete(&to, &request, &cx.ui.progress()).await?).await
     }
 }
 
@@ -278,10 +262,7 @@ impl List {
         let copy = cx.working_copy().await?;
         let engine = cx.engine(&copy)?;
         let snapshot = context::snapshot(&copy, self.at.as_ref()).await?;
-        let mut tables = Vec::new();
-        for path in engine.tables(&snapshot).await? {
-            tables.push(engine.show(&snapshot, path.as_str()).await?);
-        }
+        let tables = engine.table_list(&snapshot).await?;
         let rows: Vec<_> = tables
             .iter()
             .map(|table| json!({ "name": table.name, "path": table.path, "rows": table.rows, "bytes": table.bytes, "version": table.version, "key": table.key }))
@@ -306,7 +287,7 @@ impl Show {
     async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
         let copy = cx.working_copy().await?;
         let snapshot = context::snapshot(&copy, self.at.as_ref()).await?;
-        let table = cx.engine(&copy)?.show(&snapshot, &self.table).await?;
+        let table = cx.engine(&copy)?.table_show(&snapshot, &self.table).await?;
         let columns: Vec<_> = table
             .schema
             .fields()
@@ -344,7 +325,10 @@ impl History {
     async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
         let copy = cx.working_copy().await?;
         let snapshot = context::snapshot(&copy, self.at.as_ref()).await?;
-        let changes = cx.engine(&copy)?.history(&snapshot, &self.table, self.limit).await?;
+        let changes = cx
+            .engine(&copy)?
+            .table_history(&snapshot, &self.table, self.limit)
+            .await?;
         let rows: Vec<_> = changes
             .iter()
             .map(|change| json!({ "commit": change.commit, "time": change.time.to_string(), "actor": change.actor, "operation": change.operation, "message": change.message, "version": change.version, "parameters": change.parameters }))
@@ -391,6 +375,11 @@ impl Input {
         })
     }
 
+    fn from_file(&self, cx: &Context<'_>, copy: &WorkingCopy) -> Result<FromFile, CommandError> {
+        let (source, read) = (self.source(cx, copy)?, self.options());
+        Ok(FromFile { source, read })
+    }
+
     fn options(&self) -> ReadOptions {
         let defaults = ReadOptions::default();
         ReadOptions {
@@ -425,12 +414,13 @@ fn parse_delimiter(text: &str) -> Result<u8, String> {
 
 fn request(cx: &Context<'_>, copy: &WorkingCopy, message: Option<String>) -> Result<WriteRequest, CommandError> {
     let provenance = cx.commit_info("", "", Vec::new()).provenance;
-    let (actor, started, code) = (provenance.actor, provenance.started, provenance.code);
     Ok(WriteRequest {
         branch: context::current_branch(copy)?,
-        actor,
-        started,
-        code,
+        by: By {
+            actor: provenance.actor,
+            started: provenance.started,
+            code: provenance.code,
+        },
         message,
     })
 }

@@ -6,7 +6,7 @@ use std::{fs::File, path::Path, sync::Arc};
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch},
     compute::{CastOptions, cast_with_options},
-    datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit},
+    datatypes::{DataType, Field, Schema, SchemaRef},
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -17,8 +17,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    fit::widens,
-    options::UTC,
+    types::{table_type, widens},
 };
 
 const BATCH_ROWS: usize = 8192;
@@ -74,6 +73,11 @@ impl ParquetFile<'_> {
         })))
     }
 
+    pub(super) fn rows_said(&self) -> Option<u64> {
+        let rows = self.open().ok()?.metadata().file_metadata().num_rows();
+        u64::try_from(rows).ok()
+    }
+
     fn open(&self) -> Result<ParquetRecordBatchReaderBuilder<File>> {
         let file = File::open(self.file).map_err(Error::io(format!("read {}", self.name)))?;
         ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| Error::Content {
@@ -122,31 +126,4 @@ fn is_text(kind: &DataType) -> bool {
         DataType::Dictionary(_, value) => is_text(value),
         _ => false,
     }
-}
-
-/// The type of a table's column that holds every value of this one; none when there is none.
-pub(crate) fn table_type(from: &DataType) -> Option<DataType> {
-    let nested = |field: &Arc<Field>| -> Option<Arc<Field>> {
-        Some(Arc::new(Field::new(field.name(), table_type(field.data_type())?, true)))
-    };
-    Some(match from {
-        DataType::Boolean | DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => from.clone(),
-        DataType::Float32 | DataType::Float64 | DataType::Date32 | DataType::Decimal128(..) => from.clone(),
-        DataType::UInt8 => DataType::Int16,
-        DataType::UInt16 => DataType::Int32,
-        DataType::UInt32 | DataType::UInt64 => DataType::Int64,
-        DataType::Float16 => DataType::Float32,
-        DataType::Date64 => DataType::Date32,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => DataType::Utf8,
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
-            DataType::Binary
-        }
-        DataType::Timestamp(..) => DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
-        DataType::Dictionary(_, value) => table_type(value)?,
-        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
-            DataType::List(Arc::new(Field::new("element", table_type(item.data_type())?, true)))
-        }
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(nested).collect::<Option<Fields>>()?),
-        _ => return None,
-    })
 }

@@ -22,7 +22,8 @@ use arrow::{
 use super::{Batches, Known, check_names, text};
 use crate::{
     error::{Error, Result},
-    options::{ReadOptions, type_name},
+    options::ReadOptions,
+    types::type_name,
 };
 
 /// Rows per batch: enough for vectors, or fewer where they take more than the bytes.

@@ -18,14 +18,15 @@ use datafusion::{
     error::DataFusionError, execution::SendableRecordBatchStream, physical_plan::stream::RecordBatchReceiverStream,
 };
 
-pub(crate) use columnar::{cast_strictly, table_type};
-pub(crate) use source::InputFile;
+pub(crate) use columnar::cast_strictly;
+pub(crate) use source::{Incoming, InputFile};
 
 use tempfile::TempPath;
 
 use crate::{
     error::{Error, Result},
     options::{FileFormat, ReadOptions},
+    types::table_type,
 };
 
 /// Batches read ahead of whoever writes them.
@@ -123,6 +124,14 @@ impl Reader {
             Ok(())
         });
         builder.build()
+    }
+
+    /// How many rows the file says that it has. Only Parquet says it; a file that is damaged says nothing.
+    pub(crate) fn rows_said(&self) -> Option<u64> {
+        match self.format {
+            FileFormat::Parquet => self.parquet().rows_said(),
+            FileFormat::Csv | FileFormat::JsonLines => None,
+        }
     }
 
     fn csv(&self) -> csv::CsvFile<'_> {

@@ -1,16 +1,19 @@
-//! `InputFile`: the bytes of a write's source as a file on disk, and what provenance says of them.
+//! `InputFile`: the bytes of a write's source as a file on disk, and what provenance says of them; `Incoming`: its rows.
 //! A file of the repository is copied out first (verified as it comes), so that every format reads plain files.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use arrow::datatypes::SchemaRef;
+use datafusion::execution::SendableRecordBatchStream;
 use drumlin_model::{EntryKind, FileId, Input, RefExpr, RepoPath};
-use drumlin_repo::Snapshot;
+use drumlin_repo::{Session, Snapshot};
 use futures::TryStreamExt;
+use serde_json::{Value, json};
 use tempfile::TempPath;
 use tokio::{io::AsyncWriteExt, task::spawn_blocking};
 
@@ -18,7 +21,8 @@ use super::Reader;
 use crate::{
     engine::Engine,
     error::{Error, Result},
-    options::{FileFormat, ReadOptions, Source},
+    options::{FileFormat, FromFile, ReadOptions, Source},
+    types::type_name,
 };
 
 #[derive(Debug)]
@@ -83,6 +87,61 @@ impl InputFile {
         };
         Ok(Self { reader, input })
     }
+}
+
+/// A source that was opened: its rows, as they come, and what is recorded of it.
+pub(crate) struct Incoming {
+    pub(crate) rows: SendableRecordBatchStream,
+    /// How many rows there are, where the file says it.
+    pub(crate) total: Option<u64>,
+    /// What errors call the rows.
+    pub(crate) name: String,
+    pub(crate) input: Input,
+    /// How the file was read, as far as it was said.
+    pub(crate) parameters: BTreeMap<String, Value>,
+}
+
+impl Incoming {
+    /// With `table`, columns that the table has are read as the types that they have there.
+    pub(crate) async fn open(
+        engine: &Engine,
+        session: &Session,
+        from: &FromFile,
+        table: Option<SchemaRef>,
+    ) -> Result<Self> {
+        let input = InputFile::open(engine, &session.base(), &from.source, &from.read).await?;
+        let schema = input.schema(table).await?;
+        Ok(Self {
+            rows: input.reader.stream(schema),
+            total: input.reader.rows_said(),
+            name: input.reader.name.clone(),
+            parameters: parameters(input.reader.format, &from.read),
+            input: input.input,
+        })
+    }
+}
+
+fn parameters(format: FileFormat, options: &ReadOptions) -> BTreeMap<String, Value> {
+    let defaults = ReadOptions::default();
+    let mut parameters = BTreeMap::from([("format".to_owned(), json!(format.to_string()))]);
+    if !options.types.is_empty() {
+        let types: BTreeMap<_, _> = options
+            .types
+            .iter()
+            .map(|(column, to)| (column.clone(), type_name(&to.to_arrow())))
+            .collect();
+        parameters.insert("types".into(), json!(types));
+    }
+    if options.nulls != defaults.nulls {
+        parameters.insert("nulls".into(), json!(options.nulls));
+    }
+    if options.delimiter != defaults.delimiter {
+        parameters.insert("delimiter".into(), json!(char::from(options.delimiter).to_string()));
+    }
+    if options.header != defaults.header {
+        parameters.insert("header".into(), json!(options.header));
+    }
+    parameters
 }
 
 fn versioned(snapshot: &Snapshot, path: &RepoPath, id: FileId) -> Input {

@@ -17,7 +17,7 @@ use arrow::{
 };
 use chrono::{NaiveDate, Timelike, Utc};
 
-use crate::options::{ColumnType, UTC};
+use crate::types::{ColumnType, UTC};
 
 /// What a column of text may still be, after the values seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use datafusion::{
     physical_plan::streaming::PartitionStream,
     prelude::SessionContext,
 };
-use drumlin_model::{CommitId, Input, RefExpr, RepoPath};
+use drumlin_model::{CommitId, Input, RefExpr, RepoPath, names::table_name};
 use drumlin_repo::Snapshot;
 
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     error::{Error, Result},
     options::FileFormat,
     read::InputFile,
-    table::{no_table, table_name, table_path},
+    table::{no_table, table_path},
 };
 
 pub(super) const CATALOG: &str = "drumlin";
@@ -84,7 +84,7 @@ impl TablesAt {
         pinned: BTreeMap<String, (String, Snapshot)>,
     ) -> Result<Arc<Self>> {
         let listed = engine
-            .tables(snapshot)
+            .table_paths(snapshot)
             .await?
             .iter()
             .map(|path| table_name(path).to_owned())

@@ -26,7 +26,7 @@ pub(super) fn rewrite(sql: &str, is_ref: &dyn Fn(&str) -> bool) -> Result<Rewrit
         .tokenize_with_location()
         .map_err(|error| Error::Query {
             detail: error.to_string(),
-            hint: None,
+            cures: Vec::new(),
         })?;
     let places = Places::new(sql);
     let mut rewritten = Rewritten {

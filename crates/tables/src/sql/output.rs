@@ -13,6 +13,7 @@ use arrow::{
 };
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use datafusion::execution::SendableRecordBatchStream;
+use drumlin_chunks::Progress;
 use futures::StreamExt;
 use parquet::{
     arrow::ArrowWriter,
@@ -23,7 +24,8 @@ use parquet::{
 use crate::{
     engine::Engine,
     error::{Error, Result},
-    options::type_name,
+    task::Task,
+    types::type_name,
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +47,15 @@ pub struct RowsWritten {
 }
 
 /// Writes the rows of a running query.
+#[tracing::instrument(level = "debug", skip_all)]
 pub async fn write_rows(
     engine: &Engine,
     mut rows: SendableRecordBatchStream,
     format: RowFormat,
     out: &mut (dyn Write + Send),
+    progress: &dyn Progress,
 ) -> Result<RowsWritten> {
+    let task = Task::start(progress, "query", None);
     let schema = rows.schema();
     let mut writer = Rows::new(format, &schema, out)?;
     let mut written = RowsWritten::default();
@@ -65,11 +70,14 @@ pub async fn write_rows(
             _ => batch,
         };
         writer.write(&batch)?;
+        task.advance(batch.num_rows());
         written.rows += batch.num_rows() as u64;
         if written.more {
             break;
         }
     }
+    // A table is shown at its end, when no bar may be in its way.
+    drop(task);
     writer.finish()?;
     Ok(written)
 }

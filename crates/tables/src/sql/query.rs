@@ -58,6 +58,7 @@ impl Engine {
     }
 
     /// Plans a query; tables without a ref are those of the snapshot.
+    #[tracing::instrument(level = "debug", skip_all, fields(commit = %at.commit()))]
     pub async fn query_at(&self, sql: &str, at: &Snapshot) -> Result<Query> {
         let refs = if sql.contains('@') {
             self.repo().refs().await?
@@ -108,7 +109,7 @@ impl Engine {
         Ok(tables.context(Plan::Query))
     }
 
-    /// An error from a running plan as one of ours: one clear line, a kind and a hint.
+    /// An error from a running plan as one of ours: one clear line, a kind and its cures.
     pub fn query_error(&self, error: datafusion::error::DataFusionError) -> Error {
         self.explain("run the query", error)
     }
