@@ -8,8 +8,8 @@ use std::{
 };
 
 use drumlin_chunks::{Place, Storage};
-use drumlin_model::{Code, ErrorKind, Input, Provenance, RefExpr, RefName};
-use drumlin_repo::{Author, Clock, CommitInfo, Repo, Snapshot, SystemClock};
+use drumlin_model::{By, Code, ErrorKind, Input, Provenance, RefExpr, RefName};
+use drumlin_repo::{Clock, CommitInfo, Repo, Snapshot, SystemClock};
 use drumlin_tables::{Engine, EngineOptions};
 use drumlin_worktree::WorkingCopy;
 
@@ -54,16 +54,10 @@ impl<'a> Context<'a> {
         clippy::disallowed_methods,
         reason = "this is the one place that reads the environment"
     )]
-    pub fn author(&self) -> Author {
+    pub fn author(&self) -> By {
         let user = || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-        Author {
-            actor: self
-                .global
-                .actor
-                .clone()
-                .or_else(user)
-                .unwrap_or_else(|| "unknown".to_owned()),
-        }
+        let actor = self.global.actor.clone().or_else(user);
+        By::new(actor.unwrap_or_else(|| "unknown".to_owned()), self.clock.now())
     }
 
     /// What a commit of this command says of itself.

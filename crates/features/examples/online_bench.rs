@@ -50,7 +50,7 @@ fn value(key: usize, feature: usize) -> f64 {
 
 /// A store that one view of 50 features was materialized to, in the way that everybody does it.
 async fn materialized(folder: &Path, keys: usize) -> Result<OnlineStore, Box<dyn Error>> {
-    let repo = Repo::create(Storage::memory(), Arc::new(SystemClock)).await?;
+    let repo = Repo::create(Storage::memory(), Arc::new(SystemClock), &RefName::new("main")?).await?;
     let engine = Engine::new(repo.clone(), EngineOptions::new(folder.join("spill")))?;
     let columns: Vec<String> = (0..FEATURES).map(|feature| format!("f{feature}")).collect();
     let mut csv = format!("id,at,{}\n", columns.join(","));

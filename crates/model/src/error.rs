@@ -53,6 +53,22 @@ pub enum FormatError {
     Damaged { object: String, detail: String },
     #[error("{object} has format {found}; this program reads up to format {newest}")]
     TooNew { object: String, found: u32, newest: u32 },
+    /// It could not be read back, so it is not written.
+    #[error("{object} would have {found} {unit}; at most {most} are read back")]
+    TooLarge {
+        object: &'static str,
+        found: usize,
+        most: usize,
+        unit: &'static str,
+    },
+    /// It says of itself that a program has to know something which this one does not.
+    #[error("{object} cannot be {action} by this program, which does not know the {what} {name:?}")]
+    Unknown {
+        object: String,
+        action: &'static str,
+        what: &'static str,
+        name: String,
+    },
 }
 
 impl FormatError {
@@ -76,7 +92,9 @@ impl FormatError {
         match self {
             FormatError::Id { .. } => ErrorKind::InvalidInput,
             FormatError::Damaged { .. } => ErrorKind::Corrupt,
-            FormatError::TooNew { .. } => ErrorKind::Unsupported,
+            FormatError::TooNew { .. } | FormatError::Unknown { .. } | FormatError::TooLarge { .. } => {
+                ErrorKind::Unsupported
+            }
         }
     }
 }

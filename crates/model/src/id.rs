@@ -99,4 +99,8 @@ ids! {
     PackId = "pack id";
     /// Names an operation on the root: random, chosen by the writer before the swap.
     OperationId = "operation id";
+    /// Names the changes of an operation that stand in an object of their own: the hash of its bytes.
+    ChangesId = "id of changes";
+    /// Names a repository: random, chosen when it is made.
+    RepositoryId = "repository id";
 }

@@ -1,176 +1,180 @@
-//! `Root`: the one mutable object of a repository: its refs and the newest operations. Changed by compare-and-swap alone.
-//! Stored as a line `drumlin root FORMAT HASH` and JSON with that BLAKE3 hash, so that a torn or flipped byte is seen.
+//! `Root`: the one mutable object of a repository: what the repository is, its refs and the newest operations.
+//! Changed by compare-and-swap alone. `refs` and `operation` are its parts; `stored` says how its bytes begin.
+//! Invariant: what a program does not know stays as it is, and a program that would misread or spoil a repository is
+//! told so by `requires` and `settings`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     error::FormatError,
-    id::{CommitId, OperationId, TreeId},
+    id::{OperationId, RepositoryId},
+    operation::Operation,
     reference::RefName,
+    refs::Refs,
+    stored::{Rest, Sealed},
     time::Timestamp,
 };
 
 /// The newest root format that this program writes and reads; also the format of the repository.
 pub const ROOT_FORMAT: u32 = 1;
-const MAGIC: &str = "drumlin root ";
 /// The largest root that is written and read, in bytes: about 100,000 refs.
 pub const ROOT_LEN_MAX: usize = 32 << 20;
 
-/// The newest format of a page of older operations.
-pub const OPERATIONS_FORMAT: u32 = 1;
-const OPERATIONS_MAGIC: &str = "drumlin operations ";
+/// The hash that names objects. Another one cannot be read: nothing would have its id.
+pub const HASH: &str = "blake3";
+/// How content is cut into chunks: the crate and form, then least, average and greatest length, and the normalization.
+pub const CUTTER: &str = "fastcdc-2020/8192/65536/131072/1";
+/// How trees are cut into ranges: by the hash of a path; entries on average, entries at most, weight at most.
+pub const TREE_CUTTER: &str = "path-blake3/2048/8192/1048576";
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The features in `requires` that this program knows. None so far: what is in page 001 needs no mention.
+const FEATURES: [&str; 0] = [];
+const OBJECT: &str = "the repository";
+
+const SEALED: Sealed = Sealed {
+    magic: "drumlin root ",
+    format: ROOT_FORMAT,
+    len_max: ROOT_LEN_MAX,
+};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root {
+    /// Random, chosen when the repository is made: two repositories are the same one when they have the same id.
+    pub id: RepositoryId,
+    /// When the repository was made.
+    pub created: Timestamp,
+    #[serde(default)]
+    pub requires: Requires,
+    pub settings: Settings,
     pub refs: Refs,
     /// The newest operations, oldest first. Never empty once a repository exists.
     pub operations: Vec<Operation>,
     /// The object that holds the operations before those, which names the one before it in turn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub older_operations: Option<OperationId>,
+    #[serde(flatten)]
+    pub rest: Rest,
 }
 
+/// Features that a program has to know before it touches the repository, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refs {
-    pub branches: BTreeMap<RefName, RefTarget>,
-    pub tags: BTreeMap<RefName, RefTarget>,
+pub struct Requires {
+    /// Who does not know one of these must not read.
+    #[serde(default)]
+    pub read: BTreeSet<String>,
+    /// Who does not know one of these must not write.
+    #[serde(default)]
+    pub write: BTreeSet<String>,
+    #[serde(flatten)]
+    pub rest: Rest,
 }
 
-/// A commit, and its tree beside it so that reading a path needs no look at the commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefTarget {
-    pub commit: CommitId,
-    pub tree: TreeId,
-}
-
-/// One change of the root: enough to recognise it after a lost answer, to show it, and to undo it.
+/// What was decided when the repository was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Operation {
-    pub id: OperationId,
-    pub time: Timestamp,
-    pub actor: String,
-    /// The verb: `commit`, `merge`, `branch create`, `undo`.
-    pub verb: String,
-    /// What it did, for people.
-    pub summary: String,
-    pub changes: Vec<RefChange>,
+pub struct Settings {
+    /// The hash that names objects. A program that does not know it must not read.
+    pub hash: String,
+    /// Where content is cut. A program that does not know it must not write: equal content would be stored twice.
+    pub cutter: String,
+    /// Where trees are cut. A program that does not know it must not write: equal trees would get two ids.
+    pub tree_cutter: String,
+    /// The branch that a clone checks out.
+    pub default_branch: RefName,
+    #[serde(flatten)]
+    pub rest: Rest,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefChange {
-    pub kind: RefKind,
-    pub name: RefName,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<RefTarget>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<RefTarget>,
+/// As much of a root as says whether this program may read it.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    requires: Requires,
+    settings: HeadSettings,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RefKind {
-    Branch,
-    Tag,
+#[derive(Deserialize)]
+struct HeadSettings {
+    hash: String,
 }
 
-/// A run of operations that were moved out of the root, oldest first. Named by its newest operation, so that every
-/// writer who moves the same run writes the same object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OperationPage {
-    pub operations: Vec<Operation>,
-    /// The page before this one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub older: Option<OperationId>,
+impl Settings {
+    /// What this program chooses for a new repository.
+    pub fn new(default_branch: RefName) -> Self {
+        Self {
+            hash: HASH.to_owned(),
+            cutter: CUTTER.to_owned(),
+            tree_cutter: TREE_CUTTER.to_owned(),
+            default_branch,
+            rest: Rest::new(),
+        }
+    }
 }
 
 impl Root {
+    /// The bytes to store. Whoever stores them refuses more than `ROOT_LEN_MAX`.
     pub fn to_bytes(&self) -> Vec<u8> {
-        seal(
-            MAGIC,
-            ROOT_FORMAT,
-            &serde_json::to_vec(self).expect("a root has only string keys"),
-        )
+        SEALED.seal(self)
     }
 
+    /// Reads a root back, unless it says that this program must not.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FormatError> {
-        FormatError::check_len("the root", bytes, ROOT_LEN_MAX)?;
-        let json = unseal(MAGIC, ROOT_FORMAT, "the root", bytes)?;
-        serde_json::from_slice(json).map_err(|error| FormatError::damaged("the root", error.to_string()))
-    }
-}
-
-impl OperationPage {
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let json = serde_json::to_vec(self).expect("operations have only string keys");
-        seal(OPERATIONS_MAGIC, OPERATIONS_FORMAT, &json)
-    }
-
-    /// Reads the page `id` back: its newest operation is the one that names it.
-    pub fn from_bytes(id: OperationId, bytes: &[u8]) -> Result<Self, FormatError> {
-        let object = format!("the page of operations {id}");
-        let json = unseal(OPERATIONS_MAGIC, OPERATIONS_FORMAT, &object, bytes)?;
-        let page: Self =
-            serde_json::from_slice(json).map_err(|error| FormatError::damaged(&object, error.to_string()))?;
-        if page.operations.last().map(|newest| newest.id) != Some(id) {
-            return Err(FormatError::damaged(
-                object,
-                "it holds other operations than its name says",
-            ));
-        }
-        Ok(page)
-    }
-}
-
-/// `MAGIC FORMAT HASH` on a line, then the JSON that has that hash.
-fn seal(magic: &str, format: u32, json: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("{magic}{format} {}\n", blake3::hash(json).to_hex()).into_bytes();
-    bytes.extend_from_slice(json);
-    bytes
-}
-
-fn unseal<'a>(magic: &str, newest: u32, object: &str, bytes: &'a [u8]) -> Result<&'a [u8], FormatError> {
-    let damaged = |detail: &str| FormatError::damaged(object, detail);
-    let line_end = bytes
-        .iter()
-        .position(|&b| b == b'\n')
-        .ok_or_else(|| damaged("it has no first line"))?;
-    let line = std::str::from_utf8(&bytes[..line_end]).map_err(|_| damaged("its first line is not text"))?;
-    let (format, hash) = line
-        .strip_prefix(magic)
-        .and_then(|rest| rest.split_once(' '))
-        .ok_or_else(|| damaged("it does not start as it should"))?;
-    let format = format.parse().map_err(|_| damaged("its format is not a number"))?;
-    if format > newest {
-        let object = if magic == MAGIC { "the repository" } else { object };
-        return Err(FormatError::TooNew {
-            object: object.into(),
-            found: format,
-            newest,
-        });
-    }
-    let json = &bytes[line_end + 1..];
-    if blake3::hash(json).to_hex().as_str() != hash {
-        return Err(damaged("its bytes do not have the hash of its first line"));
-    }
-    Ok(json)
-}
-
-impl Refs {
-    pub fn get(&self, kind: RefKind, name: &RefName) -> Option<RefTarget> {
-        self.of(kind).get(name).copied()
-    }
-    pub fn of(&self, kind: RefKind) -> &BTreeMap<RefName, RefTarget> {
-        match kind {
-            RefKind::Branch => &self.branches,
-            RefKind::Tag => &self.tags,
+        let json = SEALED.unseal("the root", bytes).map_err(|error| match error {
+            FormatError::TooNew { found, newest, .. } => FormatError::TooNew {
+                object: OBJECT.to_owned(),
+                found,
+                newest,
+            },
+            other => other,
+        })?;
+        match serde_json::from_slice::<Self>(json) {
+            Ok(root) => check_read(&root.requires, &root.settings.hash).map(|()| root),
+            Err(error) => {
+                // What makes it unreadable may be what it requires.
+                if let Ok(head) = serde_json::from_slice::<Head>(json) {
+                    check_read(&head.requires, &head.settings.hash)?;
+                }
+                Err(FormatError::damaged("the root", error.to_string()))
+            }
         }
     }
-    pub fn of_mut(&mut self, kind: RefKind) -> &mut BTreeMap<RefName, RefTarget> {
-        match kind {
-            RefKind::Branch => &mut self.branches,
-            RefKind::Tag => &mut self.tags,
+
+    /// Refuses when this program would spoil the repository by writing to it.
+    pub fn check_write(&self) -> Result<(), FormatError> {
+        for (what, found, known) in [
+            ("cutter", &self.settings.cutter, CUTTER),
+            ("tree cutter", &self.settings.tree_cutter, TREE_CUTTER),
+        ] {
+            if found != known {
+                return Err(unknown("changed", what, found));
+            }
         }
+        check_features("changed", &self.requires.write)
+    }
+}
+
+fn check_read(requires: &Requires, hash: &str) -> Result<(), FormatError> {
+    check_features("read", &requires.read)?;
+    if hash == HASH {
+        Ok(())
+    } else {
+        Err(unknown("read", "hash", hash))
+    }
+}
+
+fn check_features(action: &'static str, required: &BTreeSet<String>) -> Result<(), FormatError> {
+    match required.iter().find(|feature| !FEATURES.contains(&feature.as_str())) {
+        Some(feature) => Err(unknown(action, "feature", feature)),
+        None => Ok(()),
+    }
+}
+
+fn unknown(action: &'static str, what: &'static str, name: &str) -> FormatError {
+    FormatError::Unknown {
+        object: OBJECT.to_owned(),
+        action,
+        what,
+        name: name.to_owned(),
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use drumlin_model::{
-    Commit, CommitId, EntryKind, Operation, Placed, Provenance, RefChange, RefKind, RefName, RefTarget, RepoPath,
+    Commit, CommitId, EntryKind, Operation, Placed, Provenance, Ref, RefChange, RefKind, RefName, RefTarget, RepoPath,
     TreeId,
 };
 use futures::TryStreamExt;
@@ -86,7 +86,7 @@ async fn commit(repo: &Repo, branch: &RefName, captured: Captured, info: CommitI
         let head = transaction.branch(branch)?;
         if head.commit != base.commit {
             expect_none(branch, &meetings(repo, base.tree, head.tree, &ours).await?)?;
-            base = head;
+            base = head.target();
         }
         let changes = ours
             .iter()
@@ -100,7 +100,7 @@ async fn commit(repo: &Repo, branch: &RefName, captured: Captured, info: CommitI
         if info.provenance.outputs.is_empty() {
             info.provenance.outputs = outputs(ours.keys());
         }
-        let change = repo.commit_onto(branch, head, tree, vec![head.commit], &info).await?;
+        let change = repo.commit_onto(branch, &head, tree, vec![head.commit], &info).await?;
         if let Some(operation) = transaction.swap(vec![change], summary(&info.message)).await? {
             return Ok(target_after(&operation));
         }
@@ -112,7 +112,7 @@ impl Repo {
     pub(crate) async fn commit_onto(
         &self,
         branch: &RefName,
-        head: RefTarget,
+        head: &Ref,
         tree: TreeId,
         parents: Vec<CommitId>,
         info: &CommitInfo,
@@ -127,23 +127,16 @@ impl Repo {
             message: info.message.clone(),
             provenance,
         };
-        let after = RefTarget {
-            commit: self.commits().write(commit).await?,
-            tree,
-        };
-        Ok(RefChange {
-            kind: RefKind::Branch,
-            name: branch.clone(),
-            before: Some(head),
-            after: Some(after),
-        })
+        let commit = self.commits().write(commit).await?;
+        Ok(RefChange::moved(branch, head, RefTarget { commit, tree }))
     }
 }
 
 /// Where an operation that moved one branch left it. After a lost answer this may be an earlier try than the last.
 pub(crate) fn target_after(operation: &Operation) -> RefTarget {
     let change = operation.changes.first().expect("a commit changes one ref");
-    change.after.expect("a commit leaves its branch somewhere")
+    let after = change.after.as_ref().expect("a commit leaves its branch somewhere");
+    after.target()
 }
 
 pub(crate) fn verb(provenance: &Provenance) -> &str {

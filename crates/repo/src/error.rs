@@ -3,6 +3,8 @@
 
 use drumlin_model::{CommitId, ErrorKind, FormatError, OperationId, RefName, RepoPath, commit::COMMIT_LEN_MAX};
 
+use crate::root::ACTOR_LEN_MAX;
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +66,8 @@ pub enum Error {
         kind: &'static str,
         name: RefName,
     },
+    #[error("{kind} {name:?} is not where it was expected to be")]
+    RefMoved { kind: &'static str, name: RefName },
     #[error("operation {operation} created the repository and cannot be undone")]
     FirstOperation { operation: OperationId },
     #[error("commit {commit} has no parent to compare it with")]
@@ -80,6 +84,10 @@ pub enum Error {
         "the repository has {refs} branches and tags; their list, with one more change, is too long to be read back"
     )]
     TooManyRefs { refs: usize },
+    #[error("one operation cannot change {changes} branches and tags; their list is too long to be read back")]
+    TooManyChanges { changes: usize },
+    #[error("the name of who asks has {len} bytes; at most {ACTOR_LEN_MAX} are recorded")]
+    ActorTooLong { len: usize },
     #[error("the record of this commit would be {len} bytes long; at most {COMMIT_LEN_MAX} are read back")]
     CommitTooLong { len: usize },
     #[error("{path:?} cannot be read as commit {commit} has it")]
@@ -114,10 +122,13 @@ impl Error {
             Error::Conflict { .. } => ErrorKind::Conflict,
             Error::NothingToCommit { .. }
             | Error::Moved { .. }
+            | Error::RefMoved { .. }
             | Error::FirstOperation { .. }
             | Error::NoParent { .. }
             | Error::TooManyRefs { .. } => ErrorKind::Precondition,
-            Error::CommitTooLong { .. } => ErrorKind::InvalidInput,
+            Error::CommitTooLong { .. } | Error::TooManyChanges { .. } | Error::ActorTooLong { .. } => {
+                ErrorKind::InvalidInput
+            }
             Error::Contended { .. } | Error::OutcomeUnknown { .. } => ErrorKind::Unavailable,
             Error::Unreadable { source, .. } => source.kind(),
         }

@@ -3,19 +3,22 @@
 //! Invariant: reads the store and not the caches of commits and trees; damage is reported and the check goes on, and
 //! only a store that does not answer ends it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use drumlin_chunks::{Progress, Unit};
 use drumlin_model::{
-    CommitId, EntryKind, ErrorKind, File, FileId, Location, OperationId, Placed, RangeId, RefKind, RefTarget, Refs,
-    RepoPath, TreeId,
+    CommitId, EntryKind, ErrorKind, File, FileId, Location, Operation, Placed, RangeId, Ref, RefKind, Refs, RepoPath,
+    Root, TreeId,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     error::{Error, Result},
-    refs::word,
     repo::Repo,
+    root::Loaded,
 };
 
 /// Files up to this length, in bytes, are one chunk, and are read many at a time.
@@ -81,11 +84,12 @@ impl Repo {
         };
         check.packs().await?;
         check.blobs().await?;
-        let Some((refs, page)) = check.root().await? else {
+        let Some(loaded) = check.root().await? else {
             return Ok(check.report);
         };
-        check.pages(page).await?;
-        let commits = check.commits(&refs).await?;
+        check.operations(&loaded.root).await?;
+        check.names(&loaded.root.refs);
+        let commits = check.commits(&loaded.root.refs).await?;
         check.trees(&commits).await?;
         Ok(check.report)
     }
@@ -144,22 +148,47 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The refs and the newest page of older operations, unless the root is damaged.
-    async fn root(&mut self) -> Result<Option<(Refs, Option<OperationId>)>> {
+    /// The root, unless it is damaged.
+    async fn root(&mut self) -> Result<Option<Arc<Loaded>>> {
         let loaded = self.repo.root().load().await;
-        Ok(self
-            .found(loaded, "root", None)?
-            .map(|loaded| (loaded.root.refs.clone(), loaded.root.older_operations)))
+        self.found(loaded, "root", None)
     }
 
-    async fn pages(&mut self, mut next: Option<OperationId>) -> Result<()> {
+    /// All operations, in the root and in pages, and the changes that stand outside them.
+    async fn operations(&mut self, root: &Root) -> Result<()> {
+        self.changes(&root.operations).await?;
+        let mut next = root.older_operations;
         while let Some(id) = next {
             let page = self.repo.root().page(id).await;
-            next = self
-                .found(page, &format!("operations/{id}"), None)?
-                .and_then(|page| page.older);
+            let page = self.found(page, &format!("operations/{id}"), None)?;
+            if let Some(page) = &page {
+                self.changes(&page.operations).await?;
+            }
+            next = page.and_then(|page| page.older);
         }
         Ok(())
+    }
+
+    async fn changes(&mut self, operations: &[Operation]) -> Result<()> {
+        for operation in operations {
+            if let Some(id) = operation.changes_in {
+                let changes = self.repo.root().changes(operation).await;
+                self.found(changes, &format!("changes/{id}"), None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A name that a branch and a tag have means two commits.
+    fn names(&mut self, refs: &Refs) {
+        for name in refs.tags.keys().filter(|name| refs.branches.contains_key(*name)) {
+            self.report.problems.push(Problem {
+                object: format!("tag {name}"),
+                path: None,
+                commit: None,
+                detail: "a branch has the same name".to_owned(),
+            });
+        }
     }
 
     /// Every commit that a ref leads to, with its tree.
@@ -168,7 +197,7 @@ impl Check<'_> {
         let mut met = HashSet::new();
         let mut queue = Vec::new();
         self.progress.start("check commits", None, Unit::Items);
-        for kind in [RefKind::Branch, RefKind::Tag] {
+        for kind in RefKind::ALL {
             self.report.refs += refs.of(kind).len() as u64;
             queue.extend(refs.of(kind).values().map(|target| target.commit));
         }
@@ -185,10 +214,10 @@ impl Check<'_> {
             self.progress.advance(1);
         }
         self.progress.finish();
-        for kind in [RefKind::Branch, RefKind::Tag] {
-            for (name, &RefTarget { commit, tree }) in refs.of(kind) {
+        for kind in RefKind::ALL {
+            for (name, &Ref { commit, tree, .. }) in refs.of(kind) {
                 if commits.get(&commit).is_some_and(|truth| *truth != tree) {
-                    let object = format!("{} {name}", word(kind));
+                    let object = format!("{} {name}", kind.as_str());
                     let detail = "it names another tree than its commit".to_owned();
                     self.report.problems.push(Problem {
                         object,

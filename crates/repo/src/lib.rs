@@ -24,7 +24,6 @@ pub use error::{Error, Result};
 pub use fsck::Report;
 pub use merge::Merged;
 pub use overlay::Change;
-pub use refs::Author;
 pub use repo::{Repo, Resolved};
 pub use session::{CommitInfo, OnConflict, Session};
 pub use snapshot::Snapshot;

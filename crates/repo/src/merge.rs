@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use drumlin_model::{CommitId, Input, RefChange, RefKind, RefName, RefTarget, RepoPath, TreeId};
+use drumlin_model::{CommitId, Input, RefChange, RefName, RefTarget, RepoPath, TreeId};
 use futures::TryStreamExt;
 
 use crate::{
@@ -42,12 +42,7 @@ impl Repo {
             let change = if base == Some(from) {
                 return Ok(Merged::AlreadyUpToDate);
             } else if base == Some(head.commit) {
-                RefChange {
-                    kind: RefKind::Branch,
-                    name: into.clone(),
-                    before: Some(head),
-                    after: Some(theirs),
-                }
+                RefChange::moved(into, &head, theirs)
             } else {
                 let base = match base {
                     Some(base) => self.target(base).await?.tree,
@@ -58,7 +53,7 @@ impl Repo {
                     return Ok(Merged::Conflicts(merged.conflicts));
                 }
                 let parents = vec![head.commit, from];
-                self.commit_onto(into, head, merged.tree, parents, &info).await?
+                self.commit_onto(into, &head, merged.tree, parents, &info).await?
             };
             if let Some(operation) = transaction.swap(vec![change], summary(&info.message)).await? {
                 let made = target_after(&operation).commit;
@@ -118,7 +113,7 @@ impl Repo {
                 info.provenance.inputs = origins(&info.provenance.outputs, &changed, to.commit, head.commit);
             }
             let change = self
-                .commit_onto(branch, head, merged.tree, vec![head.commit], &info)
+                .commit_onto(branch, &head, merged.tree, vec![head.commit], &info)
                 .await?;
             if let Some(operation) = transaction.swap(vec![change], summary(&info.message)).await? {
                 return Ok(Merged::Committed(target_after(&operation).commit));

@@ -4,18 +4,18 @@
 
 use std::collections::VecDeque;
 
-use drumlin_model::{Operation, OperationId, RefChange};
+use drumlin_model::{By, Operation, OperationId, RefChange, Verb};
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 
 use crate::{
     error::{Error, Result},
-    refs::{Author, word},
     repo::Repo,
     root::Transaction,
 };
 
 impl Repo {
-    /// All operations, newest first. Those that left the root are read as the stream comes to them.
+    /// All operations, newest first. Those that left the root are read as the stream comes to them; `changes` reads the
+    /// changes of one that keeps them elsewhere.
     pub fn operations(&self) -> BoxStream<'static, Result<Operation>> {
         let repo = self.clone();
         let walk = (None::<VecDeque<Operation>>, None::<OperationId>);
@@ -42,17 +42,27 @@ impl Repo {
         .boxed()
     }
 
+    /// The refs that an operation changed, in order, wherever they are stored.
+    pub async fn changes(&self, operation: &Operation) -> Result<Vec<RefChange>> {
+        self.root().changes(operation).await
+    }
+
     /// Takes one operation back (the newest, without an id), if every ref that it changed is still as it left it.
-    /// An undo can be undone too. Returns the operation that was taken back.
-    pub async fn undo(&self, by: &Author, operation: Option<OperationId>) -> Result<Operation> {
-        let mut transaction = self.root().begin(self.intent("undo", &by.actor)).await?;
+    /// An undo can be undone too. Returns the operation that was taken back, with its changes.
+    pub async fn undo(&self, by: &By, operation: Option<OperationId>) -> Result<Operation> {
+        let mut transaction = self.root().begin(self.intent(Verb::Undo.as_str(), &by.actor)).await?;
         // Chosen once: after a swap that was lost, the newest operation is somebody else's.
         let undone = self.operation_to_undo(&transaction, operation).await?;
+        if undone.verb == Verb::Init.as_str() {
+            return Err(Error::FirstOperation { operation: undone.id });
+        }
+        let changes = self.changes(&undone).await?;
         loop {
-            let changes = inverse(&transaction, &undone)?;
+            expect_unmoved(&transaction, undone.id, &changes)?;
+            let back = changes.iter().rev().map(RefChange::inverse).collect();
             let summary = format!("undo {}: {}", undone.verb, undone.summary);
-            if transaction.swap(changes, summary).await?.is_some() {
-                return Ok(undone);
+            if transaction.swap(back, summary).await?.is_some() {
+                return Ok(Operation { changes, ..undone });
             }
         }
     }
@@ -74,26 +84,15 @@ impl Repo {
     }
 }
 
-/// The changes that lead back, if nothing has moved since.
-fn inverse(transaction: &Transaction<'_>, undone: &Operation) -> Result<Vec<RefChange>> {
-    if undone.verb == crate::repo::FIRST_VERB {
-        return Err(Error::FirstOperation { operation: undone.id });
+/// Refuses when a ref is no longer as the operation left it.
+fn expect_unmoved(transaction: &Transaction<'_>, operation: OperationId, changes: &[RefChange]) -> Result<()> {
+    let is_moved = |change: &&RefChange| change.current(&transaction.root().refs) != change.after.as_ref();
+    match changes.iter().find(is_moved) {
+        None => Ok(()),
+        Some(change) => Err(Error::Moved {
+            operation,
+            kind: change.kind.as_str(),
+            name: change.name.clone(),
+        }),
     }
-    let mut changes = Vec::with_capacity(undone.changes.len());
-    for change in undone.changes.iter().rev() {
-        if transaction.root().refs.get(change.kind, &change.name) != change.after {
-            let (kind, name) = (word(change.kind), change.name.clone());
-            return Err(Error::Moved {
-                operation: undone.id,
-                kind,
-                name,
-            });
-        }
-        changes.push(RefChange {
-            before: change.after,
-            after: change.before,
-            ..change.clone()
-        });
-    }
-    Ok(changes)
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use drumlin_chunks::{ChunkStore, Storage};
 use drumlin_model::{
-    Commit, CommitId, Operation, OperationId, Provenance, RefChange, RefExpr, RefKind, RefName, RefTarget, Refs, Root,
-    Timestamp, TreeId,
+    Commit, CommitId, Operation, OperationId, Provenance, RefChange, RefExpr, RefKind, RefName, RefTarget, Refs,
+    RepositoryId, Requires, Rest, Root, Settings, Timestamp, TreeId, Verb,
 };
 use futures::stream::BoxStream;
 
@@ -21,11 +21,8 @@ use crate::{
     trees::{PathDiff, TreeStore},
 };
 
-/// The branch that every repository begins with.
-pub const FIRST_BRANCH: &str = "main";
 /// Who makes the first commit, which nobody asked for by name.
 const FIRST_ACTOR: &str = "drumlin";
-pub(crate) const FIRST_VERB: &str = "init";
 
 /// A repository. Cheap to clone; clones share caches.
 #[derive(Clone)]
@@ -67,15 +64,16 @@ impl std::fmt::Debug for Repo {
 }
 
 impl Repo {
-    /// Makes a repository with one commit, an empty tree, on branch `main`. One that is there already stays as it is.
-    pub async fn create(storage: Storage, clock: Arc<dyn Clock>) -> Result<Repo> {
+    /// Makes a repository with one commit, an empty tree, on its default branch. One that is there already stays as it
+    /// is, and is an error.
+    pub async fn create(storage: Storage, clock: Arc<dyn Clock>, default_branch: &RefName) -> Result<Repo> {
         let repo = Self::new(storage, clock);
         if repo.inner.root.exists().await? {
             return Err(Error::RepositoryExists);
         }
         let now = repo.now();
         let provenance = Provenance {
-            operation: FIRST_VERB.to_owned(),
+            operation: Verb::Init.as_str().to_owned(),
             actor: FIRST_ACTOR.to_owned(),
             started: now,
             finished: now,
@@ -94,7 +92,7 @@ impl Repo {
             .await?;
         repo.inner
             .root
-            .create(first_root(RefTarget { commit, tree }, now))
+            .create(first_root(default_branch, RefTarget { commit, tree }, now))
             .await?;
         Ok(repo)
     }
@@ -123,7 +121,23 @@ impl Repo {
         Ok(self.inner.root.load().await?.root.refs.clone())
     }
 
-    /// The commit that an expression means now: of the same name a branch comes before a tag, a tag before a commit.
+    /// The settings of the repository as they are now.
+    pub async fn settings(&self) -> Result<Settings> {
+        Ok(self.inner.root.load().await?.root.settings.clone())
+    }
+
+    /// What tells this repository from all others.
+    pub async fn id(&self) -> Result<RepositoryId> {
+        Ok(self.inner.root.load().await?.root.id)
+    }
+
+    /// Refuses when this program would spoil the repository by writing to it. Every change of refs asks by itself; who
+    /// stores content long before that asks here first.
+    pub async fn check_write(&self) -> Result<()> {
+        Ok(self.inner.root.load().await?.root.check_write()?)
+    }
+
+    /// The commit that an expression means now: a branch or tag of the name, or else a commit.
     pub async fn resolve(&self, expr: &RefExpr) -> Result<Resolved> {
         match expr {
             RefExpr::Name(name) => self.resolve_name(name).await,
@@ -179,7 +193,9 @@ impl Repo {
 
     /// Private changes on top of a branch, which become one commit on it or nothing.
     pub async fn session(&self, branch: &RefName) -> Result<Session> {
-        let target = self.inner.root.load().await?.root.refs.get(RefKind::Branch, branch);
+        let loaded = self.inner.root.load().await?;
+        loaded.root.check_write()?;
+        let target = loaded.root.refs.get(RefKind::Branch, branch);
         let target = target.ok_or_else(|| Error::NoSuchBranch { name: branch.clone() })?;
         Ok(self.session_on(branch, target))
     }
@@ -235,29 +251,28 @@ impl Repo {
     }
 }
 
-fn first_root(target: RefTarget, time: Timestamp) -> Root {
-    let name = RefName::new(FIRST_BRANCH).expect("the first branch has a valid name");
-    let change = RefChange {
-        kind: RefKind::Branch,
-        name: name.clone(),
-        before: None,
-        after: Some(target),
-    };
+fn first_root(branch: &RefName, target: RefTarget, time: Timestamp) -> Root {
     let operation = Operation {
         id: OperationId::from_bytes(rand::random()),
         time,
         actor: FIRST_ACTOR.to_owned(),
-        verb: FIRST_VERB.to_owned(),
+        verb: Verb::Init.as_str().to_owned(),
         summary: "create the repository".to_owned(),
-        changes: vec![change],
-    };
-    let refs = Refs {
-        branches: [(name, target)].into(),
-        ..Refs::default()
+        changes: vec![RefChange::new(RefKind::Branch, branch, None, Some(target.into()))],
+        changes_in: None,
+        rest: Rest::new(),
     };
     Root {
-        refs,
+        id: RepositoryId::from_bytes(rand::random()),
+        created: time,
+        requires: Requires::default(),
+        settings: Settings::new(branch.clone()),
+        refs: Refs {
+            branches: [(branch.clone(), target.into())].into(),
+            ..Refs::default()
+        },
         operations: vec![operation],
         older_operations: None,
+        rest: Rest::new(),
     }
 }

@@ -11,16 +11,32 @@ use std::{
 use bytes::Bytes;
 use drumlin_chunks::{Bucket, RootStore, RootVersion, Swap};
 use drumlin_model::{
-    ErrorKind, Operation, OperationId, OperationPage, RefChange, RefKind, RefName, RefTarget, Root, Timestamp,
+    Changes, ChangesId, ErrorKind, Operation, OperationId, OperationPage, Ref, RefChange, RefKind, RefName, RefTarget,
+    Refs, Rest, Root, Timestamp,
+    operation::{CHANGES_LEN_MAX, OPERATIONS_LEN_MAX},
     root::ROOT_LEN_MAX,
 };
 
 use crate::error::{Error, Result};
 
-/// When the root holds more operations than this, the oldest move to an object of their own...
+/// When the root holds more operations than this, the oldest move to pages...
 pub const OPERATIONS_IN_ROOT_MAX: usize = 128;
-/// ... until so many are left: what `op log` shows first, and far more than can pass while an answer is lost.
+/// ... until at most so many are left: what `op log` shows first, and far more than can pass while an answer is lost.
 pub const OPERATIONS_IN_ROOT_KEPT: usize = 64;
+/// They move, too, when they have more bytes than this: every change of the root reads and writes them.
+pub const OPERATIONS_IN_ROOT_LEN_MAX: usize = 256 << 10;
+/// A page takes operations up to about so many bytes, and at least one.
+pub const PAGE_LEN: usize = 1 << 20;
+/// An operation with more changes than this keeps them in an object of its own...
+pub const CHANGES_IN_OPERATION_MAX: usize = 1000;
+/// ... and so does one whose changes have more bytes than this.
+pub const CHANGES_IN_OPERATION_LEN_MAX: usize = 128 << 10;
+/// The longest name of an actor, in bytes: it stands in every operation.
+pub const ACTOR_LEN_MAX: usize = 1024;
+/// How long the summary of an operation may be, in characters; the whole message is in the commit.
+pub const SUMMARY_LEN_MAX: usize = 200;
+/// What stays free in the root for operations, in bytes: new refs leave so much, so that others can still move and go.
+pub const ROOT_LEN_KEPT: usize = 1 << 20;
 /// How often a change is tried when others keep winning. At the longest wait this is over two minutes.
 pub const SWAP_ATTEMPTS_MAX: u32 = 500;
 /// How often the store may fail to answer one change before we give up.
@@ -69,7 +85,7 @@ impl RootFile {
         Ok(loaded)
     }
 
-    /// Writes the first root; a repository that is there already is left alone.
+    /// Writes the first root; a repository that is there already is left alone, and is an error.
     pub async fn create(&self, root: Root) -> Result<()> {
         let ours = root.operations.last().map(|operation| operation.id);
         let answer = self.store.swap(None, Bytes::from(root.to_bytes())).await;
@@ -99,6 +115,7 @@ impl RootFile {
 
     pub async fn begin(&self, intent: Intent) -> Result<Transaction<'_>> {
         let loaded = self.load().await?;
+        loaded.root.check_write()?;
         Ok(self.transaction(intent, loaded))
     }
 
@@ -128,6 +145,15 @@ impl RootFile {
         Ok(OperationPage::from_bytes(id, &bytes)?)
     }
 
+    /// The refs that an operation changed, wherever they stand.
+    pub async fn changes(&self, operation: &Operation) -> Result<Vec<RefChange>> {
+        let Some(id) = operation.changes_in else {
+            return Ok(operation.changes.clone());
+        };
+        let bytes = self.bucket.get(&changes_key(id)).await?;
+        Ok(Changes::from_bytes(id, &bytes)?.changes)
+    }
+
     fn remember(&self, loaded: &Arc<Loaded>) {
         *self.seen.lock().expect("no panic happens while it is locked") = Some(loaded.clone());
     }
@@ -148,32 +174,35 @@ impl Transaction<'_> {
         &self.loaded.root
     }
 
-    pub fn branch(&self, name: &RefName) -> Result<RefTarget> {
-        let target = self.root().refs.get(RefKind::Branch, name);
-        target.ok_or_else(|| Error::NoSuchBranch { name: name.clone() })
+    pub fn branch(&self, name: &RefName) -> Result<Ref> {
+        let branch = self.root().refs.branches.get(name).cloned();
+        branch.ok_or_else(|| Error::NoSuchBranch { name: name.clone() })
     }
 
     /// Tries to make `changes`. The operation is what happened, which after a lost answer may be an earlier try.
     pub async fn swap(&mut self, changes: Vec<RefChange>, summary: String) -> Result<Option<Operation>> {
-        let operation = Operation {
-            id: self.id,
-            time: self.intent.time,
-            actor: self.intent.actor.clone(),
-            verb: self.intent.verb.clone(),
-            summary,
-            changes,
-        };
-        let root = self.next_root(operation.clone()).await?;
-        self.attempts += 1;
+        self.root().check_write()?;
+        if self.intent.actor.len() > ACTOR_LEN_MAX {
+            let len = self.intent.actor.len();
+            return Err(Error::ActorTooLong { len });
+        }
+        let root = self.next_root(changes, summary).await?;
         let bytes = Bytes::from(root.to_bytes());
-        if bytes.len() > ROOT_LEN_MAX {
-            let refs = root.refs.branches.len() + root.refs.tags.len();
+        let refs = root.refs.count();
+        let kept = if refs > self.root().refs.count() {
+            ROOT_LEN_KEPT
+        } else {
+            0
+        };
+        if bytes.len() > ROOT_LEN_MAX - kept {
             return Err(Error::TooManyRefs { refs });
         }
+        self.attempts += 1;
         match self.file.store.swap(Some(&self.loaded.version), bytes).await {
             Ok(Swap::Won(version)) => {
+                let ours = root.operations.last().cloned();
                 self.file.remember(&Arc::new(Loaded { root, version }));
-                Ok(Some(operation))
+                Ok(ours)
             }
             Ok(Swap::Lost) => self.look_again(None).await,
             Err(error) => self.look_again(Some(error)).await,
@@ -239,40 +268,134 @@ impl Transaction<'_> {
         Ok(None)
     }
 
-    /// The root after `operation`, with the oldest operations moved out when there are too many.
-    async fn next_root(&self, operation: Operation) -> Result<Root> {
+    /// The root after `changes`: what is not mentioned here stays as it is, whoever wrote it.
+    async fn next_root(&self, changes: Vec<RefChange>, summary: String) -> Result<Root> {
         let mut root = self.root().clone();
-        for change in &operation.changes {
-            let names = root.refs.of_mut(change.kind);
-            match change.after {
-                Some(target) => names.insert(change.name.clone(), target),
-                None => names.remove(&change.name),
-            };
+        for change in &changes {
+            expect_free(&root.refs, change)?;
+            change.make(&mut root.refs);
         }
-        root.operations.push(operation);
-        if root.operations.len() > OPERATIONS_IN_ROOT_MAX {
-            let moved = root.operations.len() - OPERATIONS_IN_ROOT_KEPT;
-            let page = OperationPage {
-                operations: root.operations.drain(..moved).collect(),
-                older: root.older_operations,
-            };
-            let id = page
-                .operations
-                .last()
-                .expect("a page is moved only when there are operations for it")
-                .id;
-            self.file
-                .bucket
-                .put_new(&page_key(id), Bytes::from(page.to_bytes()))
-                .await?;
-            root.older_operations = Some(id);
+        if let Some(branch) = renamed(&changes, &root.settings.default_branch) {
+            root.settings.default_branch = branch.clone();
+        }
+        root.operations.push(self.operation(changes, summary).await?);
+        for page in pages(&mut root) {
+            self.write_page(&page).await?;
         }
         Ok(root)
     }
+
+    /// The operation that the intent and the changes make; many changes are written to an object of their own.
+    async fn operation(&self, changes: Vec<RefChange>, summary: String) -> Result<Operation> {
+        let mut operation = Operation {
+            id: self.id,
+            time: self.intent.time,
+            actor: self.intent.actor.clone(),
+            verb: self.intent.verb.clone(),
+            summary: summary.chars().take(SUMMARY_LEN_MAX).collect(),
+            changes,
+            changes_in: None,
+            rest: Rest::new(),
+        };
+        if operation.changes.len() > CHANGES_IN_OPERATION_MAX || len(&operation.changes) > CHANGES_IN_OPERATION_LEN_MAX
+        {
+            let changes = Changes {
+                changes: std::mem::take(&mut operation.changes),
+                rest: Rest::new(),
+            };
+            let (id, bytes) = changes.encode();
+            if bytes.len() > CHANGES_LEN_MAX {
+                let changes = changes.changes.len();
+                return Err(Error::TooManyChanges { changes });
+            }
+            self.file.bucket.put_new(&changes_key(id), bytes.into()).await?;
+            operation.changes_in = Some(id);
+        }
+        Ok(operation)
+    }
+
+    async fn write_page(&self, page: &OperationPage) -> Result<()> {
+        let newest = page.operations.last().expect("a page holds at least one operation");
+        let bytes = page.to_bytes();
+        debug_assert!(bytes.len() <= OPERATIONS_LEN_MAX, "a page is a part of a root");
+        self.file.bucket.put_new(&page_key(newest.id), bytes.into()).await?;
+        Ok(())
+    }
+}
+
+/// Moves the oldest operations out of the root when there are too many: what is to be written, in order.
+fn pages(root: &mut Root) -> Vec<OperationPage> {
+    let lens: Vec<usize> = root.operations.iter().map(len).collect();
+    let mut left: usize = lens.iter().sum();
+    if lens.len() <= OPERATIONS_IN_ROOT_MAX && left <= OPERATIONS_IN_ROOT_LEN_MAX {
+        return Vec::new();
+    }
+    let mut pages: Vec<OperationPage> = Vec::new();
+    let mut page_len = 0;
+    let newest = lens.len() - 1;
+    for &len in &lens[..newest] {
+        let count = root.operations.len();
+        if count <= OPERATIONS_IN_ROOT_KEPT && left <= OPERATIONS_IN_ROOT_LEN_MAX / 2 {
+            break;
+        }
+        let operation = root.operations.remove(0);
+        left -= len;
+        page_len += len;
+        match pages.last_mut() {
+            Some(page) if page_len <= PAGE_LEN => page.operations.push(operation),
+            _ => {
+                let older = newest_of(pages.last()).or(root.older_operations);
+                page_len = len;
+                pages.push(OperationPage {
+                    operations: vec![operation],
+                    older,
+                    rest: Rest::new(),
+                });
+            }
+        }
+    }
+    root.older_operations = newest_of(pages.last()).or(root.older_operations);
+    pages
+}
+
+fn newest_of(page: Option<&OperationPage>) -> Option<OperationId> {
+    page.and_then(|page| page.operations.last()).map(|newest| newest.id)
+}
+
+/// How long something is in the root, in bytes.
+fn len(value: &impl serde::Serialize) -> usize {
+    serde_json::to_vec(value).map_or(0, |json| json.len())
+}
+
+/// Refuses to give a ref a name that another has: a name means one commit.
+fn expect_free(refs: &Refs, change: &RefChange) -> Result<()> {
+    let is_new = change.remote.is_none() && change.before.is_none() && change.after.is_some();
+    let name = change.name.clone();
+    match refs.holder(&change.name).filter(|_| is_new) {
+        None => Ok(()),
+        Some(RefKind::Branch) => Err(Error::BranchExists { name }),
+        Some(RefKind::Tag) => Err(Error::TagExists { name }),
+    }
+}
+
+/// The new name of a branch, if these changes give it one: it goes, and one with the same commit comes.
+fn renamed<'a>(changes: &'a [RefChange], branch: &RefName) -> Option<&'a RefName> {
+    let of_branches = || {
+        changes
+            .iter()
+            .filter(|change| change.remote.is_none() && change.kind == RefKind::Branch)
+    };
+    let gone = of_branches().find(|change| change.name == *branch && change.after.is_none())?;
+    let come = of_branches().find(|change| change.before.is_none() && change.after == gone.before)?;
+    Some(&come.name)
 }
 
 fn page_key(id: OperationId) -> String {
     format!("operations/{id}")
+}
+
+fn changes_key(id: ChangesId) -> String {
+    format!("changes/{id}")
 }
 
 /// A random wait, longer on average after each try, so that writers who collided do not collide again.

@@ -26,7 +26,7 @@ async fn a_repository_is_not_created_over_another() {
     let test = TestRepo::memory().await;
     let head = test.write("main", "a", "1").await.unwrap();
     let storage = test.repo.storage().clone();
-    let again = drumlin_repo::Repo::create(storage, std::sync::Arc::new(test.clock.clone())).await;
+    let again = drumlin_repo::Repo::create(storage, std::sync::Arc::new(test.clock.clone()), &name("main")).await;
     assert!(matches!(again, Err(Error::RepositoryExists)));
     assert_eq!(test.head("main").await.unwrap(), head);
 }

@@ -12,6 +12,7 @@ mod merges;
 mod names;
 mod races;
 mod requests;
+mod root;
 mod sessions;
 mod trees;
 mod trees_cost;

@@ -11,13 +11,14 @@ async fn meaning(test: &TestRepo, expr: &str) -> Result<CommitId, Error> {
 }
 
 #[tokio::test]
-async fn a_branch_comes_before_a_tag() {
+async fn a_name_means_the_branch_or_the_tag_that_has_it() {
     let test = TestRepo::memory().await;
     let first = test.head("main").await.unwrap();
     let second = test.write("main", "a", "1").await.unwrap();
     test.repo.tag_create(&author(), &name("x"), first).await.unwrap();
     assert_eq!(meaning(&test, "x").await.unwrap(), first);
     assert_eq!(test.repo.resolve(&name("x").into()).await.unwrap().branch, None);
+    test.repo.tag_delete(&author(), &name("x")).await.unwrap();
     test.repo.branch_create(&author(), &name("x"), second).await.unwrap();
     assert_eq!(meaning(&test, "x").await.unwrap(), second);
     assert_eq!(

@@ -19,7 +19,7 @@ async fn a_commit_is_undone_and_done_again() {
     let before = test.write("main", "a", "1").await.unwrap();
     let after = test.write("main", "a", "2").await.unwrap();
     let undone = test.repo.undo(&author(), None).await.unwrap();
-    assert_eq!(undone.changes[0].after.unwrap().commit, after);
+    assert_eq!(undone.changes[0].after.as_ref().unwrap().commit, after);
     assert_eq!(test.head("main").await.unwrap(), before);
     test.repo.undo(&author(), None).await.unwrap();
     assert_eq!(test.head("main").await.unwrap(), after);

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use drumlin_chunks::{NoProgress, Storage};
-use drumlin_model::{CommitId, EntryKind, Provenance, RefName, RepoPath};
-use drumlin_repo::{Author, CommitInfo, Repo, Result, Session};
+use drumlin_model::{By, CommitId, EntryKind, Provenance, RefName, RepoPath, Timestamp};
+use drumlin_repo::{CommitInfo, Repo, Result, Session};
 use futures::TryStreamExt;
 
 use crate::TestClock;
@@ -27,8 +27,8 @@ pub fn name(text: &str) -> RefName {
     RefName::new(text).expect("the test gives a valid name")
 }
 
-pub fn author() -> Author {
-    Author::new("tester")
+pub fn author() -> By {
+    By::new("tester", Timestamp::from_micros(0))
 }
 
 pub fn info(message: &str) -> CommitInfo {
@@ -50,7 +50,7 @@ impl TestRepo {
 
     pub async fn create(storage: Storage) -> Self {
         let clock = TestClock::new();
-        let repo = Repo::create(storage, Arc::new(clock.clone()))
+        let repo = Repo::create(storage, Arc::new(clock.clone()), &name("main"))
             .await
             .expect("the storage is empty");
         Self { repo, clock }

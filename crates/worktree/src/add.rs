@@ -96,7 +96,7 @@ impl WorkingCopy {
     pub async fn add(&self, paths: &[PathBuf], progress: &dyn Progress) -> Result<AddSummary> {
         let _lock = self.lock("add")?;
         self.refuse_half_done()?;
-        self.refuse_newer_format().await?;
+        self.repo().check_write().await?;
         let scopes = self.scopes(paths)?;
         let settled_before = self.disk_instant_ns()?;
         let base = self.repo().snapshot_of(self.head()?.base);

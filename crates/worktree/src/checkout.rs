@@ -3,8 +3,7 @@
 //! Invariant: killed at any point, the same checkout run again ends where it would have.
 
 use drumlin_chunks::{Progress, Unit};
-use drumlin_model::{RefExpr, RefName, RepoPath};
-use drumlin_repo::Author;
+use drumlin_model::{By, RefExpr, RefKind, RefName, RepoPath};
 
 use crate::{
     Error, RepoError, Result, WorkingCopy,
@@ -47,7 +46,7 @@ impl WorkingCopy {
     /// Makes a branch at `at` (none: where the working copy stands) and checks it out; keeps what is staged.
     pub async fn checkout_new(
         &self,
-        by: &Author,
+        by: &By,
         name: &RefName,
         at: Option<&RefExpr>,
         force: bool,
@@ -77,10 +76,8 @@ impl WorkingCopy {
             return Ok(CheckoutSummary::nothing(head));
         };
         let refs = self.repo().refs().await?;
-        let base = *refs
-            .branches
-            .get(&branch)
-            .ok_or_else(|| RepoError::NoSuchBranch { name: branch.clone() })?;
+        let base = refs.get(RefKind::Branch, &branch);
+        let base = base.ok_or_else(|| RepoError::NoSuchBranch { name: branch.clone() })?;
         self.follow_to(
             Head {
                 branch: Some(branch),

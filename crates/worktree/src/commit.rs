@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use drumlin_chunks::NoProgress;
-use drumlin_model::{CommitId, RefName, RefTarget, RepoPath};
+use drumlin_model::{CommitId, RefKind, RefName, RefTarget, RepoPath};
 use drumlin_repo::CommitInfo;
 
 use crate::{
@@ -67,7 +67,7 @@ impl WorkingCopy {
         staged: &BTreeMap<RepoPath, Staged>,
     ) -> Result<Option<RepoError>> {
         let refs = self.repo().refs().await?;
-        let Some(base) = refs.branches.get(branch).copied() else {
+        let Some(base) = refs.get(RefKind::Branch, branch) else {
             return Ok(None);
         };
         let tip = self.repo().snapshot_of(base);

@@ -6,7 +6,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use drumlin_model::{EntryKind, RefName, RefTarget, RepoPath};
+use drumlin_model::{EntryKind, RefKind, RefName, RefTarget, RepoPath};
 
 use crate::{
     ChangeKind, Error, Result, WorkingCopy,
@@ -69,7 +69,7 @@ impl WorkingCopy {
             )
         };
         let tip = match &head.branch {
-            Some(branch) => self.repo().refs().await?.branches.get(branch).copied(),
+            Some(branch) => self.repo().refs().await?.get(RefKind::Branch, branch),
             None => None,
         };
         let local = self.local(vec![None]).await?;

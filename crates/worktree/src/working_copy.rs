@@ -10,12 +10,15 @@ use std::{
 };
 
 use drumlin_chunks::{Place, Storage};
-use drumlin_model::{RefExpr, RefName, RepoPath};
-use drumlin_repo::{Clock, Repo, repo::FIRST_BRANCH};
+use drumlin_model::{RefExpr, RefKind, RefName, RepoPath};
+use drumlin_repo::{Clock, Repo};
 
 use crate::{
     Error, Head, Layout, RepoError, Result, index::Index, lock::WorkLock, paths, spill::SpillFolder, stat::Stat,
 };
+
+/// The default branch of a repository that is made with its first working copy.
+const DEFAULT_BRANCH: &str = "main";
 
 /// Opens the store at a place. Whoever runs the program gives it, because that alone knows credentials.
 pub type Opener = dyn Fn(&Place) -> drumlin_chunks::Result<Storage> + Send + Sync;
@@ -41,7 +44,8 @@ impl WorkingCopy {
     pub async fn init(folder: &Path, clock: Arc<dyn Clock>, open: &Opener) -> Result<WorkingCopy> {
         let layout = Layout::create(folder, None)?;
         let storage = open(&layout.repository)?;
-        let repo = match Repo::create(storage.clone(), clock.clone()).await {
+        let branch = RefName::new(DEFAULT_BRANCH).expect("the default branch has a valid name");
+        let repo = match Repo::create(storage.clone(), clock.clone(), &branch).await {
             // An `init` that was killed before it was done: go on with what it made.
             Err(RepoError::RepositoryExists) => Repo::open(storage, clock).await?,
             created => created?,
@@ -49,7 +53,7 @@ impl WorkingCopy {
         WorkingCopy::start(layout, repo, false).await
     }
 
-    /// Makes `folder` a working copy of the repository at `place`, with the files of its first branch. The place of another
+    /// Makes `folder` a working copy of the repository at `place`, with the files of its default branch. The place of another
     /// working copy means its repository. All working copies of one see each other's commits at once: they share one store.
     pub async fn clone_from(place: Place, folder: &Path, clock: Arc<dyn Clock>, open: &Opener) -> Result<WorkingCopy> {
         let place = Layout::repository_at(place)?;
@@ -87,16 +91,10 @@ impl WorkingCopy {
     /// Writes the state of a new working copy, with no files brought, and then its settings.
     /// `is_fresh` if the files of its head are to come.
     async fn start(layout: Layout, repo: Repo, is_fresh: bool) -> Result<WorkingCopy> {
-        let refs = repo.refs().await?;
-        let first = RefName::new(FIRST_BRANCH).expect("the name of the first branch is valid");
-        let branch = if refs.branches.contains_key(&first) {
-            Some(first)
-        } else {
-            refs.branches.keys().next().cloned()
-        };
-        let branch = branch.ok_or(RepoError::NoRepository)?;
+        let branch = repo.settings().await?.default_branch;
+        let base = repo.refs().await?.get(RefKind::Branch, &branch);
         let head = Head {
-            base: refs.branches[&branch],
+            base: base.ok_or_else(|| RepoError::NoSuchBranch { name: branch.clone() })?,
             branch: Some(branch),
         };
         let index = Index::open(&layout.work())?;

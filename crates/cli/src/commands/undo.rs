@@ -31,6 +31,7 @@ impl Undo {
             for change in &done.changes {
                 let at = change
                     .before
+                    .as_ref()
                     .map_or_else(|| "gone".to_owned(), |target| target.commit.short());
                 writeln!(out, "  {} is now {}", paint(NAME, &change.name), at)?;
             }
