@@ -11,7 +11,7 @@ mod wire;
 
 pub use clash::{Clash, ClashScan};
 pub use cut::{Cutter, RANGE_ENTRIES_MAX, RANGE_ENTRIES_MEAN, RANGE_WEIGHT_MAX};
-pub use index::{RangeRef, TREE_FORMAT, Tree, TreeSummary};
+pub use index::{RangeRef, TREE_FORMAT, TREE_RANGES_MAX, Tree, TreeSummary};
 pub use merge::{Conflict, Merge, PathDiff, merge_entries};
 pub use range::{
     ETAG_LEN_MAX, EncodedRange, EntryError, RANGE_FORMAT, Range, SYMLINK_LEN_MAX, URL_LEN_MAX, check_entry,

@@ -127,7 +127,7 @@ proptest! {
 
     #[test]
     fn mutated_ranges_are_read_or_refused(range in any_range(), first in any_mutation(), more in vec(any_mutation(), 0..3)) {
-        let encoded = range.encode();
+        let encoded = range.encode().unwrap();
         let parts = sections(&encoded.bytes, 2);
         for which in [0, 1] {
             let mut parts = parts.clone();
@@ -144,7 +144,7 @@ proptest! {
         let mut references: Vec<_> = ranges.iter().map(Range::reference).collect();
         references.sort_by(|a, b| a.first.cmp(&b.first));
         references.dedup_by(|b, a| a.last >= b.first);
-        let (_, bytes) = Tree { ranges: references }.encode();
+        let (_, bytes) = Tree { ranges: references }.encode().unwrap();
         let mut identity = sections(&bytes, 1).remove(0);
         mutations.iter().for_each(|mutation| mutate(&mut identity, mutation));
         let (id, bytes) = sealed_tree(&identity);
@@ -158,7 +158,7 @@ proptest! {
 
 #[test]
 fn the_description_gives_the_same_objects() {
-    let encoded = sample().encode();
+    let encoded = sample().encode().unwrap();
     let parts = sections(&encoded.bytes, 2);
     let (id, bytes) = sealed_range(&parts[0], &parts[1]);
     assert_eq!(id, encoded.reference.id);

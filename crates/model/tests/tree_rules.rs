@@ -102,7 +102,7 @@ fn the_heaviest_range_can_be_read_back() {
         }
     }
     assert!(range.entries.len() > 50 && range.entries.len() < 1 + RANGE_WEIGHT_MAX / 9000);
-    let encoded = range.encode();
+    let encoded = range.encode().unwrap();
     assert_eq!(Range::from_bytes(encoded.reference.id, &encoded.bytes).unwrap(), range);
 }
 

@@ -16,5 +16,6 @@ mod root;
 mod sessions;
 mod trees;
 mod trees_cost;
+mod trees_limits;
 mod trees_merge;
 mod undo;

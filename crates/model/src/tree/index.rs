@@ -11,8 +11,11 @@ use crate::{
 
 /// The newest format of index nodes that this program writes and reads.
 pub const TREE_FORMAT: u32 = 1;
-/// The largest index node, decompressed: some 500,000 ranges, or a thousand million entries.
-const IDENTITY_LEN_MAX: usize = 64 << 20;
+/// The most ranges of a tree that one index node names: 67 million entries and more. Page 001 says how a larger tree will
+/// be cut into several nodes, so that no tree that is written today ever gets another id.
+pub const TREE_RANGES_MAX: usize = 1 << 16;
+/// The largest index node, decompressed: 1 KiB for each of the most ranges, five times what paths of 100 bytes take.
+const IDENTITY_LEN_MAX: usize = TREE_RANGES_MAX << 10;
 /// The least that one range takes in an index node: four numbers of its paths, two counts, an id.
 const RANGE_REF_LEN_MIN: usize = 4 + 2 + 32;
 
@@ -50,10 +53,18 @@ impl Tree {
         TreeId::of(&self.identity())
     }
 
-    /// The id and the bytes to store.
-    pub fn encode(&self) -> (TreeId, Vec<u8>) {
+    /// The id and the bytes to store. A tree that is larger than is read back is refused.
+    pub fn encode(&self) -> Result<(TreeId, Vec<u8>), FormatError> {
+        if self.ranges.len() > TREE_RANGES_MAX {
+            return Err(FormatError::TooLarge {
+                object: "the tree",
+                found: self.ranges.len(),
+                most: TREE_RANGES_MAX,
+                unit: "ranges",
+            });
+        }
         let identity = self.identity();
-        (TreeId::of(&identity), ENVELOPE.seal([&identity]))
+        Ok((TreeId::of(&identity), ENVELOPE.seal("the tree", [&identity])?))
     }
 
     /// Reads an index node back and checks that the bytes are those that `id` names.
@@ -99,7 +110,7 @@ impl Tree {
 
 fn read_identity(bytes: &[u8]) -> Read<Tree> {
     let mut reader = Reader::new(bytes);
-    let count = reader.length(bytes.len() / RANGE_REF_LEN_MIN)?;
+    let count = reader.length(TREE_RANGES_MAX.min(bytes.len() / RANGE_REF_LEN_MIN))?;
     let mut ranges: Vec<RangeRef> = Vec::with_capacity(count);
     for _ in 0..count {
         let before = ranges.last().map_or("", |range| range.last.as_str());

@@ -101,13 +101,20 @@ impl Range {
     }
 
     /// The bytes to store. The range must not be empty, must be sorted, and `check_entry` must hold for each entry.
-    pub fn encode(&self) -> EncodedRange {
+    /// What is longer than is read back is refused; a `Cutter` never lets it come to that.
+    pub fn encode(&self) -> Result<EncodedRange, FormatError> {
+        if self.entries.len() > RANGE_ENTRIES_MAX {
+            return Err(FormatError::TooLarge {
+                object: "a range of the tree",
+                found: self.entries.len(),
+                most: RANGE_ENTRIES_MAX,
+                unit: "entries",
+            });
+        }
         let identity = self.identity();
         let reference = self.reference_of(&identity);
-        EncodedRange {
-            reference,
-            bytes: ENVELOPE.seal([&identity, &self.locations()]),
-        }
+        let bytes = ENVELOPE.seal("a range of the tree", [&identity, &self.locations()])?;
+        Ok(EncodedRange { reference, bytes })
     }
 
     /// What the index node says of this range.

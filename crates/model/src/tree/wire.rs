@@ -145,7 +145,18 @@ pub(super) struct Envelope<const N: usize> {
 
 impl<const N: usize> Envelope<N> {
     /// Line of magic and format | for each section: raw and stored length | the sections | BLAKE3 of all before.
-    pub fn seal(&self, sections: [&[u8]; N]) -> Vec<u8> {
+    /// Refuses a section that `open` would refuse. `object` names the thing then.
+    pub fn seal(&self, object: &'static str, sections: [&[u8]; N]) -> Result<Vec<u8>, FormatError> {
+        for (section, &most) in sections.iter().zip(&self.sections_max) {
+            if section.len() > most {
+                return Err(FormatError::TooLarge {
+                    object,
+                    found: section.len(),
+                    most,
+                    unit: "bytes",
+                });
+            }
+        }
         let stored = sections
             .map(|raw| zstd::bulk::compress(raw, COMPRESSION_LEVEL).expect("compressing memory to memory cannot fail"));
         let mut out = format!("{}{}\n", self.magic, self.format).into_bytes();
@@ -156,7 +167,7 @@ impl<const N: usize> Envelope<N> {
         stored.iter().for_each(|stored| out.extend_from_slice(stored));
         let hash = blake3::hash(&out);
         out.extend_from_slice(hash.as_bytes());
-        out
+        Ok(out)
     }
 
     /// The sections, decompressed. `object` names the thing in errors.

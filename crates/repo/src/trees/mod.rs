@@ -33,8 +33,9 @@ pub use merge::TreeMerge;
 
 /// Memory for decoded ranges, in bytes: about 400,000 entries.
 const RANGES_CACHED_WEIGHT_MAX: usize = 96 << 20;
-/// Memory for decoded index nodes, in bytes: some dozens at a million entries.
-const TREES_CACHED_WEIGHT_MAX: usize = 16 << 20;
+/// Memory for decoded index nodes, in bytes. Half of it holds the largest node with paths of 100 bytes: one that is not
+/// kept is fetched and parsed again for every path that is asked for.
+const TREES_CACHED_WEIGHT_MAX: usize = 64 << 20;
 /// Ranges fetched ahead of whoever reads them in order.
 const RANGES_AHEAD: usize = 4;
 
@@ -167,7 +168,7 @@ impl TreeStore {
 
     /// Writes the index node. Its ranges have to be there already.
     async fn write_tree(&self, tree: Tree) -> Result<TreeId> {
-        let (id, bytes) = tree.encode();
+        let (id, bytes) = tree.encode()?;
         self.inner.bucket.put_new(&tree_key(id), bytes.into()).await?;
         self.inner.trees.insert(id, Arc::new(tree));
         Ok(id)
@@ -180,6 +181,7 @@ impl TreeStore {
             (range, encoded)
         })
         .await?;
+        let encoded = encoded?;
         let id = encoded.reference.id;
         if !known.contains(&id) {
             self.inner.bucket.put_new(&range_key(id), encoded.bytes.into()).await?;
