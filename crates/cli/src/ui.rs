@@ -8,7 +8,7 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
-use drumlin_chunks::progress::{Progress, Unit};
+use drumlin_chunks::{Progress, Unit};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
