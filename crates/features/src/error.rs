@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use datafusion::error::DataFusionError;
 use drumlin_model::ErrorKind;
 
-use crate::{asof, definition::parse::Problem};
+use crate::definition::parse::Problem;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -97,7 +97,7 @@ pub enum Error {
         source: Box<DataFusionError>,
     },
     #[error(transparent)]
-    AsOf(#[from] Box<asof::Error>),
+    AsOf(#[from] Box<drumlin_asof::Error>),
     #[error(transparent)]
     Tables(#[from] Box<drumlin_tables::Error>),
     #[error(transparent)]
@@ -113,7 +113,7 @@ macro_rules! from_boxed {
         }
     )*};
 }
-from_boxed!(asof::Error => AsOf drumlin_tables::Error => Tables drumlin_repo::Error => Repo);
+from_boxed!(drumlin_asof::Error => AsOf drumlin_tables::Error => Tables drumlin_repo::Error => Repo);
 
 impl Error {
     pub fn kind(&self) -> ErrorKind {
@@ -212,9 +212,11 @@ impl Error {
 }
 
 /// The as-of join's own error, when that is what the engine passes on.
-fn asof_beneath(error: DataFusionError) -> Result<Box<asof::Error>, DataFusionError> {
+fn asof_beneath(error: DataFusionError) -> Result<Box<drumlin_asof::Error>, DataFusionError> {
     match error {
-        DataFusionError::External(source) => source.downcast::<asof::Error>().map_err(DataFusionError::External),
+        DataFusionError::External(source) => source
+            .downcast::<drumlin_asof::Error>()
+            .map_err(DataFusionError::External),
         DataFusionError::Context(context, source) => {
             asof_beneath(*source).map_err(|source| DataFusionError::Context(context, Box::new(source)))
         }
@@ -231,7 +233,7 @@ fn kind_beneath(error: &(dyn std::error::Error + 'static)) -> ErrorKind {
             return error.kind();
         } else if let Some(error) = error.downcast_ref::<drumlin_repo::Error>() {
             return error.kind();
-        } else if let Some(error) = error.downcast_ref::<asof::Error>() {
+        } else if let Some(error) = error.downcast_ref::<drumlin_asof::Error>() {
             return error.kind();
         } else if let Some(error) = error.downcast_ref::<std::io::Error>() {
             found = ErrorKind::of_io(error);

@@ -23,10 +23,7 @@ use parquet::arrow::{
     async_reader::{self, ParquetRecordBatchStreamBuilder},
 };
 
-use crate::{
-    asof,
-    error::{Error, Result},
-};
+use crate::error::{Error, Result};
 
 /// Rows that are decoded at once.
 pub(crate) const BATCH_ROWS: usize = 8192;
@@ -52,13 +49,13 @@ pub(crate) struct DataFile {
 
 impl Table {
     /// For the as-of join.
-    pub fn parquet_source(&self) -> asof::ParquetSource {
-        let file = |file: &DataFile| asof::ParquetFile {
+    pub fn parquet_source(&self) -> drumlin_asof::ParquetSource {
+        let file = |file: &DataFile| drumlin_asof::ParquetFile {
             path: file.path.clone(),
             size_bytes: file.size,
             created_micros: Some(file.written),
         };
-        asof::ParquetSource {
+        drumlin_asof::ParquetSource {
             store: self.store.clone(),
             schema: self.schema.clone(),
             files: self.files.iter().map(file).collect(),

@@ -18,7 +18,7 @@ use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
 
 use crate::{
-    apply, asof,
+    apply,
     definition::{
         FeatureView, Kind, Nulls, Source, ViewUse,
         check::{self, Fault, ResolvedView},
@@ -296,56 +296,60 @@ pub(crate) async fn lookup(
     snapshot: &Snapshot,
     view: &ResolvedView,
     used: &ViewUse,
-) -> Result<asof::Lookup> {
+) -> Result<drumlin_asof::Lookup> {
     let source = match &view.view.source {
-        Source::Table(name) => asof::FeatureSource::Parquet(table(engine, snapshot, name).await?.parquet_source()),
-        Source::Sql(query) => asof::FeatureSource::Query(Box::new(ordered_query(engine, snapshot, view, query).await?)),
+        Source::Table(name) => {
+            drumlin_asof::FeatureSource::Parquet(table(engine, snapshot, name).await?.parquet_source())
+        }
+        Source::Sql(query) => {
+            drumlin_asof::FeatureSource::Query(Box::new(ordered_query(engine, snapshot, view, query).await?))
+        }
     };
     let definition = &view.view;
-    let key = |key: &check::ResolvedKey| asof::KeyPair {
+    let key = |key: &check::ResolvedKey| drumlin_asof::KeyPair {
         spine: used.keys.get(&key.name).unwrap_or(&key.name).clone(),
         feature: key.column.clone(),
     };
     let place = |name: &String| used.features.iter().position(|wanted| wanted == name);
     let wanted = |name: &String| used.features.is_empty() || place(name).is_some();
     let features = view.features.iter().filter(|(name, _)| wanted(name));
-    let mut features: Vec<asof::Feature> = features
-        .map(|(name, kind)| asof::Feature {
+    let mut features: Vec<drumlin_asof::Feature> = features
+        .map(|(name, kind)| drumlin_asof::Feature {
             column: name.clone(),
             data_type: Some(kind.to_arrow()),
         })
         .collect();
     let windows = definition.windows.iter().filter(|window| wanted(&window.name));
-    let mut windows: Vec<asof::Window> = windows.map(window).collect();
+    let mut windows: Vec<drumlin_asof::Window> = windows.map(window).collect();
     // Asked for by name, features come in the order in which they were asked for, and so do windows after them.
     features.sort_by_key(|feature| place(&feature.column));
     windows.sort_by_key(|window| place(&window.name));
-    Ok(asof::Lookup {
+    Ok(drumlin_asof::Lookup {
         prefix: used.alias.clone(),
         keys: view.keys.iter().map(key).collect(),
         created_time: definition.created_time.clone(),
         valid_to: definition.valid_to.clone(),
         deleted: definition.tombstone.clone(),
-        max_age: definition.max_age.map(|age| asof::Span::micros(age.micros())),
+        max_age: definition.max_age.map(|age| drumlin_asof::Span::micros(age.micros())),
         inclusive: definition.inclusive,
         nulls: match definition.nulls {
-            Nulls::Row => asof::Nulls::Row,
-            Nulls::LastNonNull => asof::Nulls::LastNonNull,
+            Nulls::Row => drumlin_asof::Nulls::Row,
+            Nulls::LastNonNull => drumlin_asof::Nulls::LastNonNull,
         },
         features,
         windows,
         with_event_time: true,
         with_status: true,
-        ..asof::Lookup::new(used.label(), definition.event_time.clone(), source)
+        ..drumlin_asof::Lookup::new(used.label(), definition.event_time.clone(), source)
     })
 }
 
-fn window(window: &crate::definition::Window) -> asof::Window {
-    asof::Window {
+fn window(window: &crate::definition::Window) -> drumlin_asof::Window {
+    drumlin_asof::Window {
         name: window.name.clone(),
         function: window.function,
         column: window.column.clone(),
-        length: asof::Span::micros(window.length.micros()),
+        length: drumlin_asof::Span::micros(window.length.micros()),
         inclusive: window.inclusive,
         label: window.label,
     }
@@ -355,16 +359,16 @@ fn window(window: &crate::definition::Window) -> asof::Window {
 pub(crate) struct Joined {
     pub schema: SchemaRef,
     pub notices: Vec<String>,
-    pub report: asof::AsOfReport,
+    pub report: drumlin_asof::AsOfReport,
     /// One after the other they are the rows in the spine's order.
     pub streams: Vec<SendableRecordBatchStream>,
 }
 
 /// Joins `spine` with the lookups of `spec` and starts the plan.
-pub(crate) async fn join(context: &SessionContext, spine: LogicalPlan, spec: asof::AsOfSpec) -> Result<Joined> {
-    let joined = asof::AsOfJoin::new(spine, spec)?;
+pub(crate) async fn join(context: &SessionContext, spine: LogicalPlan, spec: drumlin_asof::AsOfSpec) -> Result<Joined> {
+    let joined = drumlin_asof::AsOfJoin::new(spine, spec)?;
     let (schema, notices, report) = (joined.schema(), joined.notices().to_vec(), joined.report());
-    let frame = DataFrame::new(asof::with_as_of(context.state()), joined.into_plan());
+    let frame = DataFrame::new(drumlin_asof::with_as_of(context.state()), joined.into_plan());
     let streams = frame
         .execute_stream_partitioned()
         .await

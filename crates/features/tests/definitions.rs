@@ -1,9 +1,9 @@
 //! Definitions: what is read, what is refused and in which words, what a plan says.
 
+use drumlin_asof::WindowFunction;
 use drumlin_features::{
     Registry,
     apply::{Scope, What},
-    asof::WindowFunction,
     definition::{Definition, FeatureType, Kind, Length, Nulls, Source},
 };
 use drumlin_model::ErrorKind;

@@ -4,7 +4,6 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
-mod asof;
 mod definitions;
 mod identity;
 mod kills;

@@ -1,8 +1,7 @@
 //! The cases of the law that are about writes to the online store, from the files that the as-of join is held to.
 
-use crate::asof::case_file::{CaseFile, Online, TableText};
-use crate::asof::cases::case_files;
-use crate::asof::table::Table;
+use drumlin_testkit::law::{self, CaseFile, Grid, Online, TableText};
+
 use crate::support::Fixture;
 
 /// The files are written, by the fixture's clock, before any row's time.
@@ -38,7 +37,7 @@ fn writes(case: &CaseFile, table: &str) -> Vec<String> {
     else {
         panic!("an online case says its rows");
     };
-    let table = Table::parse(text);
+    let table = Grid::parse(text);
     let head: Vec<&str> = table.columns.iter().map(|(name, _)| name.as_str()).collect();
     let row = |row: &Vec<Option<String>>| {
         row.iter()
@@ -84,7 +83,7 @@ async fn answer(name: &str, case: &CaseFile, online: &Online) {
 
 #[tokio::test]
 async fn every_online_case_of_the_law_is_answered() {
-    let cases: Vec<_> = case_files()
+    let cases: Vec<_> = law::cases()
         .into_iter()
         .filter(|(_, case)| case.online.is_some())
         .collect();

@@ -10,7 +10,7 @@ use super::{
     Definition, Entity, FeatureService, FeatureType, FeatureView, Source, ViewUse,
     parse::{did_you_mean, suggestion},
 };
-use crate::asof::WindowFunction;
+use drumlin_asof::WindowFunction;
 
 /// A problem of one field of a definition; the registry knows its file and line.
 #[derive(Clone, Debug, PartialEq, Eq)]

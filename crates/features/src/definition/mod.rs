@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, fmt};
 use drumlin_model::RepoPath;
 use serde::{Deserialize, Serialize};
 
-use crate::asof::WindowFunction;
+use drumlin_asof::WindowFunction;
 
 pub use types::{FeatureType, Length};
 pub use yaml::Spot;

@@ -11,7 +11,7 @@ use super::{
     types::TextError,
     yaml::{self, Field, Node, Spot, Value},
 };
-use crate::asof::WindowFunction;
+use drumlin_asof::WindowFunction;
 
 /// The longest name, in bytes: it becomes part of column names.
 const NAME_LEN_MAX: usize = 100;

@@ -14,11 +14,11 @@ use super::{
     value::Value,
 };
 use crate::{
-    asof::Status,
     definition::{FeatureType, Nulls, ViewUse, parse::did_you_mean},
     error::{Error, Result},
     registry::Registry,
 };
+use drumlin_asof::Status;
 
 /// What is asked of one view; the same shape as a view within a service.
 pub type Want = ViewUse;

@@ -32,7 +32,6 @@ use super::{
     value::{Column, array_of, times},
 };
 use crate::{
-    asof,
     definition::{FeatureType, Source, ViewUse, check::ResolvedView},
     error::{Error, Result},
     registry::Registry,
@@ -185,14 +184,14 @@ impl OnlineStore {
         let table = StreamingTable::try_new(spine.schema.clone(), vec![Arc::new(spine)]);
         let plan = table
             .and_then(|table| LogicalPlanBuilder::scan("keys", provider_as_source(Arc::new(table)), None)?.build());
-        let mut spec = asof::AsOfSpec::new(TIME);
+        let mut spec = drumlin_asof::AsOfSpec::new(TIME);
         spec.threads = engine.options().threads.max(1);
         // A query without a created time does not say when its rows were known: they are known at every time.
         let says_when = matches!(view.view.source, Source::Table(_)) || view.view.created_time.is_some();
         spec.known_at = if says_when {
-            asof::KnownAt::Row
+            drumlin_asof::KnownAt::Row
         } else {
-            asof::KnownAt::Ignored
+            drumlin_asof::KnownAt::Ignored
         };
         spec.lookups.push(source::lookup(engine, snapshot, view, used).await?);
         let context = source::context(engine, snapshot).await?;

@@ -1,5 +1,5 @@
 //! Building a training set: pin everything, join the spine with each view, write the parts.
-//! `source` plans, `asof` joins, `parts` writes. Invariant: rows out equal rows in, and no more than a batch is in memory here.
+//! `source` plans, `drumlin-asof` joins, `parts` writes. Invariant: rows out equal rows in, and no more than a batch is in memory here.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +25,6 @@ use super::{
     },
 };
 use crate::{
-    asof,
     definition::ViewUse,
     error::{Error, Result},
     registry::Registry,
@@ -144,11 +143,11 @@ pub(crate) async fn run(engine: &Engine, prepared: Prepared) -> Result<Built> {
         ..
     } = prepared;
     let spine_columns = spine.schema().fields().len();
-    let mut spec = asof::AsOfSpec::new(&pinned.options.time);
+    let mut spec = drumlin_asof::AsOfSpec::new(&pinned.options.time);
     spec.threads = engine.options().threads.max(1);
     spec.on_null_time = match pinned.options.on_null_time {
-        OnNullTime::Error => asof::OnNullTime::Error,
-        OnNullTime::Keep => asof::OnNullTime::Keep,
+        OnNullTime::Error => drumlin_asof::OnNullTime::Error,
+        OnNullTime::Keep => drumlin_asof::OnNullTime::Keep,
     };
     spec.known_at = known_at(engine, pinned.options.known_at).await?;
     for used in &pinned.uses {
@@ -233,11 +232,11 @@ impl Built {
     }
 }
 
-async fn known_at(engine: &Engine, known_at: KnownAt) -> Result<asof::KnownAt> {
-    let at = |time: Timestamp| asof::KnownAt::At { micros: time.micros() };
+async fn known_at(engine: &Engine, known_at: KnownAt) -> Result<drumlin_asof::KnownAt> {
+    let at = |time: Timestamp| drumlin_asof::KnownAt::At { micros: time.micros() };
     Ok(match known_at {
-        KnownAt::None => asof::KnownAt::Ignored,
-        KnownAt::Row => asof::KnownAt::Row,
+        KnownAt::None => drumlin_asof::KnownAt::Ignored,
+        KnownAt::Row => drumlin_asof::KnownAt::Row,
         KnownAt::Time(time) => at(time),
         KnownAt::Commit(commit) => at(engine.repo().commit_info(commit).await?.provenance.finished),
     })
@@ -256,7 +255,7 @@ struct Shape {
 }
 
 impl Shape {
-    fn new(spec: &asof::AsOfSpec, options: &Options) -> Self {
+    fn new(spec: &drumlin_asof::AsOfSpec, options: &Options) -> Self {
         let mut dropped = Vec::new();
         for lookup in &spec.lookups {
             if !options.with_status {
@@ -266,7 +265,7 @@ impl Shape {
                 dropped.push(lookup.about_name("event_time"));
             }
         }
-        let label = |lookup: &asof::Lookup| lookup.prefix.as_ref().unwrap_or(&lookup.view).clone();
+        let label = |lookup: &drumlin_asof::Lookup| lookup.prefix.as_ref().unwrap_or(&lookup.view).clone();
         let statuses = spec
             .lookups
             .iter()
@@ -300,7 +299,7 @@ impl Shape {
             else {
                 continue;
             };
-            for status in asof::Status::ALL {
+            for status in drumlin_asof::Status::ALL {
                 let rows = statuses.iter().filter(|found| *found == Some(status.as_str())).count() as u64;
                 if rows > 0 {
                     *counts.statuses.entry(status.as_str().to_owned()).or_default() += rows;

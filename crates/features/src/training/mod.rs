@@ -1,5 +1,5 @@
 //! Training sets: features as of each row of a spine, pinned to a commit, stored as Parquet at `training/NAME/`.
-//! `build` runs the join and writes the parts, `record` is `set.json`, `diff` compares two sets; the join is `asof`'s.
+//! `build` runs the join and writes the parts, `record` is `set.json`, `diff` compares two sets; the join is `drumlin-asof`'s.
 //! Invariant: the id is a function of (commit, definitions, spine, options), and the content of the id: the same request gives
 //! the same bytes.
 

@@ -19,11 +19,11 @@ use datafusion::logical_expr::{Expr, Extension, InvariantLevel, LogicalPlan, Use
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
 
-use super::error::Result;
-use super::exec::AsOfJoinExec;
-use super::report::AsOfReport;
-use super::resolve::Resolved;
-use super::spec::{AsOfSpec, FeatureSource};
+use crate::error::Result;
+use crate::exec::AsOfJoinExec;
+use crate::report::AsOfReport;
+use crate::resolve::Resolved;
+use crate::spec::{AsOfSpec, FeatureSource};
 
 /// A checked as-of join: a plan for any query, and what there is to say about it.
 #[derive(Clone, Debug)]

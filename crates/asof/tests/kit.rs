@@ -11,7 +11,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
-use drumlin_features::asof::{AsOfJoin, AsOfSpec, Counts, Error, ParquetFile, ParquetSource, with_as_of};
+use drumlin_asof::{AsOfJoin, AsOfSpec, Counts, Error, ParquetFile, ParquetSource, with_as_of};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ArrowWriter;

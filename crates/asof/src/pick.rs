@@ -2,8 +2,8 @@
 //! `scan` offers candidates in any order, from several threads, each with its own `Picks`; merging and settling make one answer.
 //! Invariant: the order of offers never matters, because the greatest of a total order does not depend on it.
 
-use super::index::Group;
-use super::ranges;
+use crate::index::Group;
+use crate::ranges;
 
 /// A row of the view as the ranking sees it. The derived order is the law's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

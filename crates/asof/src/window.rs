@@ -8,12 +8,12 @@ use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int64
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 
-use super::error::{Error, Result};
-use super::exact_sum::ExactSum;
-use super::index::{Group, SpineIndex};
-use super::ranges;
-use super::resolve::ResolvedWindow;
-use super::spec::WindowFunction;
+use crate::error::{Error, Result};
+use crate::exact_sum::ExactSum;
+use crate::index::{Group, SpineIndex};
+use crate::ranges;
+use crate::resolve::ResolvedWindow;
+use crate::spec::WindowFunction;
 
 /// The column that a window aggregates, of one batch.
 pub(crate) enum WindowValues {

@@ -1,7 +1,9 @@
-//! A case of the law as its file says it; `cases` runs it. The format is in `../cases/README.md`.
-//! Nothing here knows how a case is run: other surfaces read the same files.
+//! The law of the as-of join: its cases as their files say them. The format is in `crates/asof/tests/cases/README.md`.
+//! Nothing here knows how a case is run: the tests of the operator, of the feature store and of the program each do that.
 
-use drumlin_features::definition::yaml::{self, Node, Value};
+use std::path::Path;
+
+use crate::yaml::{self, Node, Value};
 
 pub struct CaseFile {
     pub law: u32,
@@ -86,10 +88,51 @@ pub struct Window {
     pub label: bool,
 }
 
+/// A table as its text has it: the head's `name: type`, then rows of cells between bars. None is a cell that says `null`.
+pub struct Grid {
+    pub columns: Vec<(String, Option<String>)>,
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+impl Grid {
+    pub fn parse(text: &str) -> Grid {
+        let mut lines = text
+            .lines()
+            .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+        let head = lines.next().expect("a table has a head");
+        let columns: Vec<_> = head
+            .iter()
+            .map(|column| match column.split_once(':') {
+                Some((name, kind)) => (name.trim().to_owned(), Some(kind.trim().to_owned())),
+                None => ((*column).to_owned(), None),
+            })
+            .collect();
+        let cell = |text: &str| (text != "null").then(|| text.to_owned());
+        let rows: Vec<Vec<Option<String>>> = lines.map(|line| line.into_iter().map(cell).collect()).collect();
+        for row in &rows {
+            assert_eq!(row.len(), columns.len(), "a row has as many cells as the head: {row:?}");
+        }
+        Grid { columns, rows }
+    }
+}
+
+/// Every case of the law and the name of its file, in the order of their numbers.
+pub fn cases() -> Vec<(String, CaseFile)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../asof/tests/cases");
+    let entries = std::fs::read_dir(folder).expect("the folder of cases");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    paths.sort();
+    let read = |path: &std::path::PathBuf| {
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        (name, CaseFile::parse(&std::fs::read_to_string(path).expect("text")))
+    };
+    paths.iter().map(read).collect()
+}
+
 impl CaseFile {
     pub fn parse(text: &str) -> CaseFile {
-        let documents = yaml::documents(text).unwrap_or_else(|fault| panic!("{fault:?}"));
-        let mut map = Map::new(&documents[0]);
+        let mut map = Map::new(&yaml::document(text));
         let tables = map
             .list_of_fields("tables")
             .into_iter()
@@ -117,7 +160,7 @@ impl CaseFile {
 
 fn table_text(node: &Node) -> TableText {
     match &node.value {
-        Value::Scalar { text, .. } => TableText::Rows(text.clone()),
+        Value::Scalar(text) => TableText::Rows(text.clone()),
         _ => TableText::Sql(Map::new(node).text("sql")),
     }
 }
@@ -224,14 +267,9 @@ struct Map {
 impl Map {
     fn new(node: &Node) -> Map {
         let Value::Map(fields) = &node.value else {
-            panic!("line {}: a map is wanted", node.spot.line);
+            panic!("line {}: a map is wanted", node.line);
         };
-        Map {
-            fields: fields
-                .iter()
-                .map(|field| (field.name.clone(), field.node.clone()))
-                .collect(),
-        }
+        Map { fields: fields.clone() }
     }
 
     fn take(&mut self, name: &str) -> Option<Node> {
@@ -289,8 +327,8 @@ impl Map {
 }
 
 fn scalar(node: &Node) -> String {
-    let Value::Scalar { text, .. } = &node.value else {
-        panic!("line {}: a single value is wanted", node.spot.line);
+    let Value::Scalar(text) = &node.value else {
+        panic!("line {}: a single value is wanted", node.line);
     };
     text.clone()
 }

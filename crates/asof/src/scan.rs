@@ -7,15 +7,15 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
 use arrow::buffer::NullBuffer;
 
-use super::error::Result;
-use super::index::{Group, SpineIndex};
-use super::key::{KeyEncoder, NO_GROUP};
-use super::pick::{Pick, Picks};
-use super::resolve::ResolvedLookup;
-use super::source::Columns;
-use super::spec::{KnownAt, Nulls};
-use super::time::{self, clamp, to_scale};
-use super::window::{Totals, WindowValues};
+use crate::error::Result;
+use crate::index::{Group, SpineIndex};
+use crate::key::{KeyEncoder, NO_GROUP};
+use crate::pick::{Pick, Picks};
+use crate::resolve::ResolvedLookup;
+use crate::source::Columns;
+use crate::spec::{KnownAt, Nulls};
+use crate::time::{self, clamp, to_scale};
+use crate::window::{Totals, WindowValues};
 
 /// What one thread found.
 pub(crate) struct Scan {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::error::{Error, Result};
-use super::key;
-use super::spec::{AsOfSpec, KnownAt, Lookup, Nulls, OnNullTime, Span, Window, WindowFunction};
-use super::time::{self, Scale};
+use crate::error::{Error, Result};
+use crate::key;
+use crate::spec::{AsOfSpec, KnownAt, Lookup, Nulls, OnNullTime, Span, Window, WindowFunction};
+use crate::time::{self, Scale};
 
 /// A request whose columns, types and names are known to be right.
 #[derive(Debug)]
@@ -304,8 +304,8 @@ fn require_time(owner: &str, column: &str, data_type: &DataType) -> Result<()> {
 
 fn require_created(lookup: &Lookup, spec: &AsOfSpec) -> Result<()> {
     let from_files = match &lookup.source {
-        super::spec::FeatureSource::Parquet(source) => source.files.iter().all(|file| file.created_micros.is_some()),
-        super::spec::FeatureSource::Query(_) => false,
+        crate::spec::FeatureSource::Parquet(source) => source.files.iter().all(|file| file.created_micros.is_some()),
+        crate::spec::FeatureSource::Query(_) => false,
     };
     if spec.known_at == KnownAt::Ignored || lookup.created_time.is_some() || from_files {
         return Ok(());

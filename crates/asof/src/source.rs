@@ -9,10 +9,10 @@ use arrow::datatypes::Field;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 
-use super::error::Result;
-use super::files::Files;
-use super::resolve::ResolvedLookup;
-use super::spool::Spool;
+use crate::error::Result;
+use crate::files::Files;
+use crate::resolve::ResolvedLookup;
+use crate::spool::Spool;
 
 /// Columns of some rows, in the order in which they were asked for.
 pub(crate) struct Columns {

@@ -4,7 +4,7 @@
 
 use arrow::array::{Array, Int64Array};
 
-use super::key::{EncodedKeys, KeyTable, NO_GROUP};
+use crate::key::{EncodedKeys, KeyTable, NO_GROUP};
 
 pub(crate) struct SpineIndex {
     pub(crate) table: KeyTable,

@@ -19,8 +19,8 @@ use datafusion::execution::{SpillFile, SpillWriter, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::TryStreamExt;
 
-use super::error::{Error, Result};
-use super::source::Columns;
+use crate::error::{Error, Result};
+use crate::source::Columns;
 
 /// The share of the memory limit that spools keep to; the rest is for the spine and the picked values.
 const SHARE_OF_LIMIT: usize = 4;

@@ -10,17 +10,17 @@ use datafusion::common::runtime::SpawnedTask;
 use datafusion::execution::memory_pool::MemoryReservation;
 use futures::TryStreamExt;
 
-use super::error::{Error, Result};
-use super::fetch::{Chosen, Fetched, fetch};
-use super::index::{SpineBatch, SpineIndex};
-use super::key::KeyEncoder;
-use super::pick::Pick;
-use super::resolve::ResolvedLookup;
-use super::scan::{Found, Scan};
-use super::source::{Needed, Source};
-use super::spec::Nulls;
-use super::status::Status;
-use super::time::{clamp, from_scale, to_scale};
+use crate::error::{Error, Result};
+use crate::fetch::{Chosen, Fetched, fetch};
+use crate::index::{SpineBatch, SpineIndex};
+use crate::key::KeyEncoder;
+use crate::pick::Pick;
+use crate::resolve::ResolvedLookup;
+use crate::scan::{Found, Scan};
+use crate::source::{Needed, Source};
+use crate::spec::Nulls;
+use crate::status::Status;
+use crate::time::{clamp, from_scale, to_scale};
 
 /// A run of the spine's rows, in their order.
 pub(crate) struct SpinePiece {

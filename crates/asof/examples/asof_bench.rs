@@ -10,7 +10,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionConfig, SessionContext};
-use drumlin_features::asof::{
+use drumlin_asof::{
     AsOfJoin, AsOfSpec, Feature, FeatureSource, KeyPair, Lookup, ParquetFile, ParquetSource, with_as_of,
 };
 use futures::TryStreamExt;

@@ -12,12 +12,12 @@ use datafusion::common::runtime::SpawnedTask;
 use datafusion::execution::memory_pool::MemoryReservation;
 use futures::TryStreamExt;
 
-use super::error::{Error, Result};
-use super::resolve::ResolvedLookup;
-use super::run::Side;
-use super::source::Source;
-use super::spec::Nulls;
-use super::status::Status;
+use crate::error::{Error, Result};
+use crate::resolve::ResolvedLookup;
+use crate::run::Side;
+use crate::source::Source;
+use crate::spec::Nulls;
+use crate::status::Status;
 
 /// Columns of a piece are read together up to this many stored bytes: a wide row group must not be in memory whole.
 const READ_BYTES_MAX: u64 = 8 << 20;

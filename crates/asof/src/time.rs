@@ -7,8 +7,8 @@ use arrow::datatypes::{
     TimestampNanosecondType, TimestampSecondType,
 };
 
-use super::error::{Error, Result};
-use super::spec::Span;
+use crate::error::{Error, Result};
+use crate::spec::Span;
 
 /// The unit in which all times of one lookup are compared: nanoseconds as soon as one of its columns has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -16,13 +16,13 @@ use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
 
-use super::error::{Error, Result};
-use super::key::{EncodedKeys, KeyEncoder};
-use super::reader::StoreReader;
-use super::resolve::ResolvedLookup;
-use super::source::{Columns, Needed};
-use super::spec::{ParquetFile, ParquetSource};
-use super::time;
+use crate::error::{Error, Result};
+use crate::key::{EncodedKeys, KeyEncoder};
+use crate::reader::StoreReader;
+use crate::resolve::ResolvedLookup;
+use crate::source::{Columns, Needed};
+use crate::spec::{ParquetFile, ParquetSource};
+use crate::time;
 
 /// Footers that are read at once: they are small, and far away when the store is a bucket.
 const FOOTERS_IN_FLIGHT: usize = 16;

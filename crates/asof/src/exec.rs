@@ -20,14 +20,14 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Exe
 use futures::TryStreamExt;
 use tokio::sync::mpsc::Sender;
 
-use super::error::{Error, Result};
-use super::files::Files;
-use super::report::AsOfReport;
-use super::resolve::{Resolved, ResolvedLookup};
-use super::run::{Answer, Side, SpinePiece, run};
-use super::source::Source;
-use super::spec::{OnNullTime, ParquetSource};
-use super::spool::Spool;
+use crate::error::{Error, Result};
+use crate::files::Files;
+use crate::report::AsOfReport;
+use crate::resolve::{Resolved, ResolvedLookup};
+use crate::run::{Answer, Side, SpinePiece, run};
+use crate::source::Source;
+use crate::spec::{OnNullTime, ParquetSource};
+use crate::spool::Spool;
 
 /// Result batches that wait for the consumer.
 const OUTPUT_QUEUE: usize = 2;
@@ -449,5 +449,5 @@ fn answer_bytes(lookup: &ResolvedLookup) -> usize {
         .value_types
         .iter()
         .map(|data_type| data_type.primitive_width().unwrap_or(VARIABLE_WIDTH_BYTES) + 1);
-    values.sum::<usize>() + (lookup.windows.len() + 2) * 9 + super::fetch::Chosen::BYTES_PER_ROW
+    values.sum::<usize>() + (lookup.windows.len() + 2) * 9 + crate::fetch::Chosen::BYTES_PER_ROW
 }

@@ -2,7 +2,6 @@
 //! Cases of kind `online` are about writes to the online store: `online_cases` runs those.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -10,36 +9,21 @@ use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::prelude::SessionContext;
-use drumlin_features::asof::{
+use drumlin_asof::{
     AsOfJoin, AsOfSpec, Error, Feature, FeatureSource, KeyPair, KnownAt, Lookup, Nulls, OnNullTime, Span, Window,
     WindowFunction,
 };
+use drumlin_testkit::law::{self, CaseFile, Expected, Request, TableText, View};
 
-use super::case_file::{CaseFile, Expected, Request, TableText, View};
-use super::kit;
-use super::table::Table;
+use crate::{kit, table::Table};
 
 /// Rows per row group when a view is written as Parquet: several groups even for the smallest tables.
 const GROUP_ROWS: usize = 2;
 const GROUP_ROWS_OF_QUERIES: usize = 100_000;
 
-pub fn case_files() -> Vec<(String, CaseFile)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let entries = std::fs::read_dir(folder).expect("the folder of cases");
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    paths.sort();
-    let name = |path: &PathBuf| path.file_name().expect("a name").to_string_lossy().to_string();
-    let text = |path: &PathBuf| std::fs::read_to_string(path).expect("text");
-    paths
-        .iter()
-        .map(|path| (name(path), CaseFile::parse(&text(path))))
-        .collect()
-}
-
 #[test]
 fn every_case_of_the_law_has_one_file_that_says_its_answer() {
-    let files = case_files();
+    let files = law::cases();
     let cases: BTreeSet<u32> = files.iter().map(|(_, case)| case.law).collect();
     assert_eq!(cases, (1..=38).collect());
     assert_eq!(files.len(), 38);
@@ -69,7 +53,7 @@ async fn every_case_of_the_law_is_answered_from_parquet_files() {
 }
 
 async fn answer_all(files: bool) {
-    for (name, case) in case_files().into_iter().filter(|(_, case)| case.kind != "online") {
+    for (name, case) in law::cases().into_iter().filter(|(_, case)| case.kind != "online") {
         for request in &case.requests {
             let what = format!("{name}, {:?} (files: {files})", request.name);
             answer(&case, request, files, &what).await;
@@ -217,7 +201,7 @@ fn lookup(view: &View, source: FeatureSource) -> Lookup {
     }
 }
 
-fn window(window: &super::case_file::Window) -> Window {
+fn window(window: &super::law::Window) -> Window {
     let function = WindowFunction::ALL
         .into_iter()
         .find(|function| function.as_str() == window.function)

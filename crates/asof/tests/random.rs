@@ -6,12 +6,12 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit};
-use drumlin_features::asof::{
+use drumlin_asof::{
     AsOfSpec, Feature, FeatureSource, KeyPair, KnownAt, Lookup, Nulls, OnNullTime, Span, Window, WindowFunction,
 };
 
-use super::kit;
-use super::oracle::{self, Answer, Known, Question, SpineRow, ViewRow};
+use crate::kit;
+use crate::oracle::{self, Answer, Known, Question, SpineRow, ViewRow};
 
 const CASES: u64 = 10_000;
 /// One case in so many has a spine of a few thousand rows and a limit that cuts it into pieces.

@@ -1,4 +1,4 @@
-//! Tables as people write them in the case files: a head of `name: type`, then rows of cells between bars.
+//! The tables of the case files as Arrow's: `law` splits their text into cells, and the head's types are read here.
 //! A cell is `null` or text that Arrow reads as the column's type, so `-0.0`, `NaN` and times with offsets are what they say.
 
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use drumlin_testkit::law::Grid;
 
 /// The head's names, with their types where they are given, and the cells.
 pub struct Table {
@@ -15,23 +16,12 @@ pub struct Table {
 
 impl Table {
     pub fn parse(text: &str) -> Table {
-        let mut lines = text
-            .lines()
-            .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
-        let head = lines.next().expect("a table has a head");
-        let columns: Vec<_> = head
-            .iter()
-            .map(|column| match column.split_once(':') {
-                Some((name, kind)) => (name.trim().to_string(), Some(data_type(kind.trim()))),
-                None => (column.to_string(), None),
-            })
-            .collect();
-        let cell = |text: &str| if text == "null" { None } else { Some(text.to_string()) };
-        let rows: Vec<Vec<Option<String>>> = lines.map(|line| line.into_iter().map(cell).collect()).collect();
-        for row in &rows {
-            assert_eq!(row.len(), columns.len(), "a row has as many cells as the head: {row:?}");
+        let Grid { columns, rows } = Grid::parse(text);
+        let typed = |(name, kind): (String, Option<String>)| (name, kind.as_deref().map(data_type));
+        Table {
+            columns: columns.into_iter().map(typed).collect(),
+            rows,
         }
-        Table { columns, rows }
     }
 
     /// The cells of a column in a type.

@@ -6,12 +6,12 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray}
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use datafusion::logical_expr::{LogicalPlanBuilder, col};
-use drumlin_features::asof::{
+use drumlin_asof::{
     AsOfSpec, Error, Feature, FeatureSource, KeyPair, KnownAt, Lookup, ParquetSource, Span, Window, WindowFunction,
 };
 use drumlin_model::ErrorKind;
 
-use super::kit;
+use crate::kit;
 
 const SPINE_ROWS: i64 = 60_000;
 const VIEW_ROWS: i64 = 20_000;
@@ -402,7 +402,7 @@ fn a_spine_without_the_time_column_is_refused() {
     let schema = Arc::new(Schema::new(vec![Field::new("user", DataType::Int64, true)]));
     let context = kit::context(None);
     let plan = kit::scan(&context, &schema, vec![]);
-    let error = drumlin_features::asof::AsOfJoin::new(plan, AsOfSpec::new("t")).expect_err("no time column");
+    let error = drumlin_asof::AsOfJoin::new(plan, AsOfSpec::new("t")).expect_err("no time column");
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.hint().expect("a hint").contains("user"));
 }

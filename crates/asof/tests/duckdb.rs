@@ -8,11 +8,11 @@ use std::sync::Arc;
 use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
-use drumlin_features::asof::{AsOfSpec, Feature, FeatureSource, KeyPair, Lookup, ParquetFile, ParquetSource};
+use drumlin_asof::{AsOfSpec, Feature, FeatureSource, KeyPair, Lookup, ParquetFile, ParquetSource};
 use object_store::local::LocalFileSystem;
 use parquet::arrow::ArrowWriter;
 
-use super::kit;
+use crate::kit;
 
 const QUERY: &str = "
 import duckdb, sys

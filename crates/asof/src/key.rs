@@ -9,7 +9,7 @@ use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::common::hash_utils::QualityRandomState;
 use std::hash::BuildHasher;
 
-use super::error::Result;
+use crate::error::Result;
 
 /// The type in which two key columns can be compared without loss, if there is one.
 pub(crate) fn common_type(left: &DataType, right: &DataType) -> Option<DataType> {

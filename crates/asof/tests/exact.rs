@@ -5,9 +5,9 @@ use std::sync::Arc;
 use arrow::array::{AsArray, Float64Array, Int64Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, TimeUnit};
-use drumlin_features::asof::{AsOfSpec, FeatureSource, Lookup, Span, Window, WindowFunction};
+use drumlin_asof::{AsOfSpec, FeatureSource, Lookup, Span, Window, WindowFunction};
 
-use super::kit;
+use crate::kit;
 
 /// The sum of all values, whatever their order, as one window over all of them.
 async fn sum(values: Vec<f64>) -> f64 {
