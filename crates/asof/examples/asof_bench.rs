@@ -1,24 +1,28 @@
 //! One as-of join in a process of its own, Parquet in and Parquet out, for `bench/asof.py`.
 //! Prints seconds and peak memory as JSON; the peers do the same in theirs.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Instant;
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use arrow::datatypes::SchemaRef;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionConfig, SessionContext};
+use datafusion::{
+    execution::{runtime_env::RuntimeEnvBuilder, session_state::SessionStateBuilder},
+    prelude::{DataFrame, ParquetReadOptions, SessionConfig, SessionContext},
+};
 use drumlin_asof::{
     AsOfJoin, AsOfSpec, Feature, FeatureSource, KeyPair, Lookup, ParquetFile, ParquetSource, with_as_of,
 };
 use futures::TryStreamExt;
 use object_store::local::LocalFileSystem;
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::Compression;
-use parquet::file::properties::WriterProperties;
+use parquet::{
+    arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
+    basic::Compression,
+    file::properties::WriterProperties,
+};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -97,7 +101,9 @@ fn source(view: &Path) -> Outcome<ParquetSource> {
         .ok_or("a file has a name")?
         .to_string_lossy()
         .to_string();
-    let schema: SchemaRef = Arc::clone(ParquetRecordBatchReaderBuilder::try_new(File::open(view)?)?.schema());
+    let schema: SchemaRef = ParquetRecordBatchReaderBuilder::try_new(File::open(view)?)?
+        .schema()
+        .clone();
     let file = ParquetFile {
         path: name.into(),
         size_bytes: view.metadata()?.len(),

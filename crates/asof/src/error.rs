@@ -1,8 +1,7 @@
 //! What can go wrong in an as-of join, each with the view and column it is about.
 //! Inside DataFusion they travel as external errors; `Error::from_datafusion` gets them back out.
 
-use arrow::datatypes::DataType;
-use arrow::error::ArrowError;
+use arrow::{datatypes::DataType, error::ArrowError};
 use datafusion::error::DataFusionError;
 use drumlin_model::ErrorKind;
 use parquet::errors::ParquetError;
@@ -147,12 +146,12 @@ impl Error {
             Error::SpineTwice { column } => Some(format!(
                 "rename one of them in the spine's query: SELECT ... AS other_{column}"
             )),
-            Error::SpanNotPositive { .. } => Some("leave it out for no limit".to_string()),
-            Error::NoCreatedTime { .. } => Some("name its `created_time` column in the view".to_string()),
+            Error::SpanNotPositive { .. } => Some("leave it out for no limit".to_owned()),
+            Error::NoCreatedTime { .. } => Some("name its `created_time` column in the view".to_owned()),
             Error::NullTime { column, .. } => Some(format!(
                 "filter it out (where {column} is not null), or keep such rows with --keep-null-times"
             )),
-            Error::WindowOverTombstones { .. } => Some("filter the deleted rows out in the view's query".to_string()),
+            Error::WindowOverTombstones { .. } => Some("filter the deleted rows out in the view's query".to_owned()),
             _ => None,
         }
     }
@@ -163,7 +162,7 @@ impl Error {
     }
 
     /// The as-of error inside a DataFusion error, if that is what it is.
-    pub fn from_datafusion(error: DataFusionError) -> Error {
+    pub fn from_datafusion(error: DataFusionError) -> Self {
         match error {
             DataFusionError::External(inner) => match inner.downcast::<Error>() {
                 Ok(ours) => *ours,

@@ -3,31 +3,38 @@
 //! Invariant: rows out equal rows in (checked at the end), and memory is bounded: a piece that does not fit is halved and the
 //! views are read again for each half, so a smaller limit costs time and never changes an answer.
 
-use std::fmt;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use arrow::array::{Array, RecordBatch};
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::error::DataFusionError;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr};
-use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
-use datafusion::physical_plan::sorts::{sort::SortExec, sort_preserving_merge::SortPreservingMergeExec};
-use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
+use datafusion::{
+    common::tree_node::TreeNodeRecursion,
+    error::DataFusionError,
+    execution::{
+        SendableRecordBatchStream, TaskContext,
+        memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation},
+    },
+    physical_expr::{EquivalenceProperties, LexOrdering, Partitioning, PhysicalExpr},
+    physical_plan::{
+        DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties,
+        coalesce_partitions::CoalescePartitionsExec,
+        execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions},
+        sorts::{sort::SortExec, sort_preserving_merge::SortPreservingMergeExec},
+        stream::RecordBatchReceiverStreamBuilder,
+    },
+};
 use futures::TryStreamExt;
 use tokio::sync::mpsc::Sender;
 
-use crate::error::{Error, Result};
-use crate::files::Files;
-use crate::report::AsOfReport;
-use crate::resolve::{Resolved, ResolvedLookup};
-use crate::run::{Answer, Side, SpinePiece, run};
-use crate::source::Source;
-use crate::spec::{OnNullTime, ParquetSource};
-use crate::spool::Spool;
+use crate::{
+    error::{Error, Result},
+    files::Files,
+    report::AsOfReport,
+    resolve::{Resolved, ResolvedLookup},
+    run::{Answer, Side, SpinePiece, run},
+    source::Source,
+    spec::{OnNullTime, ParquetSource},
+    spool::Spool,
+};
 
 /// Result batches that wait for the consumer.
 const OUTPUT_QUEUE: usize = 2;
@@ -60,9 +67,9 @@ impl AsOfJoinExec {
         report: AsOfReport,
         files: Vec<Option<ParquetSource>>,
         inputs: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> AsOfJoinExec {
+    ) -> Self {
         let properties = Arc::new(PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&resolved.schema)),
+            EquivalenceProperties::new(resolved.schema.clone()),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Incremental,
             Boundedness::Bounded,
@@ -80,12 +87,12 @@ impl AsOfJoinExec {
 
     fn with_inputs(&self, inputs: Vec<Arc<dyn ExecutionPlan>>) -> Arc<dyn ExecutionPlan> {
         Arc::new(AsOfJoinExec {
-            resolved: Arc::clone(&self.resolved),
+            resolved: self.resolved.clone(),
             report: self.report.clone(),
             files: self.files.clone(),
             inputs,
             orders: self.orders.clone(),
-            properties: Arc::clone(&self.properties),
+            properties: self.properties.clone(),
         })
     }
 }
@@ -97,8 +104,8 @@ impl AsOfJoinExec {
         let inputs = self.inputs.iter().zip(&self.orders);
         inputs
             .map(|(input, order)| match order {
-                Some(order) => ordered(Arc::clone(input), order),
-                None => Ok(Arc::clone(input)),
+                Some(order) => ordered(input.clone(), order),
+                None => Ok(input.clone()),
             })
             .collect()
     }
@@ -186,9 +193,9 @@ impl ExecutionPlan for AsOfJoinExec {
                 "an as-of join has one partition, not {partition}"
             )));
         }
-        let mut builder = RecordBatchReceiverStreamBuilder::new(Arc::clone(&self.resolved.schema), OUTPUT_QUEUE);
+        let mut builder = RecordBatchReceiverStreamBuilder::new(self.resolved.schema.clone(), OUTPUT_QUEUE);
         let join = Join {
-            resolved: Arc::clone(&self.resolved),
+            resolved: self.resolved.clone(),
             report: self.report.clone(),
             files: self.files.clone(),
             inputs: self.ordered_inputs()?,
@@ -220,8 +227,8 @@ impl Join {
             .register(self.context.memory_pool());
         let mut spine = SpineReader::new(
             &self.resolved,
-            Arc::clone(&self.inputs[0]),
-            Arc::clone(&self.context),
+            self.inputs[0].clone(),
+            self.context.clone(),
             held.new_empty(),
         );
         while let Some(piece) = spine.next_piece().await? {
@@ -261,13 +268,13 @@ impl Join {
                 Some(files) => Source::Files(Files::open(&lookup.view, files.clone()).await?),
                 None => {
                     let query = queries.next().ok_or_else(|| {
-                        DataFusionError::Internal("an as-of join has one input per query view".to_string())
+                        DataFusionError::Internal("an as-of join has one input per query view".to_owned())
                     })?;
                     Source::Spool(Spool::fill(&lookup.view, query, &self.context).await?)
                 }
             };
             sides.push(Side {
-                lookup: Arc::clone(lookup),
+                lookup: lookup.clone(),
                 source: Arc::new(source),
             });
         }
@@ -300,7 +307,7 @@ impl Join {
             for answer in &answers {
                 columns.extend(answer.columns(first, rows)?);
             }
-            let joined = RecordBatch::try_new(Arc::clone(&self.resolved.schema), columns)?;
+            let joined = RecordBatch::try_new(self.resolved.schema.clone(), columns)?;
             first += rows;
             self.returned += joined.num_rows() as u64;
             if self.output.send(Ok(joined)).await.is_err() {
@@ -365,7 +372,7 @@ impl SpineReader {
         };
         let row_bytes = resolved.lookups.iter().map(|lookup| answer_bytes(lookup)).sum();
         SpineReader {
-            resolved: Arc::clone(resolved),
+            resolved: resolved.clone(),
             plan,
             context,
             held,
@@ -415,7 +422,7 @@ impl SpineReader {
                 if self.partition == self.plan.properties().partitioning.partition_count() {
                     return Ok(None);
                 }
-                self.stream = Some(self.plan.execute(self.partition, Arc::clone(&self.context))?);
+                self.stream = Some(self.plan.execute(self.partition, self.context.clone())?);
                 self.partition += 1;
                 continue;
             };

@@ -2,22 +2,27 @@
 //! `run` chooses the rows; `source` reads them, page by page where the files allow it.
 //! Invariant: a row that several spine rows picked is read once.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
-use arrow::array::{Array, ArrayRef, new_null_array};
-use arrow::compute::{CastOptions, cast_with_options, concat, interleave};
-use arrow::datatypes::DataType;
-use datafusion::common::runtime::SpawnedTask;
-use datafusion::execution::memory_pool::MemoryReservation;
+use arrow::{
+    array::{Array, ArrayRef, new_null_array},
+    compute::{CastOptions, cast_with_options, concat, interleave},
+    datatypes::DataType,
+};
+use datafusion::{common::runtime::SpawnedTask, execution::memory_pool::MemoryReservation};
 use futures::TryStreamExt;
 
-use crate::error::{Error, Result};
-use crate::resolve::ResolvedLookup;
-use crate::run::Side;
-use crate::source::Source;
-use crate::spec::Nulls;
-use crate::status::Status;
+use crate::{
+    error::{Error, Result},
+    resolve::ResolvedLookup,
+    run::Side,
+    source::Source,
+    spec::Nulls,
+    status::Status,
+};
 
 /// Columns of a piece are read together up to this many stored bytes: a wide row group must not be in memory whole.
 const READ_BYTES_MAX: u64 = 8 << 20;
@@ -35,7 +40,7 @@ impl Chosen {
     /// The position, and the pair by which positions are sorted.
     pub(crate) const BYTES_PER_ROW: usize = 8 + 16;
 
-    pub(crate) fn new(rows: usize) -> Chosen {
+    pub(crate) fn new(rows: usize) -> Self {
         Chosen {
             positions: vec![NOWHERE; rows],
         }
@@ -79,8 +84,8 @@ pub(crate) async fn fetch(
     let next = Arc::new(AtomicUsize::new(0));
     let mut tasks = Vec::new();
     for _ in 0..threads.min(reads.len()) {
-        let (source, lookup) = (Arc::clone(&side.source), Arc::clone(&side.lookup));
-        let (wanted, reads, next) = (Arc::clone(&wanted), Arc::clone(&reads), Arc::clone(&next));
+        let (source, lookup) = (side.source.clone(), side.lookup.clone());
+        let (wanted, reads, next) = (wanted.clone(), reads.clone(), next.clone());
         let held = held.new_empty();
         tasks.push(SpawnedTask::spawn(async move {
             let mut done = Vec::new();
@@ -199,7 +204,7 @@ async fn read_values(
     for (place, column) in columns.enumerate() {
         let arrays: Vec<&dyn Array> = batches.iter().map(|batch| batch.arrays[place].as_ref()).collect();
         let joined = if arrays.len() == 1 {
-            Arc::clone(&batches[0].arrays[place])
+            batches[0].arrays[place].clone()
         } else {
             concat(&arrays)?
         };

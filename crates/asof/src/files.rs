@@ -3,26 +3,37 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Int64Array, UInt64Array, new_null_array};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field};
-use arrow::error::ArrowError;
-use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, RowSelection, RowSelector};
-use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
-use parquet::errors::ParquetError;
-use parquet::file::metadata::RowGroupMetaData;
+use arrow::{
+    array::{Array, ArrayRef, Int64Array, UInt64Array, new_null_array},
+    compute::{CastOptions, cast_with_options},
+    datatypes::{DataType, Field},
+    error::ArrowError,
+};
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+use parquet::{
+    arrow::{
+        ProjectionMask,
+        arrow_reader::{
+            ArrowReaderMetadata, ArrowReaderOptions, RowSelection, RowSelector, statistics::StatisticsConverter,
+        },
+        async_reader::ParquetRecordBatchStreamBuilder,
+    },
+    errors::ParquetError,
+    file::metadata::RowGroupMetaData,
+};
 
-use crate::error::{Error, Result};
-use crate::key::{EncodedKeys, KeyEncoder};
-use crate::reader::StoreReader;
-use crate::resolve::ResolvedLookup;
-use crate::source::{Columns, Needed};
-use crate::spec::{ParquetFile, ParquetSource};
-use crate::time;
+use crate::{
+    error::{Error, Result},
+    key::{EncodedKeys, KeyEncoder},
+    reader::StoreReader,
+    resolve::ResolvedLookup,
+    source::{Columns, Needed},
+    spec::{ParquetFile, ParquetSource},
+    time,
+};
 
 /// Footers that are read at once: they are small, and far away when the store is a bucket.
 const FOOTERS_IN_FLIGHT: usize = 16;
@@ -47,7 +58,7 @@ pub(crate) struct FilePiece {
 }
 
 impl Files {
-    pub(crate) async fn open(view: &str, source: ParquetSource) -> Result<Files> {
+    pub(crate) async fn open(view: &str, source: ParquetSource) -> Result<Self> {
         let footers: Vec<ArrowReaderMetadata> =
             stream::iter(source.files.iter().cloned().map(|file| footer(source.clone(), file)))
                 .buffered(FOOTERS_IN_FLIGHT)
@@ -68,7 +79,7 @@ impl Files {
             }
         }
         Ok(Files {
-            view: view.to_string(),
+            view: view.to_owned(),
             source,
             footers,
             pieces,
@@ -214,10 +225,10 @@ fn selection(rows: &[u32], total: usize) -> RowSelection {
 /// The column in the view's type. Files of one table may differ in width; a value that would change is an error.
 fn adapt(column: &ArrayRef, field: &Field, view: &str) -> Result<ArrayRef> {
     if column.data_type() == field.data_type() {
-        return Ok(Arc::clone(column));
+        return Ok(column.clone());
     }
     let failed = |source| Error::Cast {
-        view: view.to_string(),
+        view: view.to_owned(),
         column: field.name().clone(),
         data_type: field.data_type().clone(),
         source,

@@ -29,7 +29,7 @@ impl SpineIndex {
     pub(crate) const BUILD_BYTES_PER_ROW: usize = 4 + 16 + 12 + 32;
 
     /// Rows with a null key or a null time get no slot: nothing can match them.
-    pub(crate) fn build(batches: &[SpineBatch]) -> SpineIndex {
+    pub(crate) fn build(batches: &[SpineBatch]) -> Self {
         let rows: usize = batches.iter().map(|batch| batch.times.len()).sum();
         let mut table = batches
             .first()

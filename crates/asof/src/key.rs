@@ -1,13 +1,16 @@
 //! Keys of any types as numbers or bytes that are equal exactly when the keys are: `index` groups the spine by them.
 //! Invariant: a null in any part makes the key null, and a null key is in no group. Parts are never joined by concatenation.
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array};
-use arrow::buffer::NullBuffer;
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
-use arrow::row::{RowConverter, Rows, SortField};
-use datafusion::common::hash_utils::QualityRandomState;
 use std::hash::BuildHasher;
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array},
+    buffer::NullBuffer,
+    compute::cast,
+    datatypes::{DataType, Float64Type, Int32Type, Int64Type},
+    row::{RowConverter, Rows, SortField},
+};
+use datafusion::common::hash_utils::QualityRandomState;
 
 use crate::error::Result;
 
@@ -115,7 +118,7 @@ pub(crate) enum EncodedKeys {
 }
 
 impl KeyEncoder {
-    pub(crate) fn new(types: &[DataType]) -> Result<KeyEncoder> {
+    pub(crate) fn new(types: &[DataType]) -> Result<Self> {
         let numbers = types.len() == 1 && is_number(&types[0]);
         let rows = if types.is_empty() || numbers {
             None
@@ -222,7 +225,7 @@ pub(crate) const NO_GROUP: u32 = u32::MAX;
 
 impl KeyTable {
     /// An empty table for keys like these, with room for `rows`.
-    pub(crate) fn for_keys(keys: &EncodedKeys, rows: usize) -> KeyTable {
+    pub(crate) fn for_keys(keys: &EncodedKeys, rows: usize) -> Self {
         match keys {
             EncodedKeys::Global => KeyTable::Global,
             EncodedKeys::Numbers(_) => KeyTable::Numbers(NumberTable::with_room(rows)),
@@ -330,7 +333,7 @@ pub(crate) struct NumberTable {
 }
 
 impl NumberTable {
-    fn with_room(rows: usize) -> NumberTable {
+    fn with_room(rows: usize) -> Self {
         let slots = slots_for(rows);
         NumberTable {
             slots: vec![(0, NO_GROUP); slots],
@@ -414,7 +417,7 @@ pub(crate) struct BytesTable {
 }
 
 impl BytesTable {
-    fn with_room(rows: usize) -> BytesTable {
+    fn with_room(rows: usize) -> Self {
         BytesTable {
             bytes: Vec::new(),
             ends: Vec::new(),

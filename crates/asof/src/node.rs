@@ -1,29 +1,39 @@
 //! The as-of join as a node of a logical plan, and the planner that turns it into `AsOfJoinExec`.
 //! A caller makes an `AsOfJoin`, puts its plan in a query, and runs it in a session that `with_as_of` made ready.
 
-use std::any::Any;
-use std::cmp::Ordering;
-use std::collections::HashSet;
-use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::{
+    any::Any,
+    cmp::Ordering,
+    collections::HashSet,
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
-use datafusion::catalog::Session;
-use datafusion::common::{DFSchema, DFSchemaRef, DataFusionError};
-use datafusion::execution::context::QueryPlanner;
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{Expr, Extension, InvariantLevel, LogicalPlan, UserDefinedLogicalNode};
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner};
+use datafusion::{
+    catalog::Session,
+    common::{DFSchema, DFSchemaRef, DataFusionError},
+    execution::{
+        context::QueryPlanner,
+        session_state::{SessionState, SessionStateBuilder},
+    },
+    logical_expr::{
+        Expr, Extension, InvariantLevel, LogicalPlan, UserDefinedLogicalNode,
+        physical_planning_context::PhysicalPlanningContext,
+    },
+    physical_plan::ExecutionPlan,
+    physical_planner::{DefaultPhysicalPlanner, ExtensionPlanner, PhysicalPlanner},
+};
 
-use crate::error::Result;
-use crate::exec::AsOfJoinExec;
-use crate::report::AsOfReport;
-use crate::resolve::Resolved;
-use crate::spec::{AsOfSpec, FeatureSource};
+use crate::{
+    error::Result,
+    exec::AsOfJoinExec,
+    report::AsOfReport,
+    resolve::Resolved,
+    spec::{AsOfSpec, FeatureSource},
+};
 
 /// A checked as-of join: a plan for any query, and what there is to say about it.
 #[derive(Clone, Debug)]
@@ -34,13 +44,13 @@ pub struct AsOfJoin {
 impl AsOfJoin {
     /// Checks columns, types, names and options; reads nothing. The spine's order is its plan's order: partition after
     /// partition, so plan it with one partition (or sorted) where that order has to be the same every time.
-    pub fn new(spine: LogicalPlan, spec: AsOfSpec) -> Result<AsOfJoin> {
+    pub fn new(spine: LogicalPlan, spec: AsOfSpec) -> Result<Self> {
         let node = AsOfNode::new(spine, spec, AsOfReport::default())?;
         Ok(AsOfJoin { node: Arc::new(node) })
     }
 
     pub fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.node.resolved.schema)
+        self.node.resolved.schema.clone()
     }
 
     /// What a user should be told once, such as times without a zone.
@@ -75,7 +85,7 @@ struct AsOfNode {
 }
 
 impl AsOfNode {
-    fn new(spine: LogicalPlan, mut spec: AsOfSpec, report: AsOfReport) -> Result<AsOfNode> {
+    fn new(spine: LogicalPlan, mut spec: AsOfSpec, report: AsOfReport) -> Result<Self> {
         let sources: Vec<SchemaRef> = spec.lookups.iter().map(|lookup| schema_of(&lookup.source)).collect();
         let spine_schema = spine.schema().as_arrow().clone();
         let resolved = Resolved::new(&spec, &spine_schema, &sources)?;
@@ -100,7 +110,7 @@ impl AsOfNode {
 
 fn schema_of(source: &FeatureSource) -> SchemaRef {
     match source {
-        FeatureSource::Parquet(parquet) => Arc::clone(&parquet.schema),
+        FeatureSource::Parquet(parquet) => parquet.schema.clone(),
         FeatureSource::Query(plan) => Arc::new(plan.schema().as_arrow().clone()),
     }
 }
@@ -134,7 +144,7 @@ fn output_schema(spine: &LogicalPlan, schema: &Schema) -> Result<DFSchema, DataF
             let qualifier = (position < spine_schema.fields().len())
                 .then(|| spine_schema.qualified_field(position).0.cloned())
                 .flatten();
-            (qualifier, Arc::clone(field))
+            (qualifier, field.clone())
         })
         .collect();
     DFSchema::new_with_metadata(qualified, schema.metadata().clone())
@@ -190,13 +200,13 @@ impl UserDefinedLogicalNode for AsOfNode {
         let mut inputs = inputs.into_iter();
         let spine = inputs
             .next()
-            .ok_or_else(|| DataFusionError::Internal("an as-of join has a spine".to_string()))?;
+            .ok_or_else(|| DataFusionError::Internal("an as-of join has a spine".to_owned()))?;
         let mut spec = self.spec.clone();
         for lookup in &mut spec.lookups {
             if let FeatureSource::Query(plan) = &mut lookup.source {
-                **plan = inputs.next().ok_or_else(|| {
-                    DataFusionError::Internal("an as-of join has one plan per query view".to_string())
-                })?;
+                **plan = inputs
+                    .next()
+                    .ok_or_else(|| DataFusionError::Internal("an as-of join has one plan per query view".to_owned()))?;
             }
         }
         Ok(Arc::new(AsOfNode::new(spine, spec, self.report.clone())?))
@@ -261,7 +271,7 @@ impl ExtensionPlanner for AsOfExtensionPlanner {
             })
             .collect();
         let exec = AsOfJoinExec::new(
-            Arc::clone(&node.resolved),
+            node.resolved.clone(),
             node.report.clone(),
             files,
             physical_inputs.to_vec(),

@@ -2,8 +2,7 @@
 //! `scan` offers candidates in any order, from several threads, each with its own `Picks`; merging and settling make one answer.
 //! Invariant: the order of offers never matters, because the greatest of a total order does not depend on it.
 
-use crate::index::Group;
-use crate::ranges;
+use crate::{index::Group, ranges};
 
 /// A row of the view as the ranking sees it. The derived order is the law's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,7 +21,7 @@ impl Pick {
     };
 
     #[inline]
-    pub(crate) fn new(event: i64, created: i64, position: u64, deleted: bool) -> Pick {
+    pub(crate) fn new(event: i64, created: i64, position: u64, deleted: bool) -> Self {
         Pick {
             event,
             created,
@@ -52,7 +51,7 @@ pub(crate) struct Picks {
 }
 
 impl Picks {
-    pub(crate) fn new(slots: usize, ranged: bool) -> Picks {
+    pub(crate) fn new(slots: usize, ranged: bool) -> Self {
         let nodes = if ranged { ranges::nodes(slots) } else { slots };
         Picks {
             nodes: vec![Pick::NONE; nodes],

@@ -1,18 +1,16 @@
 //! A Parquet file in an object store, as the Parquet reader wants it; `files` makes one for each read.
 //! Ranges go to the store together, so that it can join the near ones into one request.
 
-use std::ops::Range;
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
-use parquet::arrow::arrow_reader::ArrowReaderOptions;
-use parquet::arrow::async_reader::AsyncFileReader;
-use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use futures::{FutureExt, future::BoxFuture};
+use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use parquet::{
+    arrow::{arrow_reader::ArrowReaderOptions, async_reader::AsyncFileReader},
+    errors::{ParquetError, Result},
+    file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader},
+};
 
 /// The footer's length is not known beforehand; most fit in this, and then one request reads them.
 const FOOTER_BYTES_GUESSED: usize = 64 << 10;
@@ -24,9 +22,9 @@ pub(crate) struct StoreReader {
 }
 
 impl StoreReader {
-    pub(crate) fn new(store: &Arc<dyn ObjectStore>, path: &Path, size_bytes: u64) -> StoreReader {
+    pub(crate) fn new(store: &Arc<dyn ObjectStore>, path: &Path, size_bytes: u64) -> Self {
         StoreReader {
-            store: Arc::clone(store),
+            store: store.clone(),
             path: path.clone(),
             size_bytes,
         }

@@ -2,15 +2,16 @@
 //! `spec` is what was asked; `node` and `exec` work with what is resolved here.
 //! Invariant: everything that can be refused without reading a row is refused here.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use crate::error::{Error, Result};
-use crate::key;
-use crate::spec::{AsOfSpec, KnownAt, Lookup, Nulls, OnNullTime, Span, Window, WindowFunction};
-use crate::time::{self, Scale};
+use crate::{
+    error::{Error, Result},
+    key,
+    spec::{AsOfSpec, KnownAt, Lookup, Nulls, OnNullTime, Span, Window, WindowFunction},
+    time::{self, Scale},
+};
 
 /// A request whose columns, types and names are known to be right.
 #[derive(Debug)]
@@ -77,7 +78,7 @@ pub(crate) struct ResolvedWindow {
 
 impl Resolved {
     /// `sources` are the schemas of the lookups' sources, in their order.
-    pub(crate) fn new(spec: &AsOfSpec, spine: &Schema, sources: &[SchemaRef]) -> Result<Resolved> {
+    pub(crate) fn new(spec: &AsOfSpec, spine: &Schema, sources: &[SchemaRef]) -> Result<Self> {
         let time_column = column_of(spine, "the spine", &spec.time)?;
         let time_type = spine.field(time_column).data_type();
         require_time("the spine", &spec.time, time_type)?;
@@ -260,7 +261,7 @@ impl ScanColumns<'_> {
         if let Some(position) = self.fields.iter().position(|known| known.name() == name) {
             return Ok(position);
         }
-        self.fields.push(Arc::clone(field));
+        self.fields.push(field.clone());
         Ok(self.fields.len() - 1)
     }
 
@@ -275,8 +276,8 @@ impl ScanColumns<'_> {
         match self.fields[position].data_type() {
             DataType::Boolean => Ok(position),
             other => Err(Error::NotABoolean {
-                view: view.to_string(),
-                column: name.to_string(),
+                view: view.to_owned(),
+                column: name.to_owned(),
                 data_type: other.clone(),
             }),
         }
@@ -285,8 +286,8 @@ impl ScanColumns<'_> {
 
 fn column_of(schema: &Schema, owner: &str, name: &str) -> Result<usize> {
     schema.index_of(name).map_err(|_| Error::UnknownColumn {
-        owner: owner.to_string(),
-        column: name.to_string(),
+        owner: owner.to_owned(),
+        column: name.to_owned(),
         available: schema.fields().iter().map(|field| field.name().clone()).collect(),
     })
 }
@@ -296,8 +297,8 @@ fn require_time(owner: &str, column: &str, data_type: &DataType) -> Result<()> {
         return Ok(());
     }
     Err(Error::NotATime {
-        owner: owner.to_string(),
-        column: column.to_string(),
+        owner: owner.to_owned(),
+        column: column.to_owned(),
         data_type: data_type.clone(),
     })
 }
@@ -321,7 +322,7 @@ fn positive(lookup: &Lookup, what: &str, span: Span) -> Result<Span> {
     }
     Err(Error::SpanNotPositive {
         view: lookup.view.clone(),
-        what: what.to_string(),
+        what: what.to_owned(),
         micros: span.micros,
     })
 }
@@ -367,7 +368,7 @@ fn resolve_features(
     for feature in &lookup.features {
         let field = &columns.source.fields()[column_of(columns.source, columns.owner, &feature.column)?];
         types.push(feature.data_type.clone().unwrap_or_else(|| field.data_type().clone()));
-        values.push(Arc::clone(field));
+        values.push(field.clone());
         if lookup.nulls == Nulls::LastNonNull {
             roles.features.push(columns.add(&feature.column)?);
         }

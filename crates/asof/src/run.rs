@@ -2,25 +2,28 @@
 //! `exec` cuts the spine into pieces that fit the memory limit; `scan` and `fetch` do the two passes.
 //! Invariant: every byte that grows with the spine is reserved before it is used, so too large a piece fails early and is cut.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use datafusion::common::runtime::SpawnedTask;
-use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::{common::runtime::SpawnedTask, execution::memory_pool::MemoryReservation};
 use futures::TryStreamExt;
 
-use crate::error::{Error, Result};
-use crate::fetch::{Chosen, Fetched, fetch};
-use crate::index::{SpineBatch, SpineIndex};
-use crate::key::KeyEncoder;
-use crate::pick::Pick;
-use crate::resolve::ResolvedLookup;
-use crate::scan::{Found, Scan};
-use crate::source::{Needed, Source};
-use crate::spec::Nulls;
-use crate::status::Status;
-use crate::time::{clamp, from_scale, to_scale};
+use crate::{
+    error::{Error, Result},
+    fetch::{Chosen, Fetched, fetch},
+    index::{SpineBatch, SpineIndex},
+    key::KeyEncoder,
+    pick::Pick,
+    resolve::ResolvedLookup,
+    scan::{Found, Scan},
+    source::{Needed, Source},
+    spec::Nulls,
+    status::Status,
+    time::{clamp, from_scale, to_scale},
+};
 
 /// A run of the spine's rows, in their order.
 pub(crate) struct SpinePiece {
@@ -110,7 +113,7 @@ pub(crate) async fn run(
     let fetched = fetch(side, chosen, threads, &held).await?;
     let statuses = lookup.with_status.then(|| fetched.mark_nulls(lookup, statuses));
     Ok(Answer {
-        lookup: Arc::clone(lookup),
+        lookup: lookup.clone(),
         fetched,
         windows,
         event_times: times,
@@ -130,11 +133,7 @@ fn index(lookup: &ResolvedLookup, piece: &SpinePiece, time: usize) -> Result<Spi
     let encoder = KeyEncoder::new(&lookup.key_types)?;
     let mut batches = Vec::with_capacity(piece.batches.len());
     for batch in &piece.batches {
-        let keys: Vec<ArrayRef> = lookup
-            .spine_keys
-            .iter()
-            .map(|key| Arc::clone(batch.column(*key)))
-            .collect();
+        let keys: Vec<ArrayRef> = lookup.spine_keys.iter().map(|key| batch.column(*key).clone()).collect();
         let name = batch.schema_ref().field(time).name().clone();
         let times = to_scale(batch.column(time), lookup.scale, "the spine", &name)?;
         batches.push(SpineBatch {
@@ -179,13 +178,8 @@ async fn scan(side: &Side, index: &Arc<SpineIndex>, pieces: Vec<usize>, threads:
     let mut tasks = Vec::with_capacity(threads);
     for _ in 0..threads {
         let mut scan = Scan::new(&side.lookup, index)?;
-        let (source, index, pieces, next) = (
-            Arc::clone(&side.source),
-            Arc::clone(index),
-            Arc::clone(&pieces),
-            Arc::clone(&next),
-        );
-        let lookup = Arc::clone(&side.lookup);
+        let (source, index, pieces, next) = (side.source.clone(), index.clone(), pieces.clone(), next.clone());
+        let lookup = side.lookup.clone();
         tasks.push(SpawnedTask::spawn(async move {
             while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
                 scan_piece(&mut scan, &source, &lookup, &index, *piece).await?;
@@ -233,7 +227,7 @@ struct Outcome {
 impl Outcome {
     /// Puts the slots' picks in the spine's order and applies `max_age`: the greatest pick has the greatest event time, so
     /// when it is too old, all are.
-    fn new(lookup: &ResolvedLookup, index: &SpineIndex, slots: Vec<Pick>, rows: usize) -> Outcome {
+    fn new(lookup: &ResolvedLookup, index: &SpineIndex, slots: Vec<Pick>, rows: usize) -> Self {
         let mut picks = vec![Pick::NONE; rows];
         let mut statuses = vec![Status::NotFound; rows];
         for ((pick, time), row) in slots.into_iter().zip(index.times()).zip(index.rows()) {

@@ -4,18 +4,22 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array};
-use arrow::buffer::NullBuffer;
+use arrow::{
+    array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array},
+    buffer::NullBuffer,
+};
 
-use crate::error::Result;
-use crate::index::{Group, SpineIndex};
-use crate::key::{KeyEncoder, NO_GROUP};
-use crate::pick::{Pick, Picks};
-use crate::resolve::ResolvedLookup;
-use crate::source::Columns;
-use crate::spec::{KnownAt, Nulls};
-use crate::time::{self, clamp, to_scale};
-use crate::window::{Totals, WindowValues};
+use crate::{
+    error::Result,
+    index::{Group, SpineIndex},
+    key::{KeyEncoder, NO_GROUP},
+    pick::{Pick, Picks},
+    resolve::ResolvedLookup,
+    source::Columns,
+    spec::{KnownAt, Nulls},
+    time::{self, clamp, to_scale},
+    window::{Totals, WindowValues},
+};
 
 /// What one thread found.
 pub(crate) struct Scan {
@@ -43,7 +47,7 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    fn new(lookup: &ResolvedLookup, slots: usize) -> Found {
+    fn new(lookup: &ResolvedLookup, slots: usize) -> Self {
         let ranged = lookup.roles.valid_to.is_some();
         Found {
             picks: Picks::new(slots, ranged),
@@ -100,13 +104,13 @@ struct Batch<'a> {
 }
 
 impl Scan {
-    pub(crate) fn new(lookup: &Arc<ResolvedLookup>, index: &SpineIndex) -> Result<Scan> {
+    pub(crate) fn new(lookup: &Arc<ResolvedLookup>, index: &SpineIndex) -> Result<Self> {
         Ok(Scan {
             encoder: KeyEncoder::new(&lookup.key_types)?,
             groups: Vec::new(),
             reaches: Vec::new(),
             found: Found::new(lookup, index.slots()),
-            lookup: Arc::clone(lookup),
+            lookup: lookup.clone(),
         })
     }
 
@@ -118,12 +122,12 @@ impl Scan {
         first: u64,
         created_micros: Option<i64>,
     ) -> Result<()> {
-        let lookup = Arc::clone(&self.lookup);
+        let lookup = self.lookup.clone();
         let keys: Vec<ArrayRef> = lookup
             .roles
             .keys
             .iter()
-            .map(|key| Arc::clone(&columns.arrays[*key]))
+            .map(|key| columns.arrays[*key].clone())
             .collect();
         let keys = self.encoder.encode(&keys)?;
         index.table.find(&keys, columns.rows, &mut self.groups);
@@ -211,12 +215,7 @@ impl Scan {
 }
 
 impl<'a> Batch<'a> {
-    fn new(
-        lookup: &ResolvedLookup,
-        columns: &'a Columns,
-        first: u64,
-        created_micros: Option<i64>,
-    ) -> Result<Batch<'a>> {
+    fn new(lookup: &ResolvedLookup, columns: &'a Columns, first: u64, created_micros: Option<i64>) -> Result<Self> {
         let owner = lookup.owner();
         let scaled = |position: usize| {
             to_scale(

@@ -4,15 +4,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::Field;
-use futures::StreamExt;
-use futures::stream::{self, BoxStream};
+use arrow::{array::ArrayRef, datatypes::Field};
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 
-use crate::error::Result;
-use crate::files::Files;
-use crate::resolve::ResolvedLookup;
-use crate::spool::Spool;
+use crate::{error::Result, files::Files, resolve::ResolvedLookup, spool::Spool};
 
 /// Columns of some rows, in the order in which they were asked for.
 pub(crate) struct Columns {

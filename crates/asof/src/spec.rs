@@ -233,7 +233,7 @@ impl Lookup {
     pub fn output_name(&self, column: &str) -> String {
         match &self.prefix {
             Some(prefix) => format!("{prefix}__{column}"),
-            None => column.to_string(),
+            None => column.to_owned(),
         }
     }
 

@@ -2,25 +2,34 @@
 //! A query runs once, whatever the number of the spine's pieces; its rows' order of writing is the order they came in.
 //! Invariant: a spooled batch is never changed, and comes back equal to what was put in.
 
-use std::fmt;
-use std::fs::File;
-use std::io::{Cursor, Write};
-use std::os::unix::fs::FileExt;
-use std::sync::Arc;
+use std::{
+    fmt,
+    fs::File,
+    io::{Cursor, Write},
+    os::unix::fs::FileExt,
+    sync::Arc,
+};
 
-use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::take;
-use arrow::datatypes::Field;
-use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::StreamWriter;
-use datafusion::error::DataFusionError;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
-use datafusion::execution::{SpillFile, SpillWriter, TaskContext};
-use datafusion::physical_plan::ExecutionPlan;
+use arrow::{
+    array::{ArrayRef, RecordBatch, UInt32Array},
+    compute::take,
+    datatypes::Field,
+    ipc::{reader::StreamReader, writer::StreamWriter},
+};
+use datafusion::{
+    error::DataFusionError,
+    execution::{
+        SpillFile, SpillWriter, TaskContext,
+        memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation},
+    },
+    physical_plan::ExecutionPlan,
+};
 use futures::TryStreamExt;
 
-use crate::error::{Error, Result};
-use crate::source::Columns;
+use crate::{
+    error::{Error, Result},
+    source::Columns,
+};
 
 /// The share of the memory limit that spools keep to; the rest is for the spine and the picked values.
 const SHARE_OF_LIMIT: usize = 4;
@@ -58,7 +67,7 @@ impl fmt::Debug for Spool {
 
 impl Spool {
     /// Runs the query to its end, partition after partition, so that the order is that of the plan.
-    pub(crate) async fn fill(view: &str, plan: &Arc<dyn ExecutionPlan>, context: &Arc<TaskContext>) -> Result<Spool> {
+    pub(crate) async fn fill(view: &str, plan: &Arc<dyn ExecutionPlan>, context: &Arc<TaskContext>) -> Result<Self> {
         let pool = context.memory_pool();
         let granted = MemoryConsumer::new(format!("AsOfJoin[{view}]"))
             .with_can_spill(true)
@@ -68,7 +77,7 @@ impl Spool {
             _ => usize::MAX,
         };
         let mut spool = Spool {
-            view: view.to_string(),
+            view: view.to_owned(),
             batches: Vec::new(),
             rows: 0,
             file: None,
@@ -77,7 +86,7 @@ impl Spool {
         };
         let mut writer: Option<Box<dyn SpillWriter>> = None;
         for partition in 0..plan.properties().partitioning.partition_count() {
-            let mut stream = plan.execute(partition, Arc::clone(context))?;
+            let mut stream = plan.execute(partition, context.clone())?;
             while let Some(batch) = stream.try_next().await? {
                 spool.push(batch, context, &mut writer)?;
             }
@@ -110,7 +119,7 @@ impl Spool {
         };
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(fields.len());
         for field in fields {
-            arrays.push(Arc::clone(batch.column(batch.schema().index_of(field.name())?)));
+            arrays.push(batch.column(batch.schema().index_of(field.name())?).clone());
         }
         let Some(rows) = rows else {
             return Ok(Columns {
@@ -174,7 +183,7 @@ impl Spool {
             self.file = Some(Spill { spill, len: 0 });
         }
         let (Some(spill), Some(writer)) = (&mut self.file, writer) else {
-            return Err(DataFusionError::Internal("a spill file has a writer".to_string()).into());
+            return Err(DataFusionError::Internal("a spill file has a writer".to_owned()).into());
         };
         let failed = |source| Error::Spill {
             view: self.view.clone(),
@@ -202,6 +211,6 @@ impl Spool {
             .map_err(failed)?;
         let mut reader = StreamReader::try_new(Cursor::new(bytes), None)?;
         let batch = reader.next().transpose()?;
-        batch.ok_or_else(|| DataFusionError::Internal("a spooled stream holds one batch".to_string()).into())
+        batch.ok_or_else(|| DataFusionError::Internal("a spooled stream holds one batch".to_owned()).into())
     }
 }

@@ -1,14 +1,18 @@
 //! Times of any unit as 64-bit numbers of one unit, exactly: `schema` chooses the unit of a lookup, `scan` and `index` compare.
 //! Invariant: a conversion is exact or an error; nothing is truncated, rounded or wrapped.
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, PrimitiveArray};
-use arrow::datatypes::{
-    DataType, Date32Type, Date64Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType,
+use arrow::{
+    array::{Array, ArrayRef, AsArray, Int64Array, PrimitiveArray},
+    datatypes::{
+        DataType, Date32Type, Date64Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+        TimestampNanosecondType, TimestampSecondType,
+    },
 };
 
-use crate::error::{Error, Result};
-use crate::spec::Span;
+use crate::{
+    error::{Error, Result},
+    spec::Span,
+};
 
 /// The unit in which all times of one lookup are compared: nanoseconds as soon as one of its columns has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +22,7 @@ pub(crate) enum Scale {
 }
 
 impl Scale {
-    pub(crate) fn of<'a>(types: impl IntoIterator<Item = &'a DataType>) -> Scale {
+    pub(crate) fn of<'a>(types: impl IntoIterator<Item = &'a DataType>) -> Self {
         let nanos = types
             .into_iter()
             .any(|data_type| matches!(data_type, DataType::Timestamp(TimeUnit::Nanosecond, _)));
@@ -111,8 +115,8 @@ pub(crate) fn to_scale(array: &ArrayRef, scale: Scale, owner: &str, column: &str
     let outside = |value: i64| value > fits || value < -fits;
     if let Some(value) = raw.iter().flatten().find(|value| outside(*value)) {
         return Err(Error::TimeOverflow {
-            owner: owner.to_string(),
-            column: column.to_string(),
+            owner: owner.to_owned(),
+            column: column.to_owned(),
             value,
             data_type: array.data_type().clone(),
             unit: scale.name(),

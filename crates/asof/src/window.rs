@@ -4,16 +4,20 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int64Array, Int64Builder, UInt64Array};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
+use arrow::{
+    array::{Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int64Array, Int64Builder, UInt64Array},
+    compute::cast,
+    datatypes::{DataType, Float64Type, Int64Type, UInt64Type},
+};
 
-use crate::error::{Error, Result};
-use crate::exact_sum::ExactSum;
-use crate::index::{Group, SpineIndex};
-use crate::ranges;
-use crate::resolve::ResolvedWindow;
-use crate::spec::WindowFunction;
+use crate::{
+    error::{Error, Result},
+    exact_sum::ExactSum,
+    index::{Group, SpineIndex},
+    ranges,
+    resolve::ResolvedWindow,
+    spec::WindowFunction,
+};
 
 /// The column that a window aggregates, of one batch.
 pub(crate) enum WindowValues {
@@ -27,12 +31,12 @@ pub(crate) enum WindowValues {
 }
 
 impl WindowValues {
-    pub(crate) fn new(window: &ResolvedWindow, columns: &[ArrayRef]) -> Result<WindowValues> {
+    pub(crate) fn new(window: &ResolvedWindow, columns: &[ArrayRef]) -> Result<Self> {
         let Some(column) = window.column.map(|position| &columns[position]) else {
             return Ok(WindowValues::Rows);
         };
         Ok(match column.data_type() {
-            _ if window.function == WindowFunction::Count => WindowValues::Any(Arc::clone(column)),
+            _ if window.function == WindowFunction::Count => WindowValues::Any(column.clone()),
             DataType::UInt64 => WindowValues::Unsigned(column.as_primitive::<UInt64Type>().clone()),
             other if other.is_integer() => {
                 WindowValues::Signed(cast(column, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
@@ -61,7 +65,7 @@ pub(crate) struct IntTotal {
 }
 
 impl IntTotal {
-    fn of(value: i128) -> IntTotal {
+    fn of(value: i128) -> Self {
         IntTotal {
             count: 1,
             sum: value,
@@ -125,7 +129,7 @@ pub(crate) enum Totals {
 }
 
 impl Totals {
-    pub(crate) fn new(window: &ResolvedWindow, floats: bool, slots: usize) -> Totals {
+    pub(crate) fn new(window: &ResolvedWindow, floats: bool, slots: usize) -> Self {
         let nodes = ranges::nodes(slots);
         if window.function == WindowFunction::Count {
             Totals::Counts(vec![0; nodes])
@@ -228,7 +232,7 @@ fn int_column(totals: &[Option<&IntTotal>], window: &ResolvedWindow, view: &str)
         return Ok(Arc::new(means.collect::<Float64Array>()));
     }
     let overflow = || Error::SumOverflow {
-        view: view.to_string(),
+        view: view.to_owned(),
         window: window.name.clone(),
     };
     let mut column = Int64Builder::with_capacity(totals.len());

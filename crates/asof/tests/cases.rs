@@ -1,13 +1,17 @@
 //! Every case of the law, from its file, through the library: views as queries, and as Parquet files.
 //! Cases of kind `online` are about writes to the online store: `online_cases` runs those.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use arrow::array::RecordBatch;
-use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::DataType;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use arrow::{
+    array::RecordBatch,
+    compute::{cast, concat_batches},
+    datatypes::DataType,
+    util::display::{ArrayFormatter, FormatOptions},
+};
 use datafusion::prelude::SessionContext;
 use drumlin_asof::{
     AsOfJoin, AsOfSpec, Error, Feature, FeatureSource, KeyPair, KnownAt, Lookup, Nulls, OnNullTime, Span, Window,

@@ -1,13 +1,17 @@
 //! A second judge: DuckDB's `ASOF JOIN` on the same Parquet files, where its definition and the law's meet:
 //! no ties, no nulls, inclusive, no age, nothing known later. It is run in the Python that `make tools` installs.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
 
-use arrow::array::{AsArray, Int64Array, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, TimeUnit};
+use arrow::{
+    array::{AsArray, Int64Array, RecordBatch},
+    compute::cast,
+    datatypes::{DataType, Int64Type, TimeUnit},
+};
 use drumlin_asof::{AsOfSpec, Feature, FeatureSource, KeyPair, Lookup, ParquetFile, ParquetSource};
 use object_store::local::LocalFileSystem;
 use parquet::arrow::ArrowWriter;
@@ -112,7 +116,7 @@ async fn duckdb_gives_the_same_rows() {
                 format!(
                     "{},{}",
                     row.expect("a number"),
-                    amount.map_or("None".to_string(), |amount| amount.to_string())
+                    amount.map_or("None".to_owned(), |amount| amount.to_string())
                 )
             })
             .collect();

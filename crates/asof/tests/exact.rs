@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, Float64Array, Int64Array, RecordBatch};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, TimeUnit};
+use arrow::{
+    array::{AsArray, Float64Array, Int64Array, RecordBatch},
+    compute::cast,
+    datatypes::{DataType, Float64Type, TimeUnit},
+};
 use drumlin_asof::{AsOfSpec, FeatureSource, Lookup, Span, Window, WindowFunction};
 
 use crate::kit;
@@ -26,9 +28,9 @@ async fn sum(values: Vec<f64>) -> f64 {
     let query = kit::scan(&context, &view.schema(), vec![view]);
     let mut lookup = Lookup::new("view", "at", FeatureSource::Query(Box::new(query)));
     let window = |name: &str, function| Window {
-        name: name.to_string(),
+        name: name.to_owned(),
         function,
-        column: Some("x".to_string()),
+        column: Some("x".to_owned()),
         length: Span::seconds(1),
         inclusive: false,
         label: false,

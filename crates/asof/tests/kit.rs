@@ -2,20 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
-use arrow::datatypes::SchemaRef;
-use datafusion::datasource::MemTable;
-use datafusion::execution::memory_pool::FairSpillPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::logical_expr::LogicalPlan;
-use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
+use arrow::{array::RecordBatch, compute::concat_batches, datatypes::SchemaRef};
+use datafusion::{
+    datasource::MemTable,
+    execution::{memory_pool::FairSpillPool, runtime_env::RuntimeEnvBuilder, session_state::SessionStateBuilder},
+    logical_expr::LogicalPlan,
+    prelude::{DataFrame, SessionConfig, SessionContext},
+};
 use drumlin_asof::{AsOfJoin, AsOfSpec, Counts, Error, ParquetFile, ParquetSource, with_as_of};
-use object_store::memory::InMemory;
-use object_store::{ObjectStore, ObjectStoreExt};
-use parquet::arrow::ArrowWriter;
-use parquet::file::properties::WriterProperties;
+use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory};
+use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
 
 /// A session with one partition and, if given, a memory limit in bytes.
 pub fn context(limit_bytes: Option<usize>) -> SessionContext {
@@ -35,7 +31,7 @@ pub fn context(limit_bytes: Option<usize>) -> SessionContext {
 
 /// The batches as a plan that returns them one by one.
 pub fn scan(context: &SessionContext, schema: &SchemaRef, batches: Vec<RecordBatch>) -> LogicalPlan {
-    let table = MemTable::try_new(Arc::clone(schema), vec![batches]).expect("a table");
+    let table = MemTable::try_new(schema.clone(), vec![batches]).expect("a table");
     context
         .read_table(Arc::new(table))
         .expect("a scan")
@@ -84,7 +80,7 @@ pub async fn parquet(
     }
     ParquetSource {
         store: Arc::new(store) as Arc<dyn ObjectStore>,
-        schema: Arc::clone(schema),
+        schema: schema.clone(),
         files,
     }
 }

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow::{
+    array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray},
+    compute::cast,
+    datatypes::{DataType, Field, Schema, TimeUnit},
+};
 use datafusion::logical_expr::{LogicalPlanBuilder, col};
 use drumlin_asof::{
     AsOfSpec, Error, Feature, FeatureSource, KeyPair, KnownAt, Lookup, ParquetSource, Span, Window, WindowFunction,
@@ -70,14 +72,14 @@ fn slices(batch: &RecordBatch, rows: usize) -> Vec<RecordBatch> {
 fn lookup(source: FeatureSource) -> Lookup {
     let mut lookup = Lookup::new("view", "at", source);
     lookup.keys = vec![KeyPair::same("user")];
-    lookup.prefix = Some("v".to_string());
+    lookup.prefix = Some("v".to_owned());
     lookup.features = vec![Feature::new("text"), Feature::new("x")];
     lookup.max_age = Some(Span::micros(30_000));
     lookup.with_status = true;
     let window = |name: &str, function| Window {
-        name: name.to_string(),
+        name: name.to_owned(),
         function,
-        column: Some("x".to_string()),
+        column: Some("x".to_owned()),
         length: Span::micros(5_000),
         inclusive: false,
         label: false,
@@ -244,7 +246,7 @@ async fn a_column_that_an_old_file_lacks_is_null_there_and_narrow_numbers_widen(
     let mut lookup = Lookup::new("view", "at", FeatureSource::Parquet(source));
     lookup.keys = vec![KeyPair::same("user")];
     lookup.features = vec![Feature {
-        column: "amount".to_string(),
+        column: "amount".to_owned(),
         data_type: Some(DataType::Float64),
     }];
     lookup.with_status = true;

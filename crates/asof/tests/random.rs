@@ -3,15 +3,19 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit};
+use arrow::{
+    array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray},
+    compute::cast,
+    datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit},
+};
 use drumlin_asof::{
     AsOfSpec, Feature, FeatureSource, KeyPair, KnownAt, Lookup, Nulls, OnNullTime, Span, Window, WindowFunction,
 };
 
-use crate::kit;
-use crate::oracle::{self, Answer, Known, Question, SpineRow, ViewRow};
+use crate::{
+    kit,
+    oracle::{self, Answer, Known, Question, SpineRow, ViewRow},
+};
 
 const CASES: u64 = 10_000;
 /// One case in so many has a spine of a few thousand rows and a limit that cuts it into pieces.
@@ -171,12 +175,12 @@ impl Case {
 
     fn spine_batch(&self) -> RecordBatch {
         let numbers: Int64Array = (0..self.spine.len() as i64).collect();
-        let mut columns: Vec<(String, ArrayRef)> = vec![("row".to_string(), Arc::new(numbers))];
+        let mut columns: Vec<(String, ArrayRef)> = vec![("row".to_owned(), Arc::new(numbers))];
         for position in 0..self.keys.len() {
             let texts = self.spine.iter().map(|row| row.keys[position].as_ref()).collect();
             columns.push((format!("k{position}"), self.key(position, texts, true)));
         }
-        columns.push(("t".to_string(), self.times(self.spine.iter().map(|row| row.time))));
+        columns.push(("t".to_owned(), self.times(self.spine.iter().map(|row| row.time))));
         batch(columns)
     }
 
@@ -187,7 +191,7 @@ impl Case {
             let texts = rows.iter().map(|row| row.keys[position].as_ref()).collect();
             columns.push((format!("id{position}"), self.key(position, texts, false)));
         }
-        columns.push(("e".to_string(), self.times(rows.iter().map(|row| row.event))));
+        columns.push(("e".to_owned(), self.times(rows.iter().map(|row| row.event))));
         let integers: Int64Array = rows
             .iter()
             .map(|row| {
@@ -196,15 +200,15 @@ impl Case {
                     .map(|value| value.parse::<i64>().expect("a number"))
             })
             .collect();
-        columns.push(("a".to_string(), Arc::new(integers)));
+        columns.push(("a".to_owned(), Arc::new(integers)));
         let texts: StringArray = rows.iter().map(|row| row.values[1].as_ref()).collect();
-        columns.push(("b".to_string(), Arc::new(texts)));
+        columns.push(("b".to_owned(), Arc::new(texts)));
         let numbers: Float64Array = rows.iter().map(|row| row.number).collect();
-        columns.push(("x".to_string(), Arc::new(numbers)));
-        columns.push(("c".to_string(), self.times(rows.iter().map(|row| row.created))));
-        columns.push(("v".to_string(), self.times(rows.iter().map(|row| row.valid_to))));
+        columns.push(("x".to_owned(), Arc::new(numbers)));
+        columns.push(("c".to_owned(), self.times(rows.iter().map(|row| row.created))));
+        columns.push(("v".to_owned(), self.times(rows.iter().map(|row| row.valid_to))));
         let deleted: BooleanArray = rows.iter().map(|row| Some(row.deleted)).collect();
-        columns.push(("d".to_string(), Arc::new(deleted)));
+        columns.push(("d".to_owned(), Arc::new(deleted)));
         batch(columns)
     }
 
@@ -215,9 +219,9 @@ impl Case {
             feature: format!("id{position}"),
         };
         lookup.keys = (0..self.keys.len()).map(pair).collect();
-        lookup.created_time = self.has_created.then(|| "c".to_string());
-        lookup.valid_to = self.has_valid_to.then(|| "v".to_string());
-        lookup.deleted = self.has_deleted.then(|| "d".to_string());
+        lookup.created_time = self.has_created.then(|| "c".to_owned());
+        lookup.valid_to = self.has_valid_to.then(|| "v".to_owned());
+        lookup.deleted = self.has_deleted.then(|| "d".to_owned());
         lookup.max_age = self.question.max_age.map(|age| Span::micros(age / 1_000));
         lookup.inclusive = self.question.inclusive;
         lookup.nulls = if self.question.last_non_null {
@@ -233,7 +237,7 @@ impl Case {
                 lookup.windows.push(Window {
                     name: format!("{name}{position}"),
                     function,
-                    column: Some("x".to_string()),
+                    column: Some("x".to_owned()),
                     length: Span::micros(window.length / 1_000),
                     inclusive: window.inclusive,
                     label: window.label,
@@ -278,7 +282,7 @@ fn cut(dice: &mut Dice, batch: &RecordBatch, rows_max: u64) -> Vec<RecordBatch> 
 
 /// The result's rows as the oracle says them.
 fn answers(result: &RecordBatch, windows: usize, unit: i64) -> Vec<Answer> {
-    let column = |name: &str| Arc::clone(result.column_by_name(name).expect("a column"));
+    let column = |name: &str| result.column_by_name(name).expect("a column").clone();
     let text = |name: &str| cast(&column(name), &DataType::Utf8).expect("text");
     let (a, b, status) = (text("a"), text("b"), text("view__status"));
     let events = cast(&column("view__event_time"), &DataType::Int64).expect("times");

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow::{
+    array::{ArrayRef, RecordBatch, StringArray},
+    compute::{CastOptions, cast_with_options},
+    datatypes::{DataType, Field, Schema, TimeUnit},
+};
 use drumlin_testkit::law::Grid;
 
 /// The head's names, with their types where they are given, and the cells.
