@@ -30,8 +30,8 @@ use crate::{
     files::Files,
     report::AsOfReport,
     resolve::{Resolved, ResolvedLookup},
-    run::{Answer, Side, SpinePiece, run},
-    source::Source,
+    run::{Answer, SpinePiece, run},
+    source::{Side, Source},
     spec::{OnNullTime, ParquetSource},
     spool::Spool,
 };
@@ -98,8 +98,8 @@ impl AsOfJoinExec {
 }
 
 impl AsOfJoinExec {
-    /// The inputs in the orders that they were planned with. An optimizer drops or moves a sort that the plan above it
-    /// does not demand, and one that it does demand may end below a scan that does not pass it on: so it is made sure of here.
+    /// The inputs, each in the order that it was planned with. The optimizer may have lost that order: it drops a sort that no
+    /// node demands, and it may move a demanded one below a scan that does not keep it. Such an input is sorted again.
     fn ordered_inputs(&self) -> Result<Vec<Arc<dyn ExecutionPlan>>, DataFusionError> {
         let inputs = self.inputs.iter().zip(&self.orders);
         inputs

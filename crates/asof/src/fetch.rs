@@ -18,8 +18,7 @@ use futures::TryStreamExt;
 use crate::{
     error::{Error, Result},
     resolve::ResolvedLookup,
-    run::Side,
-    source::Source,
+    source::{Side, Source},
     spec::Nulls,
     status::Status,
 };

@@ -26,11 +26,11 @@ use parquet::{
 };
 
 use crate::{
+    columns::{Columns, Needed},
     error::{Error, Result},
     key::{EncodedKeys, KeyEncoder},
     reader::StoreReader,
     resolve::ResolvedLookup,
-    source::{Columns, Needed},
     spec::{ParquetFile, ParquetSource},
     time,
 };

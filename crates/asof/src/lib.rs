@@ -4,6 +4,7 @@
 //! Invariant: rows out equal rows in, in the spine's order, and the pick is the greatest by (event time, created time, order
 //! of writing): never arbitrary, whatever the memory limit, the threads or the order of the files.
 
+mod columns;
 mod error;
 mod exact_sum;
 mod exec;

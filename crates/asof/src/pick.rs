@@ -46,7 +46,8 @@ impl Pick {
 /// The candidates so far, for every slot.
 pub(crate) struct Picks {
     nodes: Vec<Pick>,
-    /// Whether rows end; else a candidate of one slot is a candidate of all later ones, and a sweep does.
+    /// Whether rows end. If none does, a candidate of a slot is a candidate of all later slots of its group: it is kept at the
+    /// first, and `settle` carries it to the others.
     ranged: bool,
 }
 

@@ -12,6 +12,7 @@ use datafusion::{common::runtime::SpawnedTask, execution::memory_pool::MemoryRes
 use futures::TryStreamExt;
 
 use crate::{
+    columns::Needed,
     error::{Error, Result},
     fetch::{Chosen, Fetched, fetch},
     index::{SpineBatch, SpineIndex},
@@ -19,7 +20,7 @@ use crate::{
     pick::Pick,
     resolve::ResolvedLookup,
     scan::{Found, Scan},
-    source::{Needed, Source},
+    source::{Side, Source},
     spec::Nulls,
     status::Status,
     time::{clamp, from_scale, to_scale},
@@ -29,12 +30,6 @@ use crate::{
 pub(crate) struct SpinePiece {
     pub(crate) batches: Vec<RecordBatch>,
     pub(crate) rows: usize,
-}
-
-/// A lookup and where its rows are.
-pub(crate) struct Side {
-    pub(crate) lookup: Arc<ResolvedLookup>,
-    pub(crate) source: Arc<Source>,
 }
 
 /// The columns of one lookup for a piece of the spine. Holds the memory that they take.

@@ -10,12 +10,12 @@ use arrow::{
 };
 
 use crate::{
+    columns::Columns,
     error::Result,
     index::{Group, SpineIndex},
     key::{KeyEncoder, NO_GROUP},
     pick::{Pick, Picks},
     resolve::ResolvedLookup,
-    source::Columns,
     spec::{KnownAt, Nulls},
     time::{self, clamp, to_scale},
     window::{Totals, WindowValues},

@@ -4,25 +4,24 @@
 
 use std::sync::Arc;
 
-use arrow::{array::ArrayRef, datatypes::Field};
+use arrow::datatypes::Field;
 use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
 
-use crate::{error::Result, files::Files, resolve::ResolvedLookup, spool::Spool};
+use crate::{
+    columns::{Columns, Needed},
+    error::Result,
+    files::Files,
+    resolve::ResolvedLookup,
+    spool::Spool,
+};
 
-/// Columns of some rows, in the order in which they were asked for.
-pub(crate) struct Columns {
-    pub(crate) arrays: Vec<ArrayRef>,
-    pub(crate) rows: usize,
-}
-
-/// What the spine can use: event times from the first to the second, and keys likewise if they are ordered numbers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Needed {
-    pub(crate) times: (i64, i64),
-    pub(crate) keys: Option<(i64, i64)>,
+/// A lookup and where its rows are.
+pub(crate) struct Side {
+    pub(crate) lookup: Arc<ResolvedLookup>,
+    pub(crate) source: Arc<Source>,
 }
 
 #[derive(Debug)]

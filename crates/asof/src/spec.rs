@@ -1,5 +1,5 @@
 //! What an as-of join is asked: the spine's columns, the lookups (one per view and alias), and where their rows are.
-//! Pure values; `schema` checks them against the columns that exist and says what comes out, `node` plans them.
+//! Pure values; `resolve` checks them against the columns that exist and says what comes out, `node` plans them.
 
 use std::sync::Arc;
 

@@ -27,8 +27,8 @@ use datafusion::{
 use futures::TryStreamExt;
 
 use crate::{
+    columns::Columns,
     error::{Error, Result},
-    source::Columns,
 };
 
 /// The share of the memory limit that spools keep to; the rest is for the spine and the picked values.

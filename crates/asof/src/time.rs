@@ -1,4 +1,4 @@
-//! Times of any unit as 64-bit numbers of one unit, exactly: `schema` chooses the unit of a lookup, `scan` and `index` compare.
+//! Times of any unit as 64-bit numbers of one unit, exactly: `resolve` chooses the unit of a lookup, `scan` and `index` compare.
 //! Invariant: a conversion is exact or an error; nothing is truncated, rounded or wrapped.
 
 use arrow::{
