@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    definition::{Definition, Kind, check},
+    definition::{Definition, Kind},
     error::{Error, Result},
     registry::{Files, Registry, files_of, is_definition_file},
     source::{self, Views},
@@ -326,15 +326,4 @@ fn inputs(registry: &Registry, views: &Views, writes: &[(RepoPath, Option<Bytes>
         ..input.clone()
     });
     inputs.collect()
-}
-
-/// Holds services against resolved views; used by `source` once all views are known.
-pub(crate) fn check_services(registry: &Registry, views: &Views) -> Vec<crate::definition::parse::Problem> {
-    let services = registry.services();
-    services
-        .flat_map(|service| {
-            let faults = check::check_service(service, &views.resolved);
-            registry.problems(Kind::FeatureService, &service.name, faults)
-        })
-        .collect()
 }

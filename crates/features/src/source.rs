@@ -18,7 +18,6 @@ use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
 
 use crate::{
-    apply,
     definition::{
         FeatureView, Kind, Nulls, Source, ViewUse,
         check::{self, Fault, ResolvedView},
@@ -50,13 +49,24 @@ pub async fn resolve_all(engine: &Engine, snapshot: &Snapshot, registry: &Regist
         }
     }
     if problems.is_empty() {
-        problems = apply::check_services(registry, &views);
+        problems = check_services(registry, &views);
     }
     if problems.is_empty() {
         Ok(views)
     } else {
         Err(Error::Definitions { problems })
     }
+}
+
+/// What is wrong with services, once all their views are right.
+fn check_services(registry: &Registry, views: &Views) -> Vec<Problem> {
+    let services = registry.services();
+    services
+        .flat_map(|service| {
+            let faults = check::check_service(service, &views.resolved);
+            registry.problems(Kind::FeatureService, &service.name, faults)
+        })
+        .collect()
 }
 
 /// The views that `uses` name, each held against its source.

@@ -16,7 +16,11 @@ use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::ObjectStore;
 use serde::Serialize;
 
-use super::{TrainingSet, folder_of, show};
+use super::{
+    TrainingSet,
+    diff_join::{self, Counted},
+    folder_of, show,
+};
 use crate::{
     apply::{FieldChange, field_changes},
     definition::Definition,
@@ -83,7 +87,7 @@ pub async fn diff(engine: &Engine, before: (&Snapshot, &str), after: (&Snapshot,
     let shared = shared_columns(&old.schema, &new.schema, &spine);
     let counted = match side_by_side(&old, &new, &spine, &shared).await? {
         Some(counted) => counted,
-        None => super::diff_join::by_identity(engine, &old, &new, &spine, &shared).await?,
+        None => diff_join::by_identity(engine, &old, &new, &spine, &shared).await?,
     };
     diff.rows_common = counted.common;
     diff.rows_removed = diff.before.rows - counted.common;
@@ -91,15 +95,6 @@ pub async fn diff(engine: &Engine, before: (&Snapshot, &str), after: (&Snapshot,
     diff.rows_changed = counted.changed;
     diff.columns = columns(&diff.before, &diff.after, &shared, &counted);
     Ok(diff)
-}
-
-/// Counts of common rows.
-#[derive(Debug)]
-pub(super) struct Counted {
-    pub common: u64,
-    pub changed: u64,
-    /// By shared column.
-    pub columns: Vec<u64>,
 }
 
 fn definitions(old: &TrainingSet, new: &TrainingSet) -> Vec<DefinitionDiff> {
