@@ -312,7 +312,7 @@ fn is_online(name: &str, before: &Registry, after: &Registry) -> bool {
 fn inputs(registry: &Registry, views: &Views, writes: &[(RepoPath, Option<Bytes>)]) -> Vec<Input> {
     let written: BTreeSet<&RepoPath> = writes.iter().map(|(path, _)| path).collect();
     let mut files: BTreeMap<&Input, BTreeSet<&RepoPath>> = BTreeMap::new();
-    for (view, inputs) in &views.inputs {
+    for (view, inputs) in views.inputs() {
         let file = registry.get(Kind::FeatureView, view).map(|placed| &placed.place.file);
         let Some(file) = file.filter(|file| written.contains(file)) else {
             continue;

@@ -1,6 +1,6 @@
 //! Where a view's rows come from: its table's files at a commit, or its query planned at that commit.
-//! The only module that asks `drumlin-tables`; `training`, `online` and `apply` work with what it gives.
-//! Invariant: everything is read at the one snapshot that was handed in.
+//! `training`, `online` and `apply` work with what it gives; they ask the tables' crate for nothing but engines and errors.
+//! Invariant: everything is read at the one snapshot that was handed in, and a view's source is opened once for a request.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -28,24 +28,78 @@ use crate::{
     scan::{DataFile, Table},
 };
 
-/// The views of a registry, each held against its source.
+/// Views of a registry, each held against its source.
 #[derive(Clone, Debug, Default)]
 pub struct Views {
     pub resolved: BTreeMap<String, ResolvedView>,
-    /// What each view reads.
-    pub inputs: BTreeMap<String, Vec<Input>>,
+    /// The source of each view, as it was opened to hold the view against it.
+    sources: BTreeMap<String, ResolvedSource>,
+}
+
+impl Views {
+    fn insert(&mut self, view: ResolvedView, source: ResolvedSource) {
+        let name = view.view.name.clone();
+        self.sources.insert(name.clone(), source);
+        self.resolved.insert(name, view);
+    }
+
+    /// What each view reads, by the view's name.
+    pub fn inputs(&self) -> impl Iterator<Item = (&str, &[Input])> {
+        self.sources.iter().map(|(view, source)| (view.as_str(), source.inputs()))
+    }
+
+    /// The opened source of a view that was resolved.
+    pub(crate) fn source(&self, view: &str) -> &ResolvedSource {
+        &self.sources[view]
+    }
+}
+
+/// A view's source at a commit: opened once, for the view's check and for all that reads its rows afterwards.
+#[derive(Clone, Debug)]
+pub(crate) enum ResolvedSource {
+    Table(Table),
+    Query(PlannedSql),
+}
+
+impl ResolvedSource {
+    async fn open(engine: &Engine, snapshot: &Snapshot, source: &Source) -> Result<Self> {
+        Ok(match source {
+            Source::Table(name) => ResolvedSource::Table(table(engine, snapshot, name).await?),
+            Source::Sql(query) => ResolvedSource::Query(plan_sql(engine, snapshot, query).await?),
+        })
+    }
+
+    /// The table; none when the source is a query.
+    pub fn table(&self) -> Option<&Table> {
+        match self {
+            ResolvedSource::Table(table) => Some(table),
+            ResolvedSource::Query(_) => None,
+        }
+    }
+
+    pub fn inputs(&self) -> &[Input] {
+        match self {
+            ResolvedSource::Table(table) => std::slice::from_ref(&table.input),
+            ResolvedSource::Query(planned) => &planned.inputs,
+        }
+    }
+
+    fn schema(&self) -> SchemaRef {
+        match self {
+            ResolvedSource::Table(table) => table.schema.clone(),
+            ResolvedSource::Query(planned) => Arc::new(planned.plan.schema().as_arrow().clone()),
+        }
+    }
 }
 
 /// Holds every view and service of `registry` against the tables of `snapshot`; all that is wrong comes back at once.
 pub async fn resolve_all(engine: &Engine, snapshot: &Snapshot, registry: &Registry) -> Result<Views> {
     let (mut views, mut problems) = (Views::default(), Vec::new());
     for view in registry.views() {
-        match resolve(engine, snapshot, registry, view).await? {
-            Ok((resolved, inputs)) => {
-                views.resolved.insert(view.name.clone(), resolved);
-                views.inputs.insert(view.name.clone(), inputs);
-            }
-            Err(found) => problems.extend(found),
+        match resolve(engine, snapshot, registry, view).await {
+            Ok((resolved, source)) => views.insert(resolved, source),
+            Err(Error::Definitions { problems: found }) => problems.extend(found),
+            Err(error) => return Err(error),
         }
     }
     if problems.is_empty() {
@@ -79,10 +133,12 @@ pub async fn resolve_used(
     let mut views = Views::default();
     for used in uses {
         let view = registry.view(&used.view)?;
-        let (resolved, inputs) = resolve(engine, snapshot, registry, view)
-            .await?
-            .map_err(|problems| Error::Definitions { problems })?;
-        if let Some(Fault { message, cure, .. }) = check::check_use("", used, &resolved).into_iter().next() {
+        if !views.resolved.contains_key(&view.name) {
+            let (resolved, source) = resolve(engine, snapshot, registry, view).await?;
+            views.insert(resolved, source);
+        }
+        let resolved = &views.resolved[&view.name];
+        if let Some(Fault { message, cure, .. }) = check::check_use("", used, resolved).into_iter().next() {
             return Err(Error::Input {
                 what: "the view",
                 value: used.label().to_owned(),
@@ -90,32 +146,33 @@ pub async fn resolve_used(
                 hint: Some(cure),
             });
         }
-        views.resolved.insert(view.name.clone(), resolved);
-        views.inputs.insert(view.name.clone(), inputs);
     }
     Ok(views)
 }
 
+/// One view and its source. `Error::Definitions` says what is wrong with the view.
 async fn resolve(
     engine: &Engine,
     snapshot: &Snapshot,
     registry: &Registry,
     view: &FeatureView,
-) -> Result<Result<(ResolvedView, Vec<Input>), Vec<Problem>>> {
-    let problems = |faults| registry.problems(Kind::FeatureView, &view.name, faults);
-    let (schema, inputs, unfit) = match schema_of(engine, snapshot, &view.source).await {
-        Ok(found) => found,
-        Err(error) => return about_the_source(error).map(|fault| Err(problems(vec![fault]))),
+) -> Result<(ResolvedView, ResolvedSource)> {
+    let wrong = |faults| Error::Definitions {
+        problems: registry.problems(Kind::FeatureView, &view.name, faults),
     };
-    if let Some(Unfit { why, view_cure, .. }) = unfit {
-        return Ok(Err(problems(vec![Fault {
+    let source = match ResolvedSource::open(engine, snapshot, &view.source).await {
+        Ok(source) => source,
+        Err(error) => return Err(wrong(vec![about_the_source(error)?])),
+    };
+    if let ResolvedSource::Query(PlannedSql { unfit: Some(unfit), .. }) = &source {
+        return Err(wrong(vec![Fault {
             field: "source".into(),
-            message: format!("the query of view {:?} {why}", view.name),
-            cure: view_cure.into(),
-        }])));
+            message: format!("the query of view {:?} {}", view.name, unfit.why),
+            cure: unfit.view_cure.into(),
+        }]));
     }
-    let resolved = check::resolve(view, registry.entities(), &schema);
-    Ok(resolved.map(|resolved| (resolved, inputs)).map_err(problems))
+    let resolved = check::resolve(view, registry.entities(), &source.schema()).map_err(wrong)?;
+    Ok((resolved, source))
 }
 
 /// A missing table or a bad query is a fault of the definition; anything else is an error as it is.
@@ -142,25 +199,6 @@ fn about_the_source(error: Error) -> Result<Fault> {
         message: source.to_string(),
         cure,
     })
-}
-
-/// The source's columns, what it reads, and why its query may not be a source if it may not.
-async fn schema_of(
-    engine: &Engine,
-    snapshot: &Snapshot,
-    source: &Source,
-) -> Result<(SchemaRef, Vec<Input>, Option<Unfit>)> {
-    match source {
-        Source::Table(name) => {
-            let table = engine.table_at(snapshot, name).await?;
-            Ok((table.schema.clone(), vec![input_of(&table)], None))
-        }
-        Source::Sql(query) => {
-            let planned = plan_sql(engine, snapshot, query).await?;
-            let schema = Arc::new(planned.plan.schema().as_arrow().clone());
-            Ok((schema, planned.inputs, planned.unfit))
-        }
-    }
 }
 
 fn input_of(table: &drumlin_tables::TableAt) -> Input {
@@ -192,6 +230,7 @@ pub(crate) async fn table(engine: &Engine, snapshot: &Snapshot, name: &str) -> R
 }
 
 /// A query planned at a snapshot, and what it reads.
+#[derive(Clone, Debug)]
 pub(crate) struct PlannedSql {
     pub plan: LogicalPlan,
     pub inputs: Vec<Input>,
@@ -199,6 +238,7 @@ pub(crate) struct PlannedSql {
 }
 
 /// Why a query means something else tomorrow, or on another machine: it is neither a view nor a spine.
+#[derive(Clone, Debug)]
 pub(crate) struct Unfit {
     pub why: String,
     pub view_cure: &'static str,
@@ -278,13 +318,7 @@ pub(crate) async fn context(engine: &Engine, snapshot: &Snapshot) -> Result<Sess
 
 /// A view's query with its rows in a total order (event time, created time, every other column), so that rows which tie are
 /// ranked alike whenever and wherever the query runs: a query's rows have no order of writing of their own.
-pub(crate) async fn ordered_query(
-    engine: &Engine,
-    snapshot: &Snapshot,
-    view: &ResolvedView,
-    query: &str,
-) -> Result<LogicalPlan> {
-    let planned = plan_sql(engine, snapshot, query).await?;
+pub(crate) fn ordered_query(view: &ResolvedView, planned: &PlannedSql) -> Result<LogicalPlan> {
     let columns = view.columns();
     let first = [Some(&view.view.event_time), view.view.created_time.as_ref()]
         .into_iter()
@@ -292,7 +326,7 @@ pub(crate) async fn ordered_query(
     let exact = |name: &String| col(datafusion::common::Column::new_unqualified(name));
     let sort: Vec<SortExpr> = first.chain(&columns).map(|name| exact(name).sort(true, true)).collect();
     let wanted: Vec<Expr> = columns.iter().map(exact).collect();
-    let builder = LogicalPlanBuilder::from(planned.plan)
+    let builder = LogicalPlanBuilder::from(planned.plan.clone())
         .project(wanted)
         .and_then(|builder| builder.sort(sort));
     builder
@@ -301,19 +335,10 @@ pub(crate) async fn ordered_query(
 }
 
 /// What the as-of join looks up for one view of a service.
-pub(crate) async fn lookup(
-    engine: &Engine,
-    snapshot: &Snapshot,
-    view: &ResolvedView,
-    used: &ViewUse,
-) -> Result<drumlin_asof::Lookup> {
-    let source = match &view.view.source {
-        Source::Table(name) => {
-            drumlin_asof::FeatureSource::Parquet(table(engine, snapshot, name).await?.parquet_source())
-        }
-        Source::Sql(query) => {
-            drumlin_asof::FeatureSource::Query(Box::new(ordered_query(engine, snapshot, view, query).await?))
-        }
+pub(crate) fn lookup(view: &ResolvedView, source: &ResolvedSource, used: &ViewUse) -> Result<drumlin_asof::Lookup> {
+    let source = match source {
+        ResolvedSource::Table(table) => drumlin_asof::FeatureSource::Parquet(table.parquet_source()),
+        ResolvedSource::Query(planned) => drumlin_asof::FeatureSource::Query(Box::new(ordered_query(view, planned)?)),
     };
     let definition = &view.view;
     let key = |key: &check::ResolvedKey| drumlin_asof::KeyPair {

@@ -21,7 +21,7 @@ use super::{
     rows::{self, Piece, Rows},
 };
 use crate::{
-    definition::{Source, check::ResolvedView},
+    definition::check::ResolvedView,
     error::{Error, Result},
     registry::Registry,
     scan::Table,
@@ -172,17 +172,14 @@ impl OnlineStore {
         let (engine, snapshot) = (run.engine, run.snapshot);
         let uses = [crate::definition::ViewUse::of(name)];
         let views = source::resolve_used(engine, snapshot, run.registry, &uses).await?;
-        let (view, inputs) = (&views.resolved[name], &views.inputs[name]);
-        let table = match &view.view.source {
-            Source::Table(name) => Some(source::table(engine, snapshot, name).await?),
-            Source::Sql(_) => None,
-        };
-        let watermark = match &table {
+        let (view, from) = (&views.resolved[name], views.source(name));
+        let table = from.table();
+        let watermark = match table {
             Some(table) => watermark_of(table, snapshot.commit()),
             None => Watermark {
                 commit: snapshot.commit(),
                 files: 0,
-                files_hash: contents(engine, snapshot, inputs).await?,
+                files_hash: contents(engine, snapshot, from.inputs()).await?,
             },
         };
         let old = {
@@ -195,7 +192,7 @@ impl OnlineStore {
         // Rows of an append that was interrupted are there already: they must be rows of this commit too.
         let holds_partial = |old: &ViewState| {
             let begun = |partial: &Partial| {
-                let files = table.as_ref()?.files_hash(partial.files as usize)?;
+                let files = table?.files_hash(partial.files as usize)?;
                 (files == partial.files_hash).then_some(())
             };
             old.partial.as_ref().is_none_or(|partial| begun(partial).is_some())
@@ -208,17 +205,13 @@ impl OnlineStore {
             }
             let from = old.watermark.files as usize;
             let appended = table
-                .as_ref()
                 .filter(|table| table.files_hash(from).as_ref() == Some(&old.watermark.files_hash));
             if let Some(table) = appended {
                 let pieces = rows::of_table(view, table, from);
                 return self.append(run, view, old, watermark, pieces).await;
             }
         }
-        let pieces = match &table {
-            Some(table) => rows::of_table(view, table, 0),
-            None => rows::of_view(engine, snapshot, view).await?,
-        };
+        let pieces = rows::of_view(engine, snapshot, view, from).await?;
         self.build(run, view, old, watermark, pieces).await
     }
 

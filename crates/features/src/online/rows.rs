@@ -15,10 +15,10 @@ use super::{
     value::{Column, times},
 };
 use crate::{
-    definition::{Source, check::ResolvedView},
+    definition::check::ResolvedView,
     error::{Error, Result},
     scan::Table,
-    source,
+    source::{self, ResolvedSource},
 };
 
 /// Bits of a sequence that count rows within a file.
@@ -156,12 +156,13 @@ pub(crate) async fn of_view(
     engine: &Engine,
     snapshot: &Snapshot,
     view: &ResolvedView,
+    from: &ResolvedSource,
 ) -> Result<BoxStream<'static, Result<Piece>>> {
-    let query = match &view.view.source {
-        Source::Table(name) => return Ok(of_table(view, &source::table(engine, snapshot, name).await?, 0)),
-        Source::Sql(query) => query,
+    let planned = match from {
+        ResolvedSource::Table(table) => return Ok(of_table(view, table, 0)),
+        ResolvedSource::Query(planned) => planned,
     };
-    let plan = source::ordered_query(engine, snapshot, view, query).await?;
+    let plan = source::ordered_query(view, planned)?;
     let name = view.view.name.clone();
     let batches = source::run(&source::context(engine, snapshot).await?, plan, &name).await?;
     let mut next = 0;

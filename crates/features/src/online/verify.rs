@@ -36,7 +36,7 @@ use crate::{
     error::{Error, Result},
     registry::Registry,
     scan::BATCH_ROWS,
-    source,
+    source::{self, ResolvedSource},
 };
 
 /// How many differences are described; all are counted.
@@ -150,7 +150,7 @@ impl OnlineStore {
             ..ViewUse::of(&state.view)
         };
         let views = source::resolve_used(engine, &snapshot, &registry, std::slice::from_ref(&used)).await?;
-        let view = &views.resolved[&state.view];
+        let (view, from) = (&views.resolved[&state.view], views.source(&state.view));
         let mut found = Verified {
             view: state.view.clone(),
             commit: snapshot.commit(),
@@ -164,9 +164,10 @@ impl OnlineStore {
             different: 0,
             mismatches: Vec::new(),
         };
-        self.compare_keys(engine, &snapshot, (view, &used), state, &mut found, progress)
+        self.compare_keys(engine, &snapshot, (view, from, &used), state, &mut found, progress)
             .await?;
-        self.find_missing(engine, &snapshot, view, state, &mut found).await?;
+        self.find_missing(engine, &snapshot, (view, from), state, &mut found)
+            .await?;
         Ok(found)
     }
 
@@ -175,7 +176,7 @@ impl OnlineStore {
         &self,
         engine: &Engine,
         snapshot: &Snapshot,
-        (view, used): (&ResolvedView, &ViewUse),
+        (view, from, used): (&ResolvedView, &ResolvedSource, &ViewUse),
         state: &ViewState,
         found: &mut Verified,
         progress: &dyn Progress,
@@ -193,7 +194,7 @@ impl OnlineStore {
         } else {
             drumlin_asof::KnownAt::Ignored
         };
-        spec.lookups.push(source::lookup(engine, snapshot, view, used).await?);
+        spec.lookups.push(source::lookup(view, from, used)?);
         let context = source::context(engine, snapshot).await?;
         let joined = source::join(
             &context,
@@ -246,11 +247,11 @@ impl OnlineStore {
         &self,
         engine: &Engine,
         snapshot: &Snapshot,
-        view: &ResolvedView,
+        (view, from): (&ResolvedView, &ResolvedSource),
         state: &ViewState,
         found: &mut Verified,
     ) -> Result<()> {
-        let mut pieces = rows::of_view(engine, snapshot, view).await?;
+        let mut pieces = rows::of_view(engine, snapshot, view, from).await?;
         let (mut key, layout) = (Key::default(), state.layout());
         while let Some(piece) = pieces.try_next().await? {
             let rows = Rows::new(view, &piece)?;

@@ -119,7 +119,7 @@ impl Prepared {
     /// The spine's tables, the views' tables and the files of their definitions, each with its commit.
     pub fn inputs(&self) -> Vec<Input> {
         let mut inputs = self.spine_inputs.clone();
-        inputs.extend(self.views.inputs.values().flatten().cloned());
+        inputs.extend(self.views.inputs().flat_map(|(_, inputs)| inputs.iter().cloned()));
         let commit = self.pinned.at.commit();
         inputs.extend(self.definition_files.iter().map(|path| Input {
             name: path.to_string(),
@@ -151,8 +151,8 @@ pub(crate) async fn run(engine: &Engine, prepared: Prepared) -> Result<Built> {
     };
     spec.known_at = known_at(engine, pinned.options.known_at).await?;
     for used in &pinned.uses {
-        spec.lookups
-            .push(source::lookup(engine, &pinned.at, &views.resolved[&used.view], used).await?);
+        let (view, source) = (&views.resolved[&used.view], views.source(&used.view));
+        spec.lookups.push(source::lookup(view, source, used)?);
     }
     let shape = Shape::new(&spec, &pinned.options);
     let context = source::context(engine, &pinned.at).await?;
