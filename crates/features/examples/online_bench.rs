@@ -11,7 +11,7 @@ use drumlin_features::{
     definition::ViewUse,
     online::{OnlineStore, Value, materialize},
 };
-use drumlin_model::{RefName, RepoPath, Timestamp};
+use drumlin_model::{By, RefName, RepoPath, Timestamp};
 use drumlin_repo::{Clock, Repo, SystemClock};
 use drumlin_tables::{Engine, EngineOptions, ReadOptions, Source, WriteRequest};
 use heed::types::Bytes as Raw;
@@ -84,13 +84,7 @@ async fn materialized(folder: &Path, keys: usize) -> Result<OnlineStore, Box<dyn
         kind: feature_view\nname: wide\nentity: thing\nsource: {table: rows}\nevent_time: at\n";
     let files = [(RepoPath::new("features/wide.yaml")?, Bytes::from(text))].into();
     let plan = apply::plan(&engine, &branch, &files, Scope::Whole).await?;
-    plan.commit(apply::Request {
-        actor,
-        started,
-        code: None,
-        message: None,
-    })
-    .await?;
+    plan.commit(By::new(actor, started), None).await?;
     let store = OnlineStore::open(&folder.join("online"))?;
     let head = repo.snapshot(&branch.into()).await?;
     store

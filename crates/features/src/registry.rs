@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use drumlin_model::{EntryKind, RepoPath};
+use drumlin_model::{EntryKind, RepoPath, names::FEATURES};
 use drumlin_repo::Snapshot;
 use futures::TryStreamExt;
 
@@ -18,8 +18,6 @@ use crate::{
     error::{Error, Result},
 };
 
-/// The folder of the tree that holds the definitions.
-pub const FOLDER: &str = "features";
 /// The endings of a definition file.
 const ENDINGS: [&str; 2] = [".yaml", ".yml"];
 
@@ -44,8 +42,9 @@ pub struct Found {
     pub file: RepoPath,
 }
 
+/// The folder of the tree that holds the definitions.
 pub fn folder() -> RepoPath {
-    RepoPath::new(FOLDER).expect("a plain name is a path")
+    RepoPath::new(FEATURES).expect("a plain name is a path")
 }
 
 /// Whether a path of the tree holds definitions.

@@ -45,7 +45,9 @@ impl Views {
 
     /// What each view reads, by the view's name.
     pub fn inputs(&self) -> impl Iterator<Item = (&str, &[Input])> {
-        self.sources.iter().map(|(view, source)| (view.as_str(), source.inputs()))
+        self.sources
+            .iter()
+            .map(|(view, source)| (view.as_str(), source.inputs()))
     }
 
     /// The opened source of a view that was resolved.

@@ -11,7 +11,7 @@ use drumlin_features::{
 use drumlin_testkit::{Faults, Side, TestRepo, name};
 use object_store::memory::InMemory;
 
-use crate::support::{DEFINITIONS, FLIGHTS, Fixture, WEATHER, at, files, request};
+use crate::support::{DEFINITIONS, FLIGHTS, Fixture, WEATHER, at, by, files};
 
 /// More requests than an apply or a set makes.
 const REQUESTS_MAX: u64 = 60;
@@ -29,7 +29,7 @@ async fn apply_is_whole_or_nothing_wherever_the_store_dies() {
         faults.die_after(after, if after % 2 == 0 { Side::Before } else { Side::After });
         let planned = apply::plan(&fixture.engine, &name("main"), &files(&changed), Scope::Whole).await;
         let committed = match planned {
-            Ok(plan) => plan.commit(request()).await.ok(),
+            Ok(plan) => plan.commit(by(), None).await.ok(),
             Err(_) => None,
         };
         let again = Fixture::over(whole.test.reopen().await);
@@ -71,10 +71,7 @@ async fn a_training_set_is_whole_or_nothing_wherever_the_store_dies() {
             assert_eq!(sets, std::slice::from_ref(&created.set), "after {after}");
         }
         for set in sets {
-            assert!(
-                training::rebuild(&again.engine, &head, &set.name).await.unwrap().equal,
-                "after {after}"
-            );
+            assert!(again.rebuild(&head, &set.name).await.equal, "after {after}");
         }
         assert_eq!(
             again.test.problems().await.unwrap(),

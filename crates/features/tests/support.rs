@@ -6,12 +6,12 @@ use bytes::Bytes;
 use drumlin_chunks::NoProgress;
 use drumlin_features::{
     TrainingSet,
-    apply::{self, Plan, Request, Scope},
+    apply::{self, Plan, Scope},
     online::{Materialized, OnlineStore, OwnedValue, Value, materialize},
     registry::Files,
-    training::{self, Create, Created, Features, Options, SpineSource},
+    training::{self, Create, Created, Features, Options, Rebuilt, SetAt, SetDiff, SpineSource},
 };
-use drumlin_model::{CommitId, RefExpr, Timestamp};
+use drumlin_model::{By, CommitId, RefExpr, Timestamp};
 use drumlin_repo::Snapshot;
 use drumlin_tables::{Engine, EngineOptions, ReadOptions, Source, WriteRequest};
 use drumlin_testkit::{TestRepo, name, path};
@@ -67,13 +67,8 @@ pub fn at(text: &str) -> Timestamp {
     Timestamp::parse_rfc3339(text).unwrap()
 }
 
-pub fn request() -> Request {
-    Request {
-        actor: "tester".into(),
-        started: Timestamp::from_micros(1),
-        code: None,
-        message: None,
-    }
+pub fn by() -> By {
+    By::new("tester", Timestamp::from_micros(1))
 }
 
 pub fn files(definitions: &str) -> Files {
@@ -173,7 +168,7 @@ impl Fixture {
         self.plan(branch, definitions)
             .await
             .unwrap()
-            .commit(request())
+            .commit(by(), None)
             .await
             .unwrap()
     }
@@ -193,6 +188,7 @@ impl Fixture {
     pub async fn request_set(&self, branch: &str, set: &str) -> Create {
         let at = self.snapshot(branch).await;
         Create {
+            branch: name(branch),
             name: set.into(),
             spine: SpineSource::Table("flights".into()),
             spine_at: at.clone(),
@@ -200,11 +196,24 @@ impl Fixture {
             at,
             options: Options::new("sched"),
             replace: false,
+            message: None,
         }
     }
 
     pub async fn train(&self, branch: &str, create: Create) -> drumlin_features::Result<Created> {
-        training::create(&self.engine, &name(branch), create, request()).await
+        let branch = name(branch);
+        training::create(&self.engine, Create { branch, ..create }, by(), &NoProgress).await
+    }
+
+    /// Whether a set is built again as it was recorded.
+    pub async fn rebuild(&self, at: &Snapshot, set: &str) -> Rebuilt {
+        let set = SetAt { at, name: set };
+        training::rebuild(&self.engine, set, &NoProgress).await.unwrap()
+    }
+
+    pub async fn diff_sets(&self, before: (&Snapshot, &str), after: (&Snapshot, &str)) -> SetDiff {
+        let [before, after] = [before, after].map(|(at, name)| SetAt { at, name });
+        training::diff(&self.engine, before, after, &NoProgress).await.unwrap()
     }
 
     pub async fn train_as_is(&self, branch: &str, set: &str) -> TrainingSet {

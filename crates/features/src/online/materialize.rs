@@ -204,8 +204,7 @@ impl OnlineStore {
                 return self.finish_unchanged(old, watermark);
             }
             let from = old.watermark.files as usize;
-            let appended = table
-                .filter(|table| table.files_hash(from).as_ref() == Some(&old.watermark.files_hash));
+            let appended = table.filter(|table| table.files_hash(from).as_ref() == Some(&old.watermark.files_hash));
             if let Some(table) = appended {
                 let pieces = rows::of_table(view, table, from);
                 return self.append(run, view, old, watermark, pieces).await;

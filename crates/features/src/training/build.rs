@@ -12,6 +12,7 @@ use arrow::{
     datatypes::{Schema, SchemaRef},
 };
 use datafusion::logical_expr::LogicalPlan;
+use drumlin_chunks::progress::{Progress, Task, Unit};
 use drumlin_model::{Input, RepoPath, Timestamp};
 use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
@@ -133,7 +134,7 @@ impl Prepared {
 }
 
 /// Runs the join and writes the parts to scratch files.
-pub(crate) async fn run(engine: &Engine, prepared: Prepared) -> Result<Built> {
+pub(crate) async fn run(engine: &Engine, prepared: Prepared, progress: &dyn Progress) -> Result<Built> {
     let prepared_id = prepared.id();
     let Prepared {
         pinned,
@@ -156,12 +157,14 @@ pub(crate) async fn run(engine: &Engine, prepared: Prepared) -> Result<Built> {
     }
     let shape = Shape::new(&spec, &pinned.options);
     let context = source::context(engine, &pinned.at).await?;
+    let task = Task::start(progress, "join", None, Unit::Rows);
     let joined = source::join(&context, spine, spec).await?;
     let schema = shape.keep(&joined.schema);
     let mut writer = PartWriter::new(scratch(engine)?, schema.clone());
     let mut counts = shape.counts();
     for mut stream in joined.streams {
         while let Some(batch) = stream.try_next().await.map_err(Error::query("the as-of join"))? {
+            task.advance(batch.num_rows() as u64);
             shape.count(&batch, &mut counts);
             writer.write(project(&batch, &schema)?)?;
         }
