@@ -106,8 +106,8 @@ fn source(view: &Path) -> Outcome<ParquetSource> {
         .clone();
     let file = ParquetFile {
         path: name.into(),
-        size_bytes: view.metadata()?.len(),
-        created_micros: None,
+        size: view.metadata()?.len(),
+        written: None,
     };
     Ok(ParquetSource {
         store: Arc::new(LocalFileSystem::new_with_prefix(folder)?),

@@ -34,6 +34,7 @@ use crate::{
     spec::{ParquetFile, ParquetSource},
     time,
 };
+use drumlin_model::Timestamp;
 
 /// Footers that are read at once: they are small, and far away when the store is a bucket.
 const FOOTERS_IN_FLIGHT: usize = 16;
@@ -91,8 +92,8 @@ impl Files {
     }
 
     /// When the rows of a piece became known, for views without a created-time column.
-    pub(crate) fn created_micros(&self, piece: usize) -> Option<i64> {
-        self.source.files[self.pieces[piece].file].created_micros
+    pub(crate) fn written(&self, piece: usize) -> Option<Timestamp> {
+        self.source.files[self.pieces[piece].file].written
     }
 
     /// The bytes of some columns of a piece, as stored.
@@ -127,7 +128,7 @@ impl Files {
             .filter_map(|field| footer.schema().index_of(field.name()).ok())
             .collect();
         let mask = ProjectionMask::roots(footer.parquet_schema(), roots);
-        let reader = StoreReader::new(&self.source.store, &file.path, file.size_bytes);
+        let reader = StoreReader::new(&self.source.store, &file.path, file.size);
         let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, footer.clone())
             .with_row_groups(vec![piece.row_group])
             .with_projection(mask)
@@ -194,7 +195,7 @@ impl Files {
 
 async fn footer(source: ParquetSource, file: ParquetFile) -> Result<ArrowReaderMetadata> {
     let options = ArrowReaderOptions::new();
-    let mut reader = StoreReader::new(&source.store, &file.path, file.size_bytes);
+    let mut reader = StoreReader::new(&source.store, &file.path, file.size);
     let loaded = ArrowReaderMetadata::load_async(&mut reader, options).await;
     loaded.map_err(|source| Error::File {
         path: file.path.to_string(),

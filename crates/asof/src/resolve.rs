@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use crate::{
     error::{Error, Result},
     key,
-    spec::{AsOfSpec, KnownAt, Lookup, Nulls, OnNullTime, Span, Window, WindowFunction},
+    spec::{AsOfSpec, FeatureSource, KnownAt, Lookup, Nulls, OnNullTime, Span, Window, WindowFunction},
     time::{self, Scale},
 };
 
@@ -194,7 +194,7 @@ impl ResolvedLookup {
             ..
         } = &self.roles;
         let own_times = created_time.is_some() || valid_to.is_some() || deleted.is_some();
-        !own_times && self.known_at == KnownAt::Ignored && self.nulls == Nulls::Row && self.windows.is_empty()
+        !own_times && self.known_at == KnownAt::None && self.nulls == Nulls::Row && self.windows.is_empty()
     }
 
     /// Whether a window's totals are those of floats.
@@ -305,10 +305,10 @@ fn require_time(owner: &str, column: &str, data_type: &DataType) -> Result<()> {
 
 fn require_created(lookup: &Lookup, spec: &AsOfSpec) -> Result<()> {
     let from_files = match &lookup.source {
-        crate::spec::FeatureSource::Parquet(source) => source.files.iter().all(|file| file.created_micros.is_some()),
-        crate::spec::FeatureSource::Query(_) => false,
+        FeatureSource::Parquet(source) => source.files.iter().all(|file| file.written.is_some()),
+        FeatureSource::Query(_) => false,
     };
-    if spec.known_at == KnownAt::Ignored || lookup.created_time.is_some() || from_files {
+    if spec.known_at == KnownAt::None || lookup.created_time.is_some() || from_files {
         return Ok(());
     }
     Err(Error::NoCreatedTime {

@@ -204,10 +204,10 @@ async fn scan_piece(
     piece: usize,
 ) -> Result<()> {
     let mut first = source.first(piece);
-    let created = source.created_micros(piece);
+    let written = source.written(piece);
     let mut batches = source.read(piece, &lookup.scan, None)?;
     while let Some(columns) = batches.try_next().await? {
-        scan.batch(index, &columns, first, created)?;
+        scan.batch(index, &columns, first, written)?;
         first += columns.rows as u64;
     }
     Ok(())

@@ -20,6 +20,7 @@ use crate::{
     time::{self, clamp, to_scale},
     window::{Totals, WindowValues},
 };
+use drumlin_model::Timestamp;
 
 /// What one thread found.
 pub(crate) struct Scan {
@@ -120,7 +121,7 @@ impl Scan {
         index: &SpineIndex,
         columns: &Columns,
         first: u64,
-        created_micros: Option<i64>,
+        written: Option<Timestamp>,
     ) -> Result<()> {
         let lookup = self.lookup.clone();
         let keys: Vec<ArrayRef> = lookup
@@ -131,7 +132,7 @@ impl Scan {
             .collect();
         let keys = self.encoder.encode(&keys)?;
         index.table.find(&keys, columns.rows, &mut self.groups);
-        let batch = Batch::new(&lookup, columns, first, created_micros)?;
+        let batch = Batch::new(&lookup, columns, first, written)?;
         self.found.null_event_times += batch.event.null_count() as u64;
         if lookup.is_plain() {
             self.plain(&lookup, index, &batch);
@@ -215,7 +216,7 @@ impl Scan {
 }
 
 impl<'a> Batch<'a> {
-    fn new(lookup: &ResolvedLookup, columns: &'a Columns, first: u64, created_micros: Option<i64>) -> Result<Self> {
+    fn new(lookup: &ResolvedLookup, columns: &'a Columns, first: u64, written: Option<Timestamp>) -> Result<Self> {
         let owner = lookup.owner();
         let scaled = |position: usize| {
             to_scale(
@@ -242,7 +243,7 @@ impl<'a> Batch<'a> {
             first,
             event: scaled(roles.event_time)?,
             created: roles.created_time.map(scaled).transpose()?,
-            created_all: created_micros.map_or(i64::MIN, |micros| lookup.scale.instant(micros)),
+            created_all: written.map_or(i64::MIN, |time| lookup.scale.instant(time)),
             valid_to,
             deleted: roles.deleted.map(|position| columns.arrays[position].as_boolean()),
             features,
@@ -264,9 +265,9 @@ impl<'a> Batch<'a> {
             Some(_) => return unknown(lookup.known_at, group),
         };
         match lookup.known_at {
-            KnownAt::Ignored => Some((created, 0)),
+            KnownAt::None => Some((created, 0)),
             KnownAt::Row => Some((created, group.at_or_after(created))),
-            KnownAt::At { micros } => (created <= lookup.scale.instant(micros)).then_some((created, 0)),
+            KnownAt::Time(time) => (created <= lookup.scale.instant(time)).then_some((created, 0)),
         }
     }
 
@@ -282,8 +283,8 @@ impl<'a> Batch<'a> {
 
 fn unknown(known_at: KnownAt, group: Group<'_>) -> Option<(i64, usize)> {
     match known_at {
-        KnownAt::Ignored => Some((i64::MIN, 0)),
+        KnownAt::None => Some((i64::MIN, 0)),
         KnownAt::Row => Some((i64::MIN, group.times.len())),
-        KnownAt::At { .. } => None,
+        KnownAt::Time(_) => None,
     }
 }

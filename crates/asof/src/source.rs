@@ -17,6 +17,7 @@ use crate::{
     resolve::ResolvedLookup,
     spool::Spool,
 };
+use drumlin_model::Timestamp;
 
 /// A lookup and where its rows are.
 pub(crate) struct Side {
@@ -65,9 +66,10 @@ impl Source {
         }
     }
 
-    pub(crate) fn created_micros(&self, piece: usize) -> Option<i64> {
+    /// When a piece's rows became known, if the source knows that.
+    pub(crate) fn written(&self, piece: usize) -> Option<Timestamp> {
         match self {
-            Source::Files(files) => files.created_micros(piece),
+            Source::Files(files) => files.written(piece),
             Source::Spool(_) => None,
         }
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
-use object_store::ObjectStore;
+use drumlin_model::Timestamp;
+use object_store::{ObjectStore, path::Path};
 use serde::{Deserialize, Serialize};
 
 /// A length of time in microseconds. Zero or less is an error wherever a span is asked for, never "unlimited".
@@ -27,15 +28,16 @@ impl Span {
 }
 
 /// Which rows count as known: the filter comes before the ranking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum KnownAt {
     /// Every row, whenever it was written.
     #[default]
-    Ignored,
+    None,
     /// Only rows created at or before the spine row's own time.
     Row,
-    /// Only rows created at or before this instant (microseconds since 1970, UTC).
-    At { micros: i64 },
+    /// Only rows created at or before this time.
+    Time(Timestamp),
 }
 
 /// Which row answers for a feature.
@@ -49,7 +51,8 @@ pub enum Nulls {
 }
 
 /// What to do with a spine row that has no time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnNullTime {
     #[default]
     Error,
@@ -189,7 +192,7 @@ pub struct Lookup {
     /// Empty: a global view, looked up by time alone.
     pub keys: Vec<KeyPair>,
     pub event_time: String,
-    /// When the row became known. Without it a Parquet file's own `created_micros` serves.
+    /// When the row became known. Without it the time at which its Parquet file was written serves.
     pub created_time: Option<String>,
     /// With it, rows answer for the half-open interval [event_time, valid_to); null means "still valid".
     pub valid_to: Option<String>,
@@ -261,10 +264,12 @@ pub struct ParquetSource {
     pub files: Vec<ParquetFile>,
 }
 
+/// A file of a table.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ParquetFile {
-    pub path: object_store::path::Path,
-    pub size_bytes: u64,
-    /// When the file's rows became known (its commit's time), for views without a created-time column.
-    pub created_micros: Option<i64>,
+    pub path: Path,
+    /// In bytes.
+    pub size: u64,
+    /// When its rows became known, for views without a created-time column; none where nobody knows.
+    pub written: Option<Timestamp>,
 }

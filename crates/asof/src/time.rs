@@ -13,6 +13,7 @@ use crate::{
     error::{Error, Result},
     spec::Span,
 };
+use drumlin_model::Timestamp;
 
 /// The unit in which all times of one lookup are compared: nanoseconds as soon as one of its columns has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,8 +50,8 @@ impl Scale {
     }
 
     /// An instant in this unit, or the nearest one that 64 bits can say: comparisons with 64-bit times come out the same.
-    pub(crate) fn instant(self, micros: i64) -> i64 {
-        clamp(i128::from(micros) * i128::from(self.per_second() / 1_000_000))
+    pub(crate) fn instant(self, time: Timestamp) -> i64 {
+        clamp(i128::from(time.micros()) * i128::from(self.per_second() / 1_000_000))
     }
 }
 

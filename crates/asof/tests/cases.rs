@@ -17,6 +17,7 @@ use drumlin_asof::{
     AsOfJoin, AsOfSpec, Error, Feature, FeatureSource, KeyPair, KnownAt, Lookup, Nulls, OnNullTime, Span, Window,
     WindowFunction,
 };
+use drumlin_model::Timestamp;
 use drumlin_testkit::law::{self, CaseFile, Expected, Request, TableText, View};
 
 use crate::{kit, table::Table};
@@ -167,15 +168,9 @@ async fn run(
 
 fn known_at(text: Option<&str>) -> KnownAt {
     match text {
-        None | Some("none") => KnownAt::Ignored,
+        None | Some("none") => KnownAt::None,
         Some("row") => KnownAt::Row,
-        Some(time) => {
-            let times = Table::parse(&format!("at: timestamp\n{time}")).batch();
-            let micros = cast(times.column(0), &DataType::Int64).expect("a number");
-            KnownAt::At {
-                micros: arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(&micros).value(0),
-            }
-        }
+        Some(time) => KnownAt::Time(Timestamp::parse_rfc3339(time).expect("a time")),
     }
 }
 

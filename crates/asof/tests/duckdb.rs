@@ -87,12 +87,12 @@ async fn duckdb_gives_the_same_rows() {
         let folder = tempfile::tempdir().expect("a folder");
         let (spine, view) = tables(seed);
         write(&folder.path().join("spine.parquet"), &spine);
-        let size_bytes = write(&folder.path().join("view.parquet"), &view);
+        let size = write(&folder.path().join("view.parquet"), &view);
         let store = LocalFileSystem::new_with_prefix(folder.path()).expect("a store");
         let files = vec![ParquetFile {
             path: "view.parquet".into(),
-            size_bytes,
-            created_micros: None,
+            size,
+            written: None,
         }];
         let source = ParquetSource {
             store: Arc::new(store),

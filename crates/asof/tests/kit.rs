@@ -10,6 +10,7 @@ use datafusion::{
     prelude::{DataFrame, SessionConfig, SessionContext},
 };
 use drumlin_asof::{AsOfJoin, AsOfSpec, Counts, Error, ParquetFile, ParquetSource, with_as_of};
+use drumlin_model::Timestamp;
 use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory};
 use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
 
@@ -70,12 +71,12 @@ pub async fn parquet(
         writer.close().expect("a footer");
         // Names that do not sort in the order of writing: the order is that of the list.
         let path = object_store::path::Path::from(format!("{}-{number}.parquet", (7 * number + 3) % 10));
-        let size_bytes = bytes.len() as u64;
+        let size = bytes.len() as u64;
         store.put(&path, bytes.into()).await.expect("stored");
         files.push(ParquetFile {
             path,
-            size_bytes,
-            created_micros: created.get(number).copied().flatten(),
+            size,
+            written: created.get(number).copied().flatten().map(Timestamp::from_micros),
         });
     }
     ParquetSource {

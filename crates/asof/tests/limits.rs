@@ -12,6 +12,7 @@ use drumlin_asof::{
     AsOfSpec, Error, Feature, FeatureSource, KeyPair, KnownAt, Lookup, ParquetSource, Span, Window, WindowFunction,
 };
 use drumlin_model::ErrorKind;
+use drumlin_model::Timestamp;
 
 use crate::kit;
 
@@ -276,8 +277,8 @@ async fn a_files_commit_time_is_its_rows_created_time() {
     ]);
     for (known_at, wanted) in [
         (KnownAt::Row, [None, Some(1), Some(2)]),
-        (KnownAt::At { micros: 19 }, [Some(1); 3]),
-        (KnownAt::Ignored, [Some(2); 3]),
+        (KnownAt::Time(Timestamp::from_micros(19)), [Some(1); 3]),
+        (KnownAt::None, [Some(2); 3]),
     ] {
         let source = kit::parquet(&files[0].schema(), &files, 10, &[Some(10), Some(20)]).await;
         let mut lookup = Lookup::new("view", "at", FeatureSource::Parquet(source));
@@ -323,7 +324,7 @@ async fn a_missing_file_is_not_found_and_a_broken_one_is_corrupt() {
         .await
         .expect("stored");
     source.files[0].path = path;
-    source.files[0].size_bytes = 100;
+    source.files[0].size = 100;
     let error = joined(FeatureSource::Parquet(source), 2, None)
         .await
         .expect_err("not a Parquet file");

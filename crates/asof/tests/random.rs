@@ -11,6 +11,7 @@ use arrow::{
 use drumlin_asof::{
     AsOfSpec, Feature, FeatureSource, KeyPair, KnownAt, Lookup, Nulls, OnNullTime, Span, Window, WindowFunction,
 };
+use drumlin_model::Timestamp;
 
 use crate::{
     kit,
@@ -345,9 +346,9 @@ async fn one_case(number: u64) -> u64 {
     spec.on_null_time = OnNullTime::Keep;
     spec.threads = 1 + dice.roll(3) as usize;
     spec.known_at = match case.question.known {
-        Known::Ignored => KnownAt::Ignored,
+        Known::Ignored => KnownAt::None,
         Known::Row => KnownAt::Row,
-        Known::At(time) => KnownAt::At { micros: time / 1_000 },
+        Known::At(time) => KnownAt::Time(Timestamp::from_micros(time / 1_000)),
     };
     spec.lookups = vec![case.lookup(source)];
     let plan = kit::scan(&context, &schema, spine_batches);

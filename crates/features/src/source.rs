@@ -25,7 +25,7 @@ use crate::{
     },
     error::{Error, Result},
     registry::Registry,
-    scan::{DataFile, Table},
+    scan::Table,
 };
 
 /// Views of a registry, each held against its source.
@@ -215,10 +215,10 @@ fn input_of(table: &drumlin_tables::TableAt) -> Input {
 /// A table's files at the snapshot, in the order of writing.
 pub(crate) async fn table(engine: &Engine, snapshot: &Snapshot, name: &str) -> Result<Table> {
     let found = engine.table_at(snapshot, name).await?;
-    let file = |file: &drumlin_tables::TableFile| DataFile {
+    let file = |file: &drumlin_tables::TableFile| drumlin_asof::ParquetFile {
         path: file.path.clone(),
         size: file.size,
-        written: file.written.micros(),
+        written: Some(file.written),
     };
     let files = found.files.iter().map(file).collect();
     let input = input_of(&found);

@@ -1,8 +1,9 @@
 //! Training sets from end to end: rows, pins, rebuilds, differences.
 
+use drumlin_asof::KnownAt;
 use drumlin_features::{
     definition::ViewUse,
-    training::{self, Features, KnownAt, SpineSource},
+    training::{self, Features, SpineSource},
 };
 use drumlin_model::ErrorKind;
 

@@ -1,9 +1,10 @@
 //! `drumlin train`.
 
 use clap::{Args, Subcommand};
+use drumlin_asof::{KnownAt, OnNullTime};
 use drumlin_features::{
     definition::ViewUse,
-    training::{self, Create as Wanted, Features, KnownAt, OnNullTime, Options, SetAt, SpineSource, TrainingSet},
+    training::{self, Create as Wanted, Features, Options, SetAt, SpineSource, TrainingSet},
 };
 use drumlin_model::{By, RefExpr, Timestamp};
 use serde_json::json;
@@ -188,7 +189,10 @@ async fn known_at(copy: &drumlin_worktree::WorkingCopy, text: &str) -> Result<Kn
         "row" => KnownAt::Row,
         other => match Timestamp::parse_rfc3339(other) {
             Some(time) => KnownAt::Time(time),
-            None => KnownAt::Commit(context::resolve(copy.repo(), other).await?.commit),
+            None => {
+                let commit = context::resolve(copy.repo(), other).await?.commit;
+                KnownAt::Time(copy.repo().commit_info(commit).await?.provenance.finished)
+            }
         },
     })
 }

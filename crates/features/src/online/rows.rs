@@ -6,6 +6,7 @@ use arrow::{
     array::{Array, AsArray, BooleanArray, PrimitiveArray, RecordBatch},
     datatypes::TimestampMicrosecondType,
 };
+use drumlin_model::Timestamp;
 use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
@@ -47,7 +48,7 @@ enum Created {
 /// A batch and where it stands: its file's time of writing, and the sequence of its first row.
 pub(crate) struct Piece {
     batch: RecordBatch,
-    written: Option<i64>,
+    written: Option<Timestamp>,
     first_sequence: u64,
 }
 
@@ -80,7 +81,7 @@ impl Rows {
             .map(|(name, kind)| Column::new(name, array(name)?, *kind));
         let created = match (&definition.created_time, piece.written) {
             (Some(name), _) => Created::Column(times(name, array(name)?)?),
-            (None, Some(written)) => Created::File(written),
+            (None, Some(written)) => Created::File(written.micros()),
             (None, None) => Created::Always,
         };
         let tombstone = definition
@@ -137,7 +138,7 @@ pub(crate) fn of_table(view: &ResolvedView, table: &Table, from: usize) -> BoxSt
     stream::iter(files)
         .flat_map(move |(index, file)| {
             let mut next = (index as u64) << FILE_ROW_BITS;
-            let written = Some(file.written);
+            let written = file.written;
             table.read_file(&file, schema.clone()).map_ok(move |batch| {
                 let first_sequence = next;
                 next += batch.num_rows() as u64;

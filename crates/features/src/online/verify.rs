@@ -192,7 +192,7 @@ impl OnlineStore {
         spec.known_at = if says_when {
             drumlin_asof::KnownAt::Row
         } else {
-            drumlin_asof::KnownAt::Ignored
+            drumlin_asof::KnownAt::None
         };
         spec.lookups.push(source::lookup(view, from, used)?);
         let context = source::context(engine, snapshot).await?;

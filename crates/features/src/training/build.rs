@@ -13,7 +13,7 @@ use arrow::{
 };
 use datafusion::logical_expr::LogicalPlan;
 use drumlin_chunks::progress::{Progress, Task, Unit};
-use drumlin_model::{Input, RepoPath, Timestamp};
+use drumlin_model::{Input, RepoPath};
 use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
 use futures::TryStreamExt;
@@ -21,9 +21,7 @@ use tempfile::NamedTempFile;
 
 use super::{
     parts::PartWriter,
-    record::{
-        self, Column, Counts, KnownAt, OnNullTime, Options, Part, Spine, SpineSource, TrainingSet, UsedView, ViewCounts,
-    },
+    record::{self, Column, Counts, Options, Part, Spine, SpineSource, TrainingSet, UsedView, ViewCounts},
 };
 use crate::{
     definition::ViewUse,
@@ -146,11 +144,8 @@ pub(crate) async fn run(engine: &Engine, prepared: Prepared, progress: &dyn Prog
     let spine_columns = spine.schema().fields().len();
     let mut spec = drumlin_asof::AsOfSpec::new(&pinned.options.time);
     spec.threads = engine.options().threads.max(1);
-    spec.on_null_time = match pinned.options.on_null_time {
-        OnNullTime::Error => drumlin_asof::OnNullTime::Error,
-        OnNullTime::Keep => drumlin_asof::OnNullTime::Keep,
-    };
-    spec.known_at = known_at(engine, pinned.options.known_at).await?;
+    spec.on_null_time = pinned.options.on_null_time;
+    spec.known_at = pinned.options.known_at;
     for used in &pinned.uses {
         let (view, source) = (&views.resolved[&used.view], views.source(&used.view));
         spec.lookups.push(source::lookup(view, source, used)?);
@@ -233,16 +228,6 @@ impl Built {
             counts: self.counts.clone(),
         }
     }
-}
-
-async fn known_at(engine: &Engine, known_at: KnownAt) -> Result<drumlin_asof::KnownAt> {
-    let at = |time: Timestamp| drumlin_asof::KnownAt::At { micros: time.micros() };
-    Ok(match known_at {
-        KnownAt::None => drumlin_asof::KnownAt::Ignored,
-        KnownAt::Row => drumlin_asof::KnownAt::Row,
-        KnownAt::Time(time) => at(time),
-        KnownAt::Commit(commit) => at(engine.repo().commit_info(commit).await?.provenance.finished),
-    })
 }
 
 /// Where parts are written before they go into the repository: the engine's scratch folder.

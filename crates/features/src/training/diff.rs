@@ -9,6 +9,7 @@ use arrow::{
     compute::{cast, kernels::cmp::distinct},
     datatypes::SchemaRef,
 };
+use drumlin_asof::ParquetFile;
 use drumlin_chunks::progress::{Progress, Task, Unit};
 use drumlin_objects::{SnapshotStore, object_path};
 use drumlin_repo::Snapshot;
@@ -27,7 +28,7 @@ use crate::{
     apply::{FieldChange, field_changes},
     definition::Definition,
     error::{Error, Result},
-    scan::{self, DataFile, Table},
+    scan::{self, Table},
 };
 
 /// How two sets differ.
@@ -211,10 +212,10 @@ pub(super) async fn parts(snapshot: &Snapshot, set: &TrainingSet) -> Result<Tabl
         let path = folder
             .join(&part.file)
             .map_err(|_| damaged(set, format!("{:?} is not the name of a file", part.file)))?;
-        Ok(DataFile {
+        Ok(ParquetFile {
             path: object_path(&path),
             size: part.bytes,
-            written: 0,
+            written: None,
         })
     });
     let files = files.collect::<Result<Vec<_>>>()?;

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use drumlin_model::{CommitId, Timestamp};
+use drumlin_asof::{KnownAt, OnNullTime};
+use drumlin_model::CommitId;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -85,26 +86,6 @@ impl Options {
             with_event_time: false,
         }
     }
-}
-
-/// Which rows count as known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KnownAt {
-    #[default]
-    None,
-    Row,
-    Time(Timestamp),
-    /// As of the time of this commit.
-    Commit(CommitId),
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnNullTime {
-    #[default]
-    Error,
-    Keep,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
