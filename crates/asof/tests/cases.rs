@@ -200,7 +200,7 @@ fn lookup(view: &View, source: FeatureSource) -> Lookup {
     }
 }
 
-fn window(window: &super::law::Window) -> Window {
+fn window(window: &law::Window) -> Window {
     let function = WindowFunction::ALL
         .into_iter()
         .find(|function| function.as_str() == window.function)

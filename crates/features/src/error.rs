@@ -64,6 +64,8 @@ pub enum Error {
     OnlineDamaged { view: String },
     #[error("{rows_out} rows came out for {rows_in} rows of the spine")]
     RowCount { rows_in: u64, rows_out: u64 },
+    #[error("training set {name:?} has format {found}; this program reads up to {newest}")]
+    TrainingSetFormat { name: String, found: u32, newest: u32 },
     #[error("training set {name:?} is damaged: {detail}")]
     TrainingSetDamaged { name: String, detail: String },
     #[error("cannot {doing}")]
@@ -129,7 +131,9 @@ impl Error {
             | Error::OtherDefinition { .. }
             | Error::Interrupted { .. }
             | Error::NothingToVerify { .. } => ErrorKind::Precondition,
-            Error::NotServable { .. } | Error::OnlineFormat { .. } => ErrorKind::Unsupported,
+            Error::NotServable { .. } | Error::OnlineFormat { .. } | Error::TrainingSetFormat { .. } => {
+                ErrorKind::Unsupported
+            }
             Error::OnlineDamaged { .. } | Error::TrainingSetDamaged { .. } => ErrorKind::Corrupt,
             Error::Busy { .. } => ErrorKind::Unavailable,
             Error::RowCount { .. } => ErrorKind::Internal,

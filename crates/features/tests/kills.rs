@@ -1,7 +1,12 @@
 //! Killed at any moment: a commit of definitions or of a training set is there whole or not at all, and the online store
 //! always holds what some commit said.
 
-use std::sync::Arc;
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
 
 use drumlin_chunks::NoProgress;
 use drumlin_features::{
@@ -81,6 +86,44 @@ async fn a_training_set_is_whole_or_nothing_wherever_the_store_dies() {
         if faults.is_dead() { died += 1 } else { done += 1 }
     }
     assert!(died >= 10 && done >= 1, "{died} died, {done} did not");
+}
+
+/// Runs a future until it has been polled so often; none when it had not ended by then, and was dropped.
+async fn polled<F: Future>(future: F, times: usize) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut left = times;
+    poll_fn(move |context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_training_set_that_is_cancelled_at_any_moment_is_whole_or_nothing_and_leaves_no_scratch_file() {
+    let fixture = Fixture::flights().await;
+    let spill = fixture.engine.options().spill_folder.clone();
+    let mut cancelled = 0;
+    loop {
+        let create = fixture.request_set("main", "set").await;
+        if polled(fixture.train("main", create), cancelled).await.is_some() {
+            break;
+        }
+        cancelled += 1;
+        let head = fixture.snapshot("main").await;
+        for set in training::list(&head).await.unwrap() {
+            assert!(fixture.rebuild(&head, &set.name).await.equal, "after {cancelled} polls");
+        }
+        let left: Vec<_> = std::fs::read_dir(&spill).unwrap().collect();
+        assert!(left.is_empty(), "after {cancelled} polls: {left:?}");
+    }
+    assert!(cancelled >= 10, "cancelled {cancelled} times");
+    let head = fixture.snapshot("main").await;
+    assert!(fixture.rebuild(&head, "set").await.equal);
+    assert_eq!(fixture.test.problems().await.unwrap(), Vec::<String>::new());
 }
 
 async fn prepared(inner: Arc<InMemory>) -> Fixture {

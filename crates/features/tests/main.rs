@@ -5,6 +5,7 @@
 )]
 
 mod definitions;
+mod golden;
 mod identity;
 mod kills;
 mod online;

@@ -156,9 +156,7 @@ pub async fn create(engine: &Engine, create: Create, by: By, progress: &dyn Prog
             .await?;
     }
     let set = built.set(&create.name);
-    let mut json = serde_json::to_vec_pretty(&set).expect("a record has only string keys");
-    json.push(b'\n');
-    session.write(&record_path(&folder), Bytes::from(json)).await?;
+    session.write(&record_path(&folder), Bytes::from(set.to_json())).await?;
     let commit = session
         .commit(commit_info(&set, folder, inputs, by, create.message))
         .await?;

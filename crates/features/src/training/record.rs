@@ -120,6 +120,12 @@ pub struct ViewCounts {
     pub null_event_times: u64,
 }
 
+/// What a record of any format says.
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+}
+
 /// What the id is the hash of.
 #[derive(Serialize)]
 struct Identity<'a> {
@@ -155,18 +161,37 @@ pub(crate) fn content_of<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Strin
 }
 
 impl TrainingSet {
+    /// The record as it is stored.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).expect("a record has only string keys");
+        json.push(b'\n');
+        json
+    }
+
+    /// The id that a set pinned to the same things has. The record of a sound set has it too.
+    pub fn expected_id(&self) -> String {
+        id_of(&self.commit, &self.spine, &self.views, &self.options)
+    }
+
+    /// The content hash that a set of the same parts has. The record of a sound set has it too.
+    pub fn expected_content(&self) -> String {
+        content_of(&self.parts)
+    }
+
+    /// Reads a record. One of a newer format, or that is damaged, is an error.
     pub fn parse(name: &str, json: &[u8]) -> Result<Self> {
         let damaged = |detail: String| Error::TrainingSetDamaged {
             name: name.to_owned(),
             detail,
         };
-        let set: TrainingSet = serde_json::from_slice(json).map_err(|error| damaged(error.to_string()))?;
-        if set.format > FORMAT {
-            return Err(damaged(format!(
-                "its format is {}, and this program reads up to {FORMAT}",
-                set.format
-            )));
+        let head: Head = serde_json::from_slice(json).map_err(|error| damaged(error.to_string()))?;
+        if head.format > FORMAT {
+            return Err(Error::TrainingSetFormat {
+                name: name.to_owned(),
+                found: head.format,
+                newest: FORMAT,
+            });
         }
-        Ok(set)
+        serde_json::from_slice(json).map_err(|error| damaged(error.to_string()))
     }
 }
