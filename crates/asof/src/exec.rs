@@ -220,6 +220,7 @@ struct Join {
 }
 
 impl Join {
+    #[tracing::instrument(name = "as_of_join", level = "debug", skip_all, fields(lookups = self.files.len()))]
     async fn run(mut self) -> Result<()> {
         let sides = self.sides().await?;
         let held = MemoryConsumer::new("AsOfJoin")

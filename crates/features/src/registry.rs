@@ -8,6 +8,7 @@ use bytes::Bytes;
 use drumlin_model::{EntryKind, RepoPath, names::FEATURES};
 use drumlin_repo::Snapshot;
 use futures::TryStreamExt;
+use tracing::instrument;
 
 use crate::{
     definition::{
@@ -70,6 +71,8 @@ pub async fn files_of(snapshot: &Snapshot) -> Result<Files> {
 }
 
 impl Registry {
+    /// The definitions of a commit, or all that is wrong with them.
+    #[instrument(level = "debug", skip_all, fields(commit = %snapshot.commit()))]
     pub async fn load(snapshot: &Snapshot) -> Result<Registry> {
         Registry::from_files(&files_of(snapshot).await?)
     }

@@ -160,7 +160,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Reports every field that was not asked for, and every needed one that is not there: once, where one is the other misspelled.
+    /// Reports each field that nobody asked for, and each needed field that is missing. A field that looks like a needed one
+    /// misspelled is reported once, as the first kind.
     fn finish(&mut self, mut fields: Fields<'_>) {
         for field in fields.left {
             let meant = did_you_mean(&field.name, fields.asked.iter().copied());
