@@ -8,8 +8,7 @@ use std::{
 
 use arrow::{
     array::RecordBatch,
-    compute::{cast, concat_batches},
-    datatypes::DataType,
+    compute::concat_batches,
     util::display::{ArrayFormatter, FormatOptions},
 };
 use datafusion::prelude::SessionContext;
