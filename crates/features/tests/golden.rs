@@ -233,7 +233,10 @@ async fn a_part_is_the_same_bytes_everywhere() {
         .await
         .unwrap();
     assert_eq!(set.parts[0].hash, blake3_hex(&part));
-    assert_eq!(set.content, "CONTENT");
+    assert_eq!(
+        set.content,
+        "9849251e4efc6be0a65867796986510065573af2fd65bda0dbe246d89e6607b4"
+    );
     let stored = at.read(&drumlin_testkit::path("training/set/set.json")).await.unwrap();
     assert_eq!(stored, set.to_json());
 }
