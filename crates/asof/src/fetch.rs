@@ -13,14 +13,13 @@ use arrow::{
     datatypes::DataType,
 };
 use datafusion::{common::runtime::SpawnedTask, execution::memory_pool::MemoryReservation};
+use drumlin_model::feature::{Nulls, Status};
 use futures::TryStreamExt;
 
 use crate::{
     error::{Error, Result},
     resolve::ResolvedLookup,
     source::{Side, Source},
-    spec::Nulls,
-    status::Status,
 };
 
 /// Columns of a piece are read together up to this many stored bytes: a wide row group must not be in memory whole.

@@ -23,7 +23,6 @@ mod scan;
 mod source;
 mod spec;
 mod spool;
-mod status;
 mod time;
 mod window;
 
@@ -31,7 +30,6 @@ pub use error::{Error, Result};
 pub use node::{AsOfJoin, with_as_of};
 pub use report::{AsOfReport, Counts, ViewCounts};
 pub use spec::{
-    AsOfSpec, Feature, FeatureSource, KeyPair, KnownAt, Lookup, Nulls, OnNullTime, ParquetFile, ParquetSource, Span,
-    Window, WindowFunction,
+    AsOfSpec, Feature, FeatureSource, KeyPair, KnownAt, Lookup, OnNullTime, ParquetFile, ParquetSource, Span, Window,
+    WindowFunction,
 };
-pub use status::Status;

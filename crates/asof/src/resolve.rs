@@ -5,11 +5,12 @@
 use std::{collections::HashSet, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use drumlin_model::feature::Nulls;
 
 use crate::{
     error::{Error, Result},
     key,
-    spec::{AsOfSpec, FeatureSource, KnownAt, Lookup, Nulls, OnNullTime, Span, Window, WindowFunction},
+    spec::{AsOfSpec, FeatureSource, KnownAt, Lookup, OnNullTime, Span, Window, WindowFunction},
     time::{self, Scale},
 };
 

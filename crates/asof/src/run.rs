@@ -9,6 +9,7 @@ use std::sync::{
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use datafusion::{common::runtime::SpawnedTask, execution::memory_pool::MemoryReservation};
+use drumlin_model::feature::{Nulls, Status};
 use futures::TryStreamExt;
 
 use crate::{
@@ -21,8 +22,6 @@ use crate::{
     resolve::ResolvedLookup,
     scan::{Found, Scan},
     source::{Side, Source},
-    spec::Nulls,
-    status::Status,
     time::{clamp, from_scale, to_scale},
 };
 

@@ -16,11 +16,11 @@ use crate::{
     key::{KeyEncoder, NO_GROUP},
     pick::{Pick, Picks},
     resolve::ResolvedLookup,
-    spec::{KnownAt, Nulls},
+    spec::KnownAt,
     time::{self, clamp, to_scale},
     window::{Totals, WindowValues},
 };
-use drumlin_model::Timestamp;
+use drumlin_model::{Timestamp, feature::Nulls};
 
 /// What one thread found.
 pub(crate) struct Scan {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
-use drumlin_model::Timestamp;
+use drumlin_model::{Timestamp, feature::Nulls};
 use object_store::{ObjectStore, path::Path};
 use serde::{Deserialize, Serialize};
 
@@ -38,16 +38,6 @@ pub enum KnownAt {
     Row,
     /// Only rows created at or before this time.
     Time(Timestamp),
-}
-
-/// Which row answers for a feature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Nulls {
-    /// The newest row answers for all features, nulls and all.
-    #[default]
-    Row,
-    /// Each feature takes the newest row in which it is not null.
-    LastNonNull,
 }
 
 /// What to do with a spine row that has no time.

@@ -13,10 +13,10 @@ use arrow::{
 };
 use datafusion::prelude::SessionContext;
 use drumlin_asof::{
-    AsOfJoin, AsOfSpec, Error, Feature, FeatureSource, KeyPair, KnownAt, Lookup, Nulls, OnNullTime, Span, Window,
+    AsOfJoin, AsOfSpec, Error, Feature, FeatureSource, KeyPair, KnownAt, Lookup, OnNullTime, Span, Window,
     WindowFunction,
 };
-use drumlin_model::Timestamp;
+use drumlin_model::{Timestamp, feature::Nulls};
 use drumlin_testkit::law::{self, CaseFile, Expected, Request, TableText, View};
 
 use crate::{kit, table::Table};

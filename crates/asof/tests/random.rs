@@ -9,9 +9,9 @@ use arrow::{
     datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit},
 };
 use drumlin_asof::{
-    AsOfSpec, Feature, FeatureSource, KeyPair, KnownAt, Lookup, Nulls, OnNullTime, Span, Window, WindowFunction,
+    AsOfSpec, Feature, FeatureSource, KeyPair, KnownAt, Lookup, OnNullTime, Span, Window, WindowFunction,
 };
-use drumlin_model::Timestamp;
+use drumlin_model::{Timestamp, feature::Nulls};
 
 use crate::{
     kit,

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use drumlin_model::{EntryKind, RepoPath, names::FEATURES};
+use drumlin_model::{EntryKind, RepoPath, names::{FEATURES, did_you_mean}};
 use drumlin_repo::Snapshot;
 use futures::TryStreamExt;
 use tracing::instrument;
@@ -14,7 +14,7 @@ use crate::{
     definition::{
         Definition, Entity, FeatureService, FeatureView, Kind, Spot,
         check::{self, Fault},
-        parse::{Placed, Problem, did_you_mean, parse_file},
+        parse::{Placed, Problem, parse_file},
     },
     error::{Error, Result},
 };

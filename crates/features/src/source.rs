@@ -19,9 +19,10 @@ use drumlin_tables::Engine;
 
 use crate::{
     definition::{
-        FeatureView, Kind, Nulls, Source, ViewUse,
+        FeatureView, Kind, Source, ViewUse,
         check::{self, Fault, ResolvedView},
         parse::Problem,
+        types::to_arrow,
     },
     error::{Error, Result},
     registry::Registry,
@@ -353,7 +354,7 @@ pub(crate) fn lookup(view: &ResolvedView, source: &ResolvedSource, used: &ViewUs
     let mut features: Vec<drumlin_asof::Feature> = features
         .map(|(name, kind)| drumlin_asof::Feature {
             column: name.clone(),
-            data_type: Some(kind.to_arrow()),
+            data_type: Some(to_arrow(*kind)),
         })
         .collect();
     let windows = definition.windows.iter().filter(|window| wanted(&window.name));
@@ -369,10 +370,7 @@ pub(crate) fn lookup(view: &ResolvedView, source: &ResolvedSource, used: &ViewUs
         deleted: definition.tombstone.clone(),
         max_age: definition.max_age.map(|age| drumlin_asof::Span::micros(age.micros())),
         inclusive: definition.inclusive,
-        nulls: match definition.nulls {
-            Nulls::Row => drumlin_asof::Nulls::Row,
-            Nulls::LastNonNull => drumlin_asof::Nulls::LastNonNull,
-        },
+        nulls: definition.nulls,
         features,
         windows,
         with_event_time: true,

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, ops::Bound};
 
-use drumlin_model::{CommitId, Timestamp};
+use drumlin_model::{CommitId, Timestamp, feature::Status, names::did_you_mean};
 use heed::{RoTxn, WithoutTls};
 
 use super::{
@@ -14,11 +14,10 @@ use super::{
     value::Value,
 };
 use crate::{
-    definition::{FeatureType, Nulls, ViewUse, parse::did_you_mean},
+    definition::{FeatureType, Nulls, ViewUse},
     error::{Error, Result},
     registry::Registry,
 };
-use drumlin_asof::Status;
 
 /// What is asked of one view; the same shape as a view within a service.
 pub type Want = ViewUse;
@@ -244,7 +243,7 @@ fn key_count(lookup: &Lookup, given: usize) -> Error {
 }
 
 fn is_integer(kind: FeatureType) -> bool {
-    kind.to_arrow().is_integer()
+    kind.is_integer()
 }
 
 fn other_type(want: &Want, (name, known): &(String, FeatureType), owner: &str, kind: FeatureType) -> Error {

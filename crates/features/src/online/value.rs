@@ -14,7 +14,10 @@ use arrow::{
 };
 
 use crate::{
-    definition::FeatureType,
+    definition::{
+        FeatureType,
+        types::{of_arrow, to_arrow},
+    },
     error::{Error, Result},
 };
 
@@ -185,14 +188,14 @@ pub fn declared(name: &str, array: &ArrayRef, kind: FeatureType) -> Result<Array
         column: name.to_owned(),
         message,
     };
-    let to = kind.to_arrow();
+    let to = to_arrow(kind);
     if array.data_type() == &to {
         return Ok(array.clone());
     }
     if let (DataType::Timestamp(unit, _), FeatureType::Timestamp) = (array.data_type(), kind) {
         return micros(name, array, unit).map(|array| Arc::new(array.with_timezone("UTC")) as ArrayRef);
     }
-    let from = FeatureType::of_arrow(array.data_type())
+    let from = of_arrow(array.data_type())
         .ok_or_else(|| wrong(format!("its type {} cannot be a {kind}", array.data_type())))?;
     let cast_array = cast(array, &to).map_err(|source| Error::Arrow {
         what: name.to_owned(),
@@ -283,8 +286,8 @@ pub(crate) fn array_of<'a>(kind: FeatureType, values: impl Iterator<Item = Value
         T::Date => collect!(PrimitiveArray<Date32Type>, Value::Date(value) => value),
         T::Timestamp => {
             let micros = collect!(PrimitiveArray<TimestampMicrosecondType>, Value::Timestamp(value) => value);
-            return cast(&micros, &kind.to_arrow()).ok();
+            return cast(&micros, &to_arrow(kind)).ok();
         }
     };
-    cast(&array, &kind.to_arrow()).ok()
+    cast(&array, &to_arrow(kind)).ok()
 }

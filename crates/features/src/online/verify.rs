@@ -32,7 +32,7 @@ use super::{
     value::{Column, array_of, times},
 };
 use crate::{
-    definition::{FeatureType, Source, ViewUse, check::ResolvedView},
+    definition::{FeatureType, Source, ViewUse, check::ResolvedView, types::to_arrow},
     error::{Error, Result},
     registry::Registry,
     scan::BATCH_ROWS,
@@ -375,9 +375,9 @@ impl Spine {
     fn new(store: OnlineStore, state: ViewState, now: Timestamp) -> Self {
         let keys = state.keys.iter().enumerate();
         let mut fields: Vec<Field> = keys
-            .map(|(index, (_, kind))| Field::new(key_column(index), kind.to_arrow(), true))
+            .map(|(index, (_, kind))| Field::new(key_column(index), to_arrow(*kind), true))
             .collect();
-        fields.push(Field::new(TIME, FeatureType::Timestamp.to_arrow(), false));
+        fields.push(Field::new(TIME, to_arrow(FeatureType::Timestamp), false));
         Spine {
             store,
             state,

@@ -13,7 +13,7 @@ use arrow::{
 };
 use datafusion::logical_expr::LogicalPlan;
 use drumlin_chunks::progress::{Progress, Task, Unit};
-use drumlin_model::{Input, RepoPath};
+use drumlin_model::{Input, RepoPath, feature::Status};
 use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
 use futures::TryStreamExt;
@@ -287,7 +287,7 @@ impl Shape {
             else {
                 continue;
             };
-            for status in drumlin_asof::Status::ALL {
+            for status in Status::ALL {
                 let rows = statuses.iter().filter(|found| *found == Some(status.as_str())).count() as u64;
                 if rows > 0 {
                     *counts.statuses.entry(status.as_str().to_owned()).or_default() += rows;

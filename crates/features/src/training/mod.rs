@@ -15,7 +15,7 @@ use bytes::Bytes;
 use drumlin_chunks::progress::Progress;
 use drumlin_model::{
     By, CommitId, EntryKind, Input, Provenance, RefName, RepoPath,
-    names::{SET_RECORD, TRAINING, Verb},
+    names::{SET_RECORD, TRAINING, Verb, did_you_mean},
 };
 use drumlin_repo::{CommitInfo, Snapshot};
 use drumlin_tables::Engine;
@@ -26,7 +26,7 @@ pub use diff::{ColumnDiff, DefinitionDiff, SetDiff, diff};
 pub use record::{Counts, Options, Part, Spine, SpineSource, TrainingSet, UsedView, ViewCounts};
 
 use crate::{
-    definition::{ViewUse, parse::did_you_mean},
+    definition::ViewUse,
     error::{Error, Result},
     registry::Registry,
 };
