@@ -9,6 +9,7 @@ const FLOORS: [(&str, u32); 11] = [
     ("model", 0),
     ("chunks", 1),
     ("repo", 2),
+    ("online", 2),
     ("asof", 3),
     ("objects", 3),
     ("worktree", 3),

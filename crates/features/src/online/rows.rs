@@ -1,5 +1,5 @@
 //! A view's rows on their way into the online store: batches of its source with keys, stamps and values as `Value`s.
-//! `source` and `scan` give the batches, `materialize` writes the rows, `verify` looks their keys up.
+//! `source` and `scan` give the batches, `column` their values; `materialize` writes the rows, `verify` looks their keys up.
 //! Invariant: a row's sequence grows in the order of writing: (file, row within it), or the place in a query's total order.
 
 use arrow::{
@@ -7,14 +7,12 @@ use arrow::{
     datatypes::TimestampMicrosecondType,
 };
 use drumlin_model::Timestamp;
+use drumlin_online::{Head, NO_END, RowBatch, Stamp, Value};
 use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 
-use super::{
-    row::{Head, NO_END, Stamp},
-    value::{Column, times},
-};
+use super::column::{Column, times};
 use crate::{
     definition::check::ResolvedView,
     error::{Error, Result},
@@ -99,6 +97,19 @@ impl Rows {
             first_sequence: piece.first_sequence,
             len: batch.num_rows(),
         })
+    }
+
+    /// Adds all rows to a batch that goes into the store.
+    pub fn write_to(&self, batch: &mut RowBatch) {
+        for row in 0..self.len {
+            let features = self.features.iter().map(|column| column.value(row));
+            batch.push(self.key(row), self.head(row), features);
+        }
+    }
+
+    /// The values of a row's key.
+    pub fn key(&self, row: usize) -> impl Iterator<Item = Value<'_>> {
+        self.keys.iter().map(move |column| column.value(row))
     }
 
     /// When a row happened and became known; none when it does not say, so that it can never answer.

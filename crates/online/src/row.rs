@@ -1,17 +1,17 @@
 //! Rows of the online store as bytes: what a key's value holds, read in place without an allocation.
-//! A value is a list of versions, newest first. Nearly always it has one; more when some lie in the future (they answer only
-//! from their time on) or, with `nulls: last_non_null`, when an older one still fills a null.
+//! A value is a list of versions, newest first. Nearly always it has one; it has more when some lie in the future (they answer
+//! only from their time on), when an older one ends later than the newer ones, or, with `nulls: last_non_null`, when an older
+//! one still fills a null.
 //! Invariant: versions stand in falling order of (event time, created time, sequence), and none that could never answer again
 //! is kept. Where one was dropped, the versions that hide it say so: before all of them had begun, the key cannot be asked.
 
-use crate::{
-    definition::{FeatureType, Nulls},
-    online::value::Value,
-};
+use drumlin_model::feature::{FeatureType, Nulls};
+
+use crate::{state::Target, value::Value};
 
 /// The format of stored values.
 const FORMAT: u8 = 2;
-/// The most versions that one key may keep: beyond that the oldest future ones would be lost, so it is an error.
+/// The most versions that one key may keep. One more is an error: the store would have to lose one that may answer yet.
 pub const VERSIONS_MAX: usize = 4096;
 /// The end of a row that has none.
 pub const NO_END: i64 = i64::MAX;
@@ -113,7 +113,21 @@ impl<'a> Version<'a> {
             .is_none_or(|byte| byte & (1 << (index % 8)) == 0)
     }
 
-    /// The feature at `index` of a view of `count` features; null for bytes that are no such value.
+    /// Whether the bytes hold a value for each of `count` features. `heaps` are the positions and types of those features that
+    /// are texts or bytes, and that are going to be read.
+    pub fn is_sound(&self, count: usize, heaps: &[(usize, FeatureType)]) -> bool {
+        let slots = ROW_HEADER_LEN + count.div_ceil(8);
+        let sound = |&(index, kind): &(usize, FeatureType)| {
+            let slot = self.bytes[slots + index * SLOT_LEN..].first_chunk();
+            let bytes = slot.and_then(|slot| self.heap(*slot));
+            self.is_null(index)
+                || bytes.is_some_and(|bytes| kind == FeatureType::Binary || std::str::from_utf8(bytes).is_ok())
+        };
+        self.bytes.len() >= slots + count * SLOT_LEN && heaps.iter().all(sound)
+    }
+
+    /// The feature at `index` of a view of `count` features. Ask only a version that is sound: for bytes that are no such
+    /// value this is null.
     pub fn value(&self, index: usize, count: usize, kind: FeatureType) -> Value<'a> {
         if self.is_null(index) {
             return Value::Null;
@@ -197,7 +211,7 @@ fn heap_slot(out: &mut Vec<u8>, bytes: &[u8]) -> [u8; SLOT_LEN] {
 #[derive(Clone, Copy, Debug)]
 pub struct Stored<'a> {
     pub layout: u32,
-    /// The whole key, when LMDB's is only its hash.
+    /// The whole key, when the store's is only its hash.
     pub witness: Option<&'a [u8]>,
     count: usize,
     versions: &'a [u8],
@@ -239,22 +253,24 @@ impl<'a> Stored<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Write {
     Stored,
-    /// Something newer is there (law, case 37).
+    /// A newer row stands there, and the value is as it was (law, case 37).
     Older,
-    /// Something newer is there, and says from now on that it hides something: the value is new.
+    /// A newer row stands there; only its `hides` flag changed.
     Marked,
     /// More versions than a key may keep.
     TooMany,
 }
 
-/// Puts `row` among what is stored and writes the new value to `out`. `now` decides which versions can never answer again.
+/// Puts `row` among what is stored and writes the new value to `out`. The target's `now` decides which versions can never
+/// answer again; `witness` is the key that the value repeats.
 pub fn merge(
     out: &mut Vec<u8>,
     stored: Option<Stored<'_>>,
     row: &[u8],
-    (layout, witness): (u32, Option<&[u8]>),
-    (rules, features, now): (Rules, usize, i64),
+    witness: Option<&[u8]>,
+    target: &Target<'_>,
 ) -> Write {
+    let (rules, now) = (target.rules, target.now);
     let Some(mut new) = Version::new(row) else {
         return Write::Older;
     };
@@ -269,7 +285,7 @@ pub fn merge(
         }
         _ => versions.insert(at, new),
     }
-    let mut kept = useful(&versions, rules, features, now);
+    let mut kept = useful(&versions, rules, target.features, now);
     let mut marked = false;
     if kept.len() < versions.len() {
         for version in kept.iter_mut().filter(|version| rules.from(version.stamp()) <= now) {
@@ -284,7 +300,7 @@ pub fn merge(
     if kept.len() > VERSIONS_MAX {
         return Write::TooMany;
     }
-    write(out, &kept, layout, witness);
+    write(out, &kept, target.layout, witness);
     if is_kept { Write::Stored } else { Write::Marked }
 }
 
@@ -306,12 +322,15 @@ fn write(out: &mut Vec<u8>, versions: &[Version<'_>], layout: u32, witness: Opti
     }
 }
 
-/// The versions that may still answer: those that have not begun at `now`, the greatest that has, and older ones that hold for
-/// longer than all that hide them; with `last_non_null` also those that fill a null of all above them, down to a tombstone.
-/// An ended version is kept like any other that has begun: at an earlier time it still answers.
+/// The versions that may answer at `now` or later. There are four cases:
+///
+/// - it has not begun at `now`;
+/// - it is the greatest that has begun, whether it has ended or not: at an earlier time it still answers;
+/// - it is older, and ends later than every version above it;
+/// - with `last_non_null`, it fills a null of every version above it, down to the first tombstone.
 fn useful<'a>(versions: &[Version<'a>], rules: Rules, features: usize, now: i64) -> Vec<Version<'a>> {
     let mut kept = Vec::with_capacity(versions.len());
-    // Until when something above hides a row whole, stands above it, and fills each of its features.
+    // The latest end of the versions above: of those that hide a row whole, of all of them, and of those that fill each feature.
     let (mut hidden, mut topped, mut filled) = (i64::MIN, i64::MIN, None::<Vec<i64>>);
     for version in versions {
         let until = version.until();
@@ -337,8 +356,9 @@ fn useful<'a>(versions: &[Version<'a>], rules: Rules, features: usize, now: i64)
         }
         if rules.nulls == Nulls::LastNonNull {
             let filled = filled.get_or_insert_with(|| vec![i64::MIN; features]);
-            let held = (0..features).filter(|&index| !version.is_null(index));
-            held.for_each(|index| filled[index] = filled[index].max(until));
+            for index in (0..features).filter(|&index| !version.is_null(index)) {
+                filled[index] = filled[index].max(until);
+            }
         }
     }
     kept

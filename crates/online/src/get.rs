@@ -1,34 +1,40 @@
-//! Reading the online store: many keys and many views in one call and one read transaction.
+//! Reading the online store: many keys and many views in one call and one read of the store.
 //! A `Lookup` is compiled once (names to positions) and used for every call; `row` decodes in place.
 //! Invariant: an answer at `now` is the as-of join's for t = now and known-at = row (the law's online identity).
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::collections::BTreeMap;
 
-use drumlin_model::{CommitId, Timestamp, feature::Status, names::did_you_mean};
-use heed::{RoTxn, WithoutTls};
+use drumlin_model::{
+    CommitId, Cure, Timestamp,
+    feature::{FeatureType, Nulls, Status, ViewUse},
+};
 
-use super::{
-    OnlineStore, ViewState,
-    key::Key,
+use crate::{
+    error::{Error, Result},
+    key::Keys,
+    merge::stored_in,
     row::{Stored, Version},
+    serving::{Serving, damaged},
+    state::{EPOCH_KEY, ViewState, number, view_key},
+    store::Values,
     value::Value,
 };
-use crate::{
-    definition::{FeatureType, Nulls, ViewUse},
-    error::{Error, Result},
-    registry::Registry,
-};
 
-/// What is asked of one view; the same shape as a view within a service.
-pub type Want = ViewUse;
+/// How often a lookup is compiled anew within one call, because a materialization ended meanwhile, before the call gives up.
+const COMPILES_MAX: usize = 8;
 
 /// A request, compiled: which keys it takes, which views and features it answers with.
 #[derive(Clone, Debug)]
 pub struct Lookup {
-    wants: Vec<Want>,
+    wants: Vec<ViewUse>,
+    /// The store's epoch that the views' states were read at.
     epoch: u32,
     keys: Vec<(String, FeatureType)>,
     views: Vec<ViewPlan>,
+    /// The keys of a call, kept so that the next call allocates nothing for them.
+    asked: Keys,
+    /// For each row and view of a call, whether there is such a key: a null makes none.
+    is_asked: Vec<bool>,
 }
 
 #[derive(Clone, Debug)]
@@ -40,9 +46,94 @@ struct ViewPlan {
     keys: Vec<usize>,
     /// For each feature asked for: its name in the answer, its position in the stored row, its type.
     features: Vec<(String, usize, FeatureType)>,
+    /// Of the features that may be read, those whose values lie outside their slot.
+    heaps: Vec<(usize, FeatureType)>,
 }
 
 impl Lookup {
+    fn new(wants: &[ViewUse], epoch: u32) -> Self {
+        Lookup {
+            wants: wants.to_vec(),
+            epoch,
+            keys: Vec::new(),
+            views: Vec::with_capacity(wants.len()),
+            asked: Keys::default(),
+            is_asked: Vec::new(),
+        }
+    }
+
+    /// Adds a view: its keys, those that others have too only once, and the features that are asked for.
+    fn add(&mut self, want: &ViewUse, state: ViewState, owners: &mut Vec<String>) -> Result<()> {
+        let keys = &mut self.keys;
+        let mut positions = Vec::with_capacity(state.keys.len());
+        for (name, kind) in &state.keys {
+            let name = want.keys.get(name).unwrap_or(name);
+            let known = keys.iter().position(|(known, _)| known == name);
+            positions.push(known.unwrap_or(keys.len()));
+            match known {
+                None => {
+                    keys.push((name.clone(), *kind));
+                    owners.push(want.view.clone());
+                }
+                Some(at) if keys[at].1.is_integer() && kind.is_integer() => {
+                    keys[at].1 = if kind.holds(keys[at].1) { *kind } else { keys[at].1 };
+                }
+                Some(at) if keys[at].1 == *kind => {}
+                Some(at) => return Err(other_type(want, &keys[at], &owners[at], *kind)),
+            }
+        }
+        let features = features(want, &state)?;
+        let is_heap = |kind: &FeatureType| matches!(kind, FeatureType::String | FeatureType::Binary);
+        let heaps = features.iter().filter(|(_, _, kind)| is_heap(kind));
+        self.views.push(ViewPlan {
+            label: want.label().to_owned(),
+            layout: state.layout(),
+            heaps: heaps.map(|(_, index, kind)| (*index, *kind)).collect(),
+            state,
+            keys: positions,
+            features,
+        });
+        Ok(())
+    }
+
+    /// Writes down the keys of a call.
+    fn ask(&mut self, rows: &[&[Value<'_>]]) -> Result<()> {
+        self.asked.clear();
+        self.is_asked.clear();
+        for row in rows {
+            if row.len() != self.keys.len() {
+                return Err(key_count(self, row.len()));
+            }
+            for view in &self.views {
+                let keys = view.keys.iter().zip(&view.state.keys);
+                let values = keys.map(|(&position, (_, kind))| row[position].declared(*kind));
+                self.is_asked.push(self.asked.push(view.state.generation, values));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the store keeps for each row and view of a call.
+    fn found<'v>(&self, values: &Values<'v>) -> Result<Vec<Option<Stored<'v>>>> {
+        let mut found = Vec::with_capacity(self.is_asked.len());
+        let mut next = 0;
+        for (is_asked, view) in self.is_asked.iter().zip(self.views.iter().cycle()) {
+            if !is_asked {
+                found.push(None);
+                continue;
+            }
+            let stored = stored_in(values[next], view.layout, self.asked.witness(next), &view.state.view)?;
+            let features = view.state.features.len();
+            let is_sound = |stored: &Stored<'_>| stored.versions().all(|row| row.is_sound(features, &view.heaps));
+            if !stored.as_ref().is_none_or(is_sound) {
+                return Err(damaged(&view.state.view));
+            }
+            found.push(stored);
+            next += 1;
+        }
+        Ok(found)
+    }
+
     /// The keys that each row of a request gives, in order.
     pub fn keys(&self) -> &[(String, FeatureType)] {
         &self.keys
@@ -58,68 +149,20 @@ impl Lookup {
     }
 }
 
-impl OnlineStore {
-    /// Compiles a request. Views must have been materialized.
-    pub fn prepare(&self, wants: &[Want]) -> Result<Lookup> {
-        let txn = self.read()?;
-        self.prepare_in(&txn, wants)
+impl Serving {
+    /// Compiles a request. An error when a view is not in the store, has no such feature, or two views disagree about a key.
+    #[tracing::instrument(level = "debug", skip_all, fields(views = wants.len()))]
+    pub fn prepare(&self, wants: &[ViewUse]) -> Result<Lookup> {
+        let names: Vec<Vec<u8>> = wants.iter().map(|want| view_key(&want.view)).collect();
+        let mut keys = vec![EPOCH_KEY];
+        keys.extend(names.iter().map(Vec::as_slice));
+        let mut prepared = None;
+        self.store
+            .read(&keys, &mut |values| prepared = Some(compile(wants, values)))?;
+        prepared.expect("a read shows what it read")
     }
 
-    /// Whether the views were made by the definitions of `registry`, as a reader on its branch expects.
-    pub fn check_definitions(&self, registry: &Registry, wants: &[Want]) -> Result<()> {
-        for want in wants {
-            if self.view(&want.view)?.definition != registry.view_hash(&want.view)? {
-                return Err(Error::OtherDefinition {
-                    view: want.view.clone(),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn prepare_in(&self, txn: &RoTxn<'_, WithoutTls>, wants: &[Want]) -> Result<Lookup> {
-        let mut keys: Vec<(String, FeatureType)> = Vec::new();
-        let mut owners: Vec<String> = Vec::new();
-        let mut views = Vec::with_capacity(wants.len());
-        for want in wants {
-            let state = self.state(txn, &want.view)?.ok_or_else(|| Error::NotMaterialized {
-                view: want.view.clone(),
-            })?;
-            let mut positions = Vec::with_capacity(state.keys.len());
-            for (name, kind) in &state.keys {
-                let name = want.keys.get(name).unwrap_or(name);
-                let known = keys.iter().position(|(known, _)| known == name);
-                positions.push(known.unwrap_or(keys.len()));
-                match known {
-                    None => {
-                        keys.push((name.clone(), *kind));
-                        owners.push(want.view.clone());
-                    }
-                    Some(at) if is_integer(keys[at].1) && is_integer(*kind) => {
-                        keys[at].1 = if kind.holds(keys[at].1) { *kind } else { keys[at].1 };
-                    }
-                    Some(at) if keys[at].1 == *kind => {}
-                    Some(at) => return Err(other_type(want, &keys[at], &owners[at], *kind)),
-                }
-            }
-            let features = features(want, &state)?;
-            views.push(ViewPlan {
-                label: want.label().to_owned(),
-                layout: state.layout(),
-                state,
-                keys: positions,
-                features,
-            });
-        }
-        Ok(Lookup {
-            wants: wants.to_vec(),
-            epoch: self.epoch(txn)?,
-            keys,
-            views,
-        })
-    }
-
-    /// Reads all views for all `rows` of keys (values in the order of `Lookup::keys`) at `now`, in one read transaction, and
+    /// Reads all views for all `rows` of keys (values in the order of [`Lookup::keys`]) at `now`, in one read of the store, and
     /// shows the answers to `read` in place. A lookup that a rebuild has outdated is compiled anew. An error when the store
     /// does not keep what one of the answers at `now` needs.
     pub fn get<R>(
@@ -135,101 +178,57 @@ impl OnlineStore {
         })?
     }
 
-    /// `get`, but for answers that cannot be given at `now`: `Answer::before_store` tells.
-    pub(crate) fn look<R>(
+    /// As [`Serving::get`], but shows also answers that the store cannot give at `now`: [`Answer::before_store`] tells.
+    #[tracing::instrument(level = "debug", skip_all, fields(rows = rows.len()))]
+    pub fn look<R>(
         &self,
         lookup: &mut Lookup,
         rows: &[&[Value<'_>]],
         now: Timestamp,
         read: impl FnOnce(&Answers<'_>) -> R,
     ) -> Result<R> {
-        let txn = self.read()?;
-        if self.epoch(&txn)? != lookup.epoch {
-            *lookup = self.prepare_in(&txn, &lookup.wants)?;
-        }
-        let mut found = Vec::with_capacity(rows.len() * lookup.views.len());
-        let mut key = Key::default();
-        for row in rows {
-            if row.len() != lookup.keys.len() {
-                return Err(key_count(lookup, row.len()));
+        let mut read = Some(read);
+        for _ in 0..COMPILES_MAX {
+            lookup.ask(rows)?;
+            let mut keys = Vec::with_capacity(1 + lookup.asked.len());
+            keys.push(EPOCH_KEY);
+            keys.extend(lookup.asked.all_stored());
+            // None when the lookup is outdated.
+            let mut answer: Option<Result<R>> = None;
+            self.store.read(&keys, &mut |values| {
+                let found = match number("epoch", values[0]) {
+                    Ok(epoch) if epoch.unwrap_or(0) != lookup.epoch => return,
+                    Ok(_) => lookup.found(&values[1..]),
+                    Err(error) => Err(error),
+                };
+                answer = read.take().map(|read| {
+                    let answers = Answers {
+                        lookup,
+                        found: &found?,
+                        now: now.micros(),
+                    };
+                    Ok(read(&answers))
+                });
+            })?;
+            if let Some(answer) = answer {
+                return answer;
             }
-            for view in &lookup.views {
-                found.push(self.find(&txn, view, row, &mut key)?);
-            }
+            *lookup = self.prepare(&lookup.wants)?;
         }
-        Ok(read(&Answers {
-            lookup,
-            found: &found,
-            now: now.micros(),
-        }))
+        Err(Error::Crowded { store: self.name() })
     }
+}
 
-    fn find<'t>(
-        &self,
-        txn: &'t RoTxn<'_, WithoutTls>,
-        view: &ViewPlan,
-        row: &[Value<'_>],
-        key: &mut Key,
-    ) -> Result<Option<Stored<'t>>> {
-        key.start(view.state.generation);
-        let mut keys = view.keys.iter().zip(&view.state.keys);
-        if !keys.all(|(&position, (_, kind))| key.push(row[position].declared(*kind))) {
-            return Ok(None);
-        }
-        self.stored(txn, key, view.layout, &view.state.view)
+fn compile(wants: &[ViewUse], values: &Values<'_>) -> Result<Lookup> {
+    let epoch = number("epoch", values[0])?.unwrap_or(0);
+    let (mut lookup, mut owners) = (Lookup::new(wants, epoch), Vec::new());
+    for (want, bytes) in wants.iter().zip(&values[1..]) {
+        let bytes = bytes.ok_or_else(|| Error::NotMaterialized {
+            view: want.view.clone(),
+        })?;
+        lookup.add(want, ViewState::from_bytes(&want.view, bytes)?, &mut owners)?;
     }
-
-    /// The versions of a key; an error when the bytes are of another schema or another key.
-    pub(crate) fn stored<'t>(
-        &self,
-        txn: &'t RoTxn<'_, WithoutTls>,
-        key: &mut Key,
-        layout: u32,
-        view: &str,
-    ) -> Result<Option<Stored<'t>>> {
-        let bytes = self
-            .rows
-            .get(txn, key.stored())
-            .map_err(Error::lmdb("read the online store"))?;
-        let Some(bytes) = bytes else { return Ok(None) };
-        match Stored::read(bytes).filter(Stored::is_whole) {
-            Some(stored) if stored.layout == layout && stored.witness == key.witness() => Ok(Some(stored)),
-            // Another key with the same hash: this one is not there.
-            Some(stored) if stored.layout == layout && stored.witness.is_some() => Ok(None),
-            _ => Err(Error::OnlineDamaged { view: view.to_owned() }),
-        }
-    }
-
-    /// Every key of a view after the key with the bytes `after`, in the order of their bytes, to `read`, until it says false:
-    /// the stored bytes, the key's values, and what is stored.
-    pub(crate) fn each_key(
-        &self,
-        state: &ViewState,
-        after: Option<&[u8]>,
-        mut read: impl FnMut(&[u8], &[u8], Stored<'_>) -> Result<bool>,
-    ) -> Result<()> {
-        let txn = self.read()?;
-        let damaged = || Error::OnlineDamaged {
-            view: state.view.clone(),
-        };
-        let first = state.generation.to_be_bytes();
-        let end = state.generation.wrapping_add(1).to_be_bytes();
-        let from = after.map_or(Bound::Included(&first[..]), Bound::Excluded);
-        let range = (from, Bound::Excluded(&end[..]));
-        for item in self
-            .rows
-            .range(&txn, &range)
-            .map_err(Error::lmdb("read the online store"))?
-        {
-            let (key, bytes) = item.map_err(Error::lmdb("read the online store"))?;
-            let stored = Stored::read(bytes).filter(Stored::is_whole).ok_or_else(damaged)?;
-            let values = super::key::values_of(key).or(stored.witness).ok_or_else(damaged)?;
-            if !read(key, values, stored)? {
-                break;
-            }
-        }
-        Ok(())
-    }
+    Ok(lookup)
 }
 
 fn key_count(lookup: &Lookup, given: usize) -> Error {
@@ -238,24 +237,20 @@ fn key_count(lookup: &Lookup, given: usize) -> Error {
         what: "a row of keys",
         value: format!("of {given} values"),
         why: format!("does not fit: {} are needed ({})", names.len(), names.join(", ")),
-        hint: None,
+        cures: Vec::new(),
     }
 }
 
-fn is_integer(kind: FeatureType) -> bool {
-    kind.is_integer()
-}
-
-fn other_type(want: &Want, (name, known): &(String, FeatureType), owner: &str, kind: FeatureType) -> Error {
+fn other_type(want: &ViewUse, (name, known): &(String, FeatureType), owner: &str, kind: FeatureType) -> Error {
     Error::Input {
         what: "the key",
         value: name.clone(),
         why: format!("is a {known} in view {owner:?} and a {kind} in view {:?}", want.view),
-        hint: Some("give one of them another name with `keys:` in the service".into()),
+        cures: vec![Cure::say("give one of them another name with `keys:` in the service")],
     }
 }
 
-fn features(want: &Want, state: &ViewState) -> Result<Vec<(String, usize, FeatureType)>> {
+fn features(want: &ViewUse, state: &ViewState) -> Result<Vec<(String, usize, FeatureType)>> {
     let named = |name: &str| match &want.alias {
         Some(alias) => format!("{alias}__{name}"),
         None => name.to_owned(),
@@ -269,19 +264,17 @@ fn features(want: &Want, state: &ViewState) -> Result<Vec<(String, usize, Featur
             .features
             .iter()
             .position(|(name, _)| name == wanted)
-            .ok_or_else(|| Error::NotFound {
-                noun: "feature",
-                name: wanted.clone(),
-                at: format!("view {:?} of the online store", state.view),
-                similar: did_you_mean(wanted, state.features.iter().map(|(name, _)| name.as_str())).map(str::to_owned),
-                list: "drumlin feature show",
+            .ok_or_else(|| Error::NoFeature {
+                view: state.view.clone(),
+                feature: wanted.clone(),
+                known: state.features.iter().map(|(name, _)| name.clone()).collect(),
             })?;
         Ok((named(wanted), index, state.features[index].1))
     };
     want.features.iter().map(find).collect()
 }
 
-/// What a call found, for as long as its transaction lasts.
+/// What a call found, for as long as the store shows it.
 pub struct Answers<'t> {
     lookup: &'t Lookup,
     found: &'t [Option<Stored<'t>>],
@@ -426,7 +419,7 @@ impl<'t> Answer<'t> {
     }
 
     /// The time from which the store can answer, when `now` is before it.
-    pub(crate) fn before_store(&self) -> Option<Timestamp> {
+    pub fn before_store(&self) -> Option<Timestamp> {
         match self.picked {
             Picked::Before(from) => Some(Timestamp::from_micros(from)),
             _ => None,
