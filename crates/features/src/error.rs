@@ -106,9 +106,9 @@ impl Error {
             | Error::Column { .. } => ErrorKind::InvalidInput,
             Error::NotFound { .. } => ErrorKind::NotFound,
             Error::TrainingSetExists { .. } => ErrorKind::AlreadyExists,
-            Error::OtherDefinition { .. }
-            | Error::Interrupted { .. }
-            | Error::NothingToVerify { .. } => ErrorKind::Precondition,
+            Error::OtherDefinition { .. } | Error::Interrupted { .. } | Error::NothingToVerify { .. } => {
+                ErrorKind::Precondition
+            }
             Error::TrainingSetFormat { .. } => ErrorKind::Unsupported,
             Error::TrainingSetDamaged { .. } => ErrorKind::Corrupt,
             Error::RowCount { .. } => ErrorKind::Internal,

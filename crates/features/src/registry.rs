@@ -5,7 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use drumlin_model::{EntryKind, RepoPath, names::{FEATURES, did_you_mean}};
+use drumlin_model::{
+    EntryKind, RepoPath,
+    names::{FEATURES, did_you_mean},
+};
 use drumlin_repo::Snapshot;
 use futures::TryStreamExt;
 use tracing::instrument;

@@ -17,7 +17,7 @@ use drumlin_features::{
 use drumlin_testkit::{Faults, Side, TestRepo, name};
 use object_store::memory::InMemory;
 
-use crate::support::{DEFINITIONS, FLIGHTS, Fixture, WEATHER, at, by, files};
+use crate::support::{DEFINITIONS, FLIGHTS, Fixture, Kind, WEATHER, by, files};
 
 /// More requests than an apply or a set makes.
 const REQUESTS_MAX: u64 = 60;
@@ -147,15 +147,15 @@ async fn prepared(inner: Arc<InMemory>) -> Fixture {
 /// The source dies under a materialize; the store goes on from what it had, and the next run completes it.
 #[tokio::test]
 async fn a_killed_materialize_leaves_a_store_that_some_commit_said() {
-    let now = at("2030-01-01T00:00:00Z");
+    let now = "2030-01-01T00:00:00Z";
     let text = DEFINITIONS.replace("max_age: 3h\n", "");
     let (mut died, mut done) = (0, 0);
     for after in 0..40 {
         let inner: Arc<InMemory> = Arc::default();
         let whole = prepared(inner.clone()).await;
         whole.apply("main", &text).await;
-        let store = whole.store();
-        whole.materialize(&store, "main", "2030-01-01T00:00:00Z").await;
+        let store = whole.store(Kind::Lmdb);
+        whole.materialize(&store, "main", now).await;
         whole
             .append(
                 "main",
@@ -176,18 +176,13 @@ async fn a_killed_materialize_leaves_a_store_that_some_commit_said() {
         let fixture = Fixture::over(TestRepo::open(storage, whole.test.clock.clone()).await);
         let head = fixture.snapshot("main").await;
         faults.die_after(after / 2, Side::Before);
-        let killed = store
-            .materialize(&fixture.engine, &head, &Default::default(), now, &NoProgress)
-            .await;
+        let killed = fixture.materialize_at(&store, &head, &Default::default(), now).await;
         let commit = store.view("weather_hourly").unwrap().watermark.commit;
         assert_eq!(killed.is_ok(), commit == head.commit(), "after {after}");
-        let report = store.verify(&whole.engine, &[], now, &NoProgress).await.unwrap();
+        let report = whole.verify(&store, now).await.unwrap();
         assert!(report[0].is_identical(), "after {after}: {report:?}");
-        whole.materialize(&store, "main", "2030-01-01T00:00:00Z").await;
-        assert_eq!(
-            whole.get(&store, "weather_hourly", &["EWR"], "2030-01-01T00:00:00Z")["temp"],
-            1.0
-        );
+        whole.materialize(&store, "main", now).await;
+        assert_eq!(whole.get(&store, "weather_hourly", &["EWR"], now)["temp"], 1.0);
         if killed.is_err() { died += 1 } else { done += 1 }
     }
     assert!(died >= 10 && done >= 1, "{died} died, {done} did not");

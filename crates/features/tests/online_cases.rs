@@ -2,7 +2,7 @@
 
 use drumlin_testkit::law::{self, CaseFile, Grid, Online, TableText};
 
-use crate::support::Fixture;
+use crate::support::{Fixture, Kind};
 
 /// The files are written, by the fixture's clock, before any row's time.
 const WRITTEN: &str = "2012-12-01T00:00:00Z";
@@ -57,7 +57,7 @@ async fn answer(name: &str, case: &CaseFile, online: &Online) {
     fixture.test.clock.set(crate::support::at(WRITTEN));
     let table = &online.view.view;
     let view = format!("{table}_view");
-    let store = fixture.store();
+    let store = fixture.store(Kind::Lmdb);
     for (number, write) in writes(case, table).iter().enumerate() {
         if number == 0 {
             fixture.table(table, write).await;

@@ -7,7 +7,7 @@ use drumlin_features::{
 };
 use drumlin_model::ErrorKind;
 
-use crate::support::{DEFINITIONS, Fixture};
+use crate::support::{DEFINITIONS, Fixture, Kind};
 
 const READ: &str = r#"SELECT * FROM "training/set/part-00000.parquet""#;
 
@@ -258,7 +258,7 @@ async fn declared_types_hold_every_value_or_say_so() {
     fixture.train_as_is("main", "set").await;
     assert_eq!(fixture.sql(READ, "main").await, "1,EWR,2013-01-02T00:00:00Z,1.7");
     fixture
-        .materialize(&fixture.store(), "main", "2013-01-02T00:00:00Z")
+        .materialize(&fixture.store(Kind::Memory), "main", "2013-01-02T00:00:00Z")
         .await;
 }
 
@@ -330,7 +330,7 @@ async fn a_tombstone_deletes_from_its_time_on() {
         )
         .await;
     assert_eq!(rows, "1.0,PRESENT\n,DELETED");
-    let store = fixture.store();
+    let store = fixture.store(Kind::Memory);
     fixture.materialize(&store, "main", "2013-02-01T00:00:00Z").await;
     let got = fixture.get(&store, "weather_hourly", &["EWR"], "2013-02-01T00:00:00Z");
     assert_eq!(got["weather_hourly__status"], "DELETED");

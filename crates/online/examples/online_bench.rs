@@ -2,24 +2,25 @@
 //! Prints one JSON line per figure: `bench`, `case`, `subject`, `value`, `unit`. Arguments: keys, gets.
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
-use std::{collections::HashMap, error::Error, fmt::Write as _, path::Path, sync::Arc, time::Instant};
+use std::{collections::HashMap, error::Error, path::Path, time::Instant};
 
-use bytes::Bytes;
-use drumlin_chunks::{NoProgress, Storage};
-use drumlin_features::{
-    apply::{self, Scope},
-    definition::ViewUse,
-    online::{OnlineStore, Value, materialize},
+use drumlin_model::{
+    CommitId, Timestamp,
+    feature::{FeatureType, Nulls, ViewUse},
 };
-use drumlin_model::{By, RefName, RepoPath, Timestamp};
-use drumlin_repo::{Clock, Repo, SystemClock};
-use drumlin_tables::{Engine, EngineOptions, ReadOptions, Source, WriteRequest};
+use drumlin_online::{Head, LeaseSort, NO_END, Rules, Serving, Stamp, Value, ViewState, Watermark};
 use heed::types::Bytes as Raw;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 const FEATURES: usize = 50;
 const KEYS_DEFAULT: usize = 50_000;
 const GETS_DEFAULT: usize = 200_000;
+/// Rows of one update, as a materialization has them.
+const UPDATE_ROWS: usize = 1 << 16;
+/// When the rows happened: the start of 2024.
+const EVENT: Timestamp = Timestamp::from_micros(1_704_067_200_000_000);
+/// When they are asked for: a day later.
+const NOW: Timestamp = Timestamp::from_micros(1_704_153_600_000_000);
 const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p99.9", 0.999)];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -27,11 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let keys = arguments.next().transpose()?.unwrap_or(KEYS_DEFAULT);
     let gets = arguments.next().transpose()?.unwrap_or(GETS_DEFAULT);
     let folder = tempfile::tempdir()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
-    let store = runtime.block_on(materialized(folder.path(), keys))?;
+    let store = loaded(&folder.path().join("online"), keys)?;
     let mut random = StdRng::seed_from_u64(1);
     let wanted: Vec<String> = (0..gets).map(|_| name(random.random_range(0..keys))).collect();
     report("drumlin", drumlin(&store, &wanted)?);
@@ -48,64 +45,60 @@ fn value(key: usize, feature: usize) -> f64 {
     key as f64 * 0.5 + feature as f64
 }
 
-/// A store that one view of 50 features was materialized to, in the way that everybody does it.
-async fn materialized(folder: &Path, keys: usize) -> Result<OnlineStore, Box<dyn Error>> {
-    let repo = Repo::create(Storage::memory(), Arc::new(SystemClock)).await?;
-    let engine = Engine::new(repo.clone(), EngineOptions::new(folder.join("spill")))?;
-    let columns: Vec<String> = (0..FEATURES).map(|feature| format!("f{feature}")).collect();
-    let mut csv = format!("id,at,{}\n", columns.join(","));
-    for key in 0..keys {
-        write!(csv, "{},2024-01-01T00:00:00Z", name(key))?;
-        for feature in 0..FEATURES {
-            write!(csv, ",{:?}", value(key, feature))?;
+/// A store with one view of 50 features, loaded as a materialization does it.
+fn loaded(folder: &Path, keys: usize) -> Result<Serving, Box<dyn Error>> {
+    let features = (0..FEATURES).map(|feature| (format!("f{feature}"), FeatureType::Float64));
+    let state = ViewState {
+        view: "wide".into(),
+        definition: String::new(),
+        generation: 0,
+        keys: vec![("id".into(), FeatureType::String)],
+        features: features.collect(),
+        rules: Rules {
+            inclusive: true,
+            nulls: Nulls::Row,
+            max_age: None,
+        },
+        watermark: Watermark {
+            commit: CommitId::of(b"bench"),
+            files: 1,
+            files_hash: String::new(),
+        },
+        partial: None,
+    };
+    let serving = Serving::open(folder)?;
+    let lease = serving.lease(LeaseSort::Exclusive)?;
+    let mut load = serving.build(&lease, state, NOW.micros())?;
+    for from in (0..keys).step_by(UPDATE_ROWS) {
+        let mut batch = load.rows();
+        for key in from..keys.min(from + UPDATE_ROWS) {
+            let stamp = Stamp {
+                event: EVENT.micros(),
+                created: EVENT.micros(),
+                sequence: key as u64,
+            };
+            let head = Head {
+                stamp,
+                until: NO_END,
+                tombstone: false,
+                pushed: false,
+            };
+            let features = (0..FEATURES).map(|feature| Value::Float(value(key, feature)));
+            batch.push([Value::Text(&name(key))], Some(head), features);
         }
-        csv.push('\n');
+        load.write(&batch)?;
     }
-    let file = folder.join("rows.csv");
-    std::fs::write(&file, csv)?;
-    let branch = RefName::new("main")?;
-    let (actor, started) = ("bench".to_owned(), SystemClock.now());
-    let request = WriteRequest {
-        branch: branch.clone(),
-        actor: actor.clone(),
-        started,
-        code: None,
-        message: None,
-    };
-    let source = Source::File {
-        file,
-        name: "rows.csv".into(),
-        path: None,
-    };
-    engine
-        .create(&request, "rows", &source, &ReadOptions::default(), &[])
-        .await?;
-    let text = "kind: entity\nname: thing\nkeys: [{name: id, type: string}]\n---\n\
-        kind: feature_view\nname: wide\nentity: thing\nsource: {table: rows}\nevent_time: at\n";
-    let files = [(RepoPath::new("features/wide.yaml")?, Bytes::from(text))].into();
-    let plan = apply::plan(&engine, &branch, &files, Scope::Whole).await?;
-    plan.commit(By::new(actor, started), None).await?;
-    let store = OnlineStore::open(&folder.join("online"))?;
-    let head = repo.snapshot(&branch.into()).await?;
-    store
-        .materialize(
-            &engine,
-            &head,
-            &materialize::Request::default(),
-            SystemClock.now(),
-            &NoProgress,
-        )
-        .await?;
-    Ok(store)
+    let end = load.rows();
+    load.finish(&end)?;
+    Ok(serving)
 }
 
-fn drumlin(store: &OnlineStore, wanted: &[String]) -> Result<Vec<u64>, Box<dyn Error>> {
+fn drumlin(store: &Serving, wanted: &[String]) -> Result<Vec<u64>, Box<dyn Error>> {
     let mut lookup = store.prepare(&[ViewUse::of("wide")])?;
-    let now: Timestamp = SystemClock.now();
     let mut times = Vec::with_capacity(wanted.len());
     for key in wanted {
         let begun = Instant::now();
-        let sum = store.get(&mut lookup, &[&[Value::Text(key)]], now, |answers| {
+        let sum = store.get(&mut lookup, &[&[Value::Text(key)]], NOW, |answers| {
             let answer = answers.answer(0, 0);
             let values = (0..answer.len()).map(|index| match answer.value(index) {
                 Value::Float(value) => value,

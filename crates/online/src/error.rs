@@ -63,11 +63,7 @@ pub enum Error {
 
 impl Error {
     /// For an implementation of the store: what it was doing, what sort of trouble it met, and the trouble.
-    pub fn store(
-        doing: &'static str,
-        kind: ErrorKind,
-        source: impl Into<Box<dyn StdError + Send + Sync>>,
-    ) -> Self {
+    pub fn store(doing: &'static str, kind: ErrorKind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Error::Store {
             doing,
             kind,
@@ -138,12 +134,10 @@ impl Error {
                     .with("known_at", "row")
                     .why("the join answers for every time"),
             ],
-            Error::NoFeature { feature, known, .. } => {
-                match did_you_mean(feature, known.iter().map(String::as_str)) {
-                    Some(name) => vec![Cure::did_you_mean(name)],
-                    None => vec![Cure::choose("features", known.iter().cloned())],
-                }
-            }
+            Error::NoFeature { feature, known, .. } => match did_you_mean(feature, known.iter().map(String::as_str)) {
+                Some(name) => vec![Cure::did_you_mean(name)],
+                None => vec![Cure::choose("features", known.iter().cloned())],
+            },
             Error::BatchLen { .. } => vec![Cure::say("send the rows in several pushes")],
             Error::Input { cures, .. } => cures.clone(),
             Error::Store { .. } | Error::Key { .. } | Error::ValueLen { .. } | Error::NotServable { .. } => Vec::new(),

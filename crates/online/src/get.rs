@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How often a lookup is compiled anew within one call, because a materialization ended meanwhile, before the call gives up.
-const COMPILES_MAX: usize = 8;
+const COMPILES_MAX: usize = 100;
 
 /// A request, compiled: which keys it takes, which views and features it answers with.
 #[derive(Clone, Debug)]
@@ -323,8 +323,8 @@ impl<'t> Answers<'t> {
         let mut json = BTreeMap::new();
         for (index, plan) in self.lookup.views.iter().enumerate() {
             let answer = self.answer(row, index);
-            for (position, (name, ..)) in plan.features.iter().enumerate() {
-                json.insert(name.clone(), answer.value(position).to_json());
+            for (name, value) in answer.named() {
+                json.insert(name.to_owned(), value.to_json());
             }
             json.insert(format!("{}__status", plan.label), answer.status().as_str().into());
             let time = answer.event_time().map(|time| time.to_string().into());
@@ -377,6 +377,12 @@ impl<'t> Answer<'t> {
     }
     pub fn is_empty(&self) -> bool {
         self.plan.features.is_empty()
+    }
+
+    /// Each feature that was asked for, by its name in the answer.
+    pub fn named(&self) -> impl Iterator<Item = (&'t str, Value<'t>)> {
+        let names = self.plan.features.iter().map(|(name, ..)| name.as_str());
+        names.enumerate().map(|(index, name)| (name, self.value(index)))
     }
 
     /// The feature at `index` among those asked for.

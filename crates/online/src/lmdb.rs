@@ -54,7 +54,9 @@ impl Lmdb {
         let values = env
             .open_databases_and_commit::<_, _, (), heed::Error>(txn, |opener, txn| {
                 let opened = opener.open_database::<Bytes, Bytes>(txn, None)?;
-                Ok(CommitOrAbort::Commit(opened.expect("the database without a name is always there")))
+                Ok(CommitOrAbort::Commit(
+                    opened.expect("the database without a name is always there"),
+                ))
             })
             .map_err(lmdb("open the online store"))?
             .commit()
@@ -96,10 +98,7 @@ impl OnlineStore for Lmdb {
             _ => Bound::Included(scan.prefix),
         };
         let range = (from, Bound::Unbounded);
-        let items = self
-            .values
-            .range(&txn, &range)
-            .map_err(lmdb("read the online store"))?;
+        let items = self.values.range(&txn, &range).map_err(lmdb("read the online store"))?;
         for item in items.take(scan.limit) {
             let (key, value) = item.map_err(lmdb("read the online store"))?;
             if !key.starts_with(scan.prefix) {

@@ -135,7 +135,9 @@ impl Serving {
         let (mut state, mut before) = (ViewState { partial: None, ..state }, None);
         let (view, build) = (view_key(&state.view), build_key(&state.view));
         self.store.update(&[NEXT_KEY, &view], &mut |values, batch| {
-            before = values[1].map(|bytes| ViewState::from_bytes(&state.view, bytes)).transpose()?;
+            before = values[1]
+                .map(|bytes| ViewState::from_bytes(&state.view, bytes))
+                .transpose()?;
             state.generation = number("next", values[0])?.unwrap_or(1);
             let next = state.generation.checked_add(1).ok_or(Error::Record { name: "next" })?;
             batch.put(NEXT_KEY, next.to_le_bytes())?;
@@ -231,7 +233,10 @@ impl Load<'_> {
         let (record, expected) = self.record();
         let count = count_key(self.state.generation);
         let own: [&[u8]; OWN_KEYS] = [&record, EPOCH_KEY, &count];
-        let (keys, slots) = distinct(own.into_iter().chain(range.clone().map(|index| rows.keys.stored(index))));
+        let (keys, slots) = distinct(
+            own.into_iter()
+                .chain(range.clone().map(|index| rows.keys.stored(index))),
+        );
         let (target, state) = (self.state.target(self.now), &self.state);
         let mut stored = 0;
         self.serving.store.update(&keys, &mut |values, batch| {
@@ -246,7 +251,7 @@ impl Load<'_> {
                 new_keys += u64::from(put == Put::NewKey);
             }
             merge.write(batch)?;
-            batch.put(&count, (long("count", values[2])? + new_keys).to_le_bytes())?;
+            batch.put(&count, long("count", values[2])?.saturating_add(new_keys).to_le_bytes())?;
             if is_last {
                 put_state(state, values[1], batch)?;
             }
@@ -313,8 +318,12 @@ impl Load<'_> {
             }
             let (mut merge, mut new_keys) = (Merge::new(&keys, values), 0);
             for (index, (name, _)) in page.iter().enumerate() {
-                let Some(bytes) = values[slots[OWN_KEYS + index]] else { continue };
-                let pushed = Stored::read(bytes).filter(Stored::is_whole).ok_or_else(|| damaged(&state.view))?;
+                let Some(bytes) = values[slots[OWN_KEYS + index]] else {
+                    continue;
+                };
+                let pushed = Stored::read(bytes)
+                    .filter(Stored::is_whole)
+                    .ok_or_else(|| damaged(&state.view))?;
                 let mut is_kept = false;
                 for version in pushed.versions().filter(|_| pushed.layout == target.layout) {
                     let slot = slots[OWN_KEYS + page.len() + index];
@@ -327,7 +336,7 @@ impl Load<'_> {
                 }
             }
             merge.write(batch)?;
-            batch.put(&count, (long("count", values[2])? + new_keys).to_le_bytes())
+            batch.put(&count, long("count", values[2])?.saturating_add(new_keys).to_le_bytes())
         })
     }
 

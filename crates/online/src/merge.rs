@@ -126,6 +126,8 @@ impl<'v> Merge<'v> {
 fn too_many(view: &str) -> Error {
     Error::NotServable {
         view: view.to_owned(),
-        why: format!("a key has more than {VERSIONS_MAX} rows that may answer yet: in the future, or ending after newer ones"),
+        why: format!(
+            "a key has more than {VERSIONS_MAX} rows that may answer yet: in the future, or ending after newer ones"
+        ),
     }
 }

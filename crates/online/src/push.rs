@@ -12,15 +12,17 @@ use crate::{
     merge::{Merge, Put, distinct},
     row::{self, Head, NO_END, Stamp},
     serving::Serving,
-    state::{PUSHES_KEY, ViewState, build_key, count_key, long, view_key},
+    state::{PUSHES_KEY, Target, ViewState, build_key, count_key, long, view_key},
     store::{Batch, Values},
     value::{OwnedValue, exact_time},
 };
 
 /// How often a push begins anew because a materialization moved the view meanwhile, before it gives up.
-const TRIES_MAX: usize = 8;
+const TRIES_MAX: usize = 100;
 /// Sequences from here on are of pushed rows: written after every row of the table with the same times.
 const FIRST_SEQUENCE: u64 = 1 << 63;
+/// No store was ever pushed so many rows: a larger count is damage.
+const PUSHES_MAX: u64 = 1 << 62;
 
 /// A row to push: keys and features in the order of the view's state.
 #[derive(Clone, Debug)]
@@ -153,13 +155,20 @@ impl Serving {
         let live = keys_of(&sides.state, rows)?;
         let built = sides.build.as_ref().map(|build| keys_of(build, rows)).transpose()?;
         let prefix = key::pushed_prefix(view);
-        let names: Vec<Vec<u8>> = (0..rows.len()).map(|row| key::pushed(&prefix, live.stored(row))).collect();
+        let names: Vec<Vec<u8>> = (0..rows.len())
+            .map(|row| key::pushed(&prefix, live.stored(row)))
+            .collect();
         let build_generation = sides.build.as_ref().map_or(0, |build| build.generation);
         let counts = [count_key(sides.state.generation), count_key(build_generation)];
         let (view, build) = (view_key(view), build_key(view));
         let own: [&[u8]; OWN_KEYS] = [&view, &build, PUSHES_KEY, &counts[0], &counts[1]];
-        let all = own.into_iter().chain(live.all_stored()).chain(names.iter().map(Vec::as_slice));
+        let all = own
+            .into_iter()
+            .chain(live.all_stored())
+            .chain(names.iter().map(Vec::as_slice));
         let (keys, slots) = distinct(all.chain(built.iter().flat_map(Keys::all_stored)));
+        let target = sides.state.target(now.micros());
+        let build_target = sides.build.as_ref().map(|build| build.target(now.micros()));
         let mut newer = None;
         self.store.update(&keys, &mut |values, batch| {
             newer = None;
@@ -167,21 +176,24 @@ impl Serving {
                 return Ok(());
             }
             let pushes = long("pushes", values[2])?;
-            let mut pushing = Pushing::new(Merge::new(&keys, values), now);
+            if pushes > PUSHES_MAX {
+                return Err(Error::Record { name: "pushes" });
+            }
+            let mut pushing = Pushing::new(Merge::new(&keys, values));
             for (index, row) in rows.iter().enumerate() {
                 let slot = |side: usize| slots[OWN_KEYS + side * rows.len() + index];
-                pushing.encode(row, &sides.state, FIRST_SEQUENCE + pushes + 1 + index as u64);
-                if !pushing.put(slot(0), &live, index, &sides.state)? {
+                pushing.encode(row, &sides.state, now, FIRST_SEQUENCE + pushes + 1 + index as u64);
+                if !pushing.put(slot(0), live.witness(index), &target)? {
                     continue;
                 }
-                pushing.remember(slot(1), live.values(index), &sides.state)?;
-                if let (Some(build), Some(built)) = (&sides.build, &built) {
-                    pushing.put_built(slot(2), built, index, build)?;
+                pushing.remember(slot(1), live.values(index), &target)?;
+                if let (Some(target), Some(built)) = (&build_target, &built) {
+                    pushing.put_built(slot(2), built.witness(index), target)?;
                 }
             }
             newer = Some(pushing.newer);
             batch.put(PUSHES_KEY, (pushes + rows.len() as u64).to_le_bytes())?;
-            pushing.write([values[3], values[4]], &counts, batch)
+            pushing.write([values[slots[3]], values[slots[4]]], &counts, batch)
         })?;
         Ok(newer)
     }
@@ -190,7 +202,6 @@ impl Serving {
 /// A push while its update looks at what is stored.
 struct Pushing<'v> {
     merge: Merge<'v>,
-    now: i64,
     /// The row that is being pushed, as bytes.
     encoded: Vec<u8>,
     newer: u64,
@@ -199,21 +210,20 @@ struct Pushing<'v> {
 }
 
 impl<'v> Pushing<'v> {
-    fn new(merge: Merge<'v>, now: Timestamp) -> Self {
+    fn new(merge: Merge<'v>) -> Self {
         Self {
             merge,
-            now: now.micros(),
             encoded: Vec::new(),
             newer: 0,
             new_keys: [0; 2],
         }
     }
 
-    fn encode(&mut self, row: &Row, state: &ViewState, sequence: u64) {
+    fn encode(&mut self, row: &Row, state: &ViewState, now: Timestamp, sequence: u64) {
         let head = Head {
             stamp: Stamp {
                 event: row.event_time.micros(),
-                created: self.now,
+                created: now.micros(),
                 sequence,
             },
             until: NO_END,
@@ -226,31 +236,29 @@ impl<'v> Pushing<'v> {
     }
 
     /// Puts the row among those that answer; false when a newer one stands there.
-    fn put(&mut self, slot: usize, keys: &Keys, index: usize, state: &ViewState) -> Result<bool> {
-        let target = state.target(self.now);
-        let put = self.merge.put(slot, &self.encoded, keys.witness(index), &target)?;
+    fn put(&mut self, slot: usize, witness: Option<&[u8]>, target: &Target<'_>) -> Result<bool> {
+        let put = self.merge.put(slot, &self.encoded, witness, target)?;
         self.newer += u64::from(put != Put::Older);
         self.new_keys[0] += u64::from(put == Put::NewKey);
         Ok(put != Put::Older)
     }
 
-    fn put_built(&mut self, slot: usize, keys: &Keys, index: usize, build: &ViewState) -> Result<()> {
-        let target = build.target(self.now);
-        let put = self.merge.put(slot, &self.encoded, keys.witness(index), &target)?;
+    fn put_built(&mut self, slot: usize, witness: Option<&[u8]>, target: &Target<'_>) -> Result<()> {
+        let put = self.merge.put(slot, &self.encoded, witness, target)?;
         self.new_keys[1] += u64::from(put == Put::NewKey);
         Ok(())
     }
 
     /// Keeps the row until the table has it: a rebuild takes it over.
-    fn remember(&mut self, slot: usize, values: &[u8], state: &ViewState) -> Result<()> {
-        self.merge.remember(slot, &self.encoded, values, &state.target(self.now))
+    fn remember(&mut self, slot: usize, values: &[u8], target: &Target<'_>) -> Result<()> {
+        self.merge.remember(slot, &self.encoded, values, target)
     }
 
     fn write(self, counts: [Option<&[u8]>; 2], keys: &[Vec<u8>; 2], batch: &mut Batch) -> Result<()> {
         self.merge.write(batch)?;
         for ((count, key), new) in counts.into_iter().zip(keys).zip(self.new_keys) {
             if new > 0 {
-                batch.put(key, (long("count", count)? + new).to_le_bytes())?;
+                batch.put(key, long("count", count)?.saturating_add(new).to_le_bytes())?;
             }
         }
         Ok(())

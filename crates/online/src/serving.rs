@@ -12,8 +12,8 @@ use crate::{
     merge::stored_in,
     row::Stored,
     state::{
-        EPOCH_KEY, FORMAT, FORMAT_KEY, ViewState, builds_prefix, count_key, doomed_generation,
-        doomed_key, doomed_prefix, long, number, view_key, views_prefix,
+        EPOCH_KEY, FORMAT, FORMAT_KEY, ViewState, builds_prefix, count_key, doomed_generation, doomed_key,
+        doomed_prefix, long, number, view_key, views_prefix,
     },
     store::{Batch, Lease, LeaseSort, OnlineStore, Scan},
     value::Value,

@@ -113,7 +113,9 @@ impl Batch {
 
     /// Each change in order: a key, and its new value or that it is deleted.
     pub fn changes(&self) -> impl ExactSizeIterator<Item = (&[u8], Option<&[u8]>)> {
-        self.changes.iter().map(|(key, value)| (key.as_slice(), value.as_deref()))
+        self.changes
+            .iter()
+            .map(|(key, value)| (key.as_slice(), value.as_deref()))
     }
 }
 

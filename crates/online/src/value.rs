@@ -112,7 +112,9 @@ impl OwnedValue {
             (serde_json::Value::Number(number), FeatureType::Float32 | FeatureType::Float64) => {
                 number.as_f64().map(|value| OwnedValue::Plain(Value::Float(value)))
             }
-            (serde_json::Value::Number(number), _) if kind != FeatureType::String => OwnedValue::parse(kind, &number.to_string()),
+            (serde_json::Value::Number(number), _) if kind != FeatureType::String => {
+                OwnedValue::parse(kind, &number.to_string())
+            }
             _ => None,
         };
         value.ok_or_else(|| Error::Input {

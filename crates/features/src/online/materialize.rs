@@ -136,7 +136,12 @@ impl Run<'_> {
     fn remove_others(self, names: &[String]) -> Result<Vec<Materialized>> {
         let keep: BTreeSet<&String> = names.iter().collect();
         let mut removed = Vec::new();
-        for state in self.serving.views()?.into_iter().filter(|state| !keep.contains(&state.view)) {
+        for state in self
+            .serving
+            .views()?
+            .into_iter()
+            .filter(|state| !keep.contains(&state.view))
+        {
             self.serving.remove(&state.view, self.lease)?;
             removed.push(self.report(&state.view, How::Removed, Loaded::default()));
         }

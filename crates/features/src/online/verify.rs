@@ -160,7 +160,9 @@ impl Verifier<'_> {
         let keys = state.keys.iter().enumerate();
         let used = ViewUse {
             alias: Some(LABEL.to_owned()),
-            keys: keys.map(|(index, (name, _))| (name.clone(), key_column(index))).collect(),
+            keys: keys
+                .map(|(index, (name, _))| (name.clone(), key_column(index)))
+                .collect(),
             ..ViewUse::of(&state.view)
         };
         let views = source::resolve_used(engine, &snapshot, &registry, std::slice::from_ref(&used)).await?;
@@ -172,7 +174,12 @@ impl Verifier<'_> {
     }
 
     /// Joins all keys of the store as a spine, and holds each row against the store's answer.
-    async fn compare_keys(&mut self, snapshot: &Snapshot, view: &ResolvedView, lookup: drumlin_asof::Lookup) -> Result<()> {
+    async fn compare_keys(
+        &mut self,
+        snapshot: &Snapshot,
+        view: &ResolvedView,
+        lookup: drumlin_asof::Lookup,
+    ) -> Result<()> {
         let spine = Spine::new(self.serving.clone(), self.state.clone(), self.found.now);
         let table = StreamingTable::try_new(spine.schema.clone(), vec![Arc::new(spine)]);
         let plan = table
@@ -236,7 +243,9 @@ impl Verifier<'_> {
         while let Some(piece) = pieces.try_next().await? {
             let rows = Rows::new(view, &piece)?;
             let answering: Vec<usize> = (0..rows.len).filter(|row| rows.stamp(*row).is_some()).collect();
-            let missing = self.serving.missing(self.state, answering.iter().map(|row| rows.key(*row)))?;
+            let missing = self
+                .serving
+                .missing(self.state, answering.iter().map(|row| rows.key(*row)))?;
             for row in missing.into_iter().map(|index| answering[index]) {
                 self.found.missing += 1;
                 let values: Vec<Value<'_>> = rows.key(row).collect();
