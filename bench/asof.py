@@ -128,7 +128,7 @@ def run_case(name, program, folder, scale):
 
 
 def build():
-    command = ["cargo", "build", "--quiet", "--locked", "--package", "drumlin-features", "--example", "asof_bench"]
+    command = ["cargo", "build", "--quiet", "--locked", "--package", "drumlin-asof", "--example", "asof_bench"]
     subprocess.run(command, cwd=ROOT, check=True)
     return ROOT / "target" / "debug" / "examples" / "asof_bench"
 

@@ -6,7 +6,7 @@ import subprocess
 from common import ROOT, record, title
 
 title("Online get of 50 features, in process")
-subprocess.run(["cargo", "build", "--quiet", "--locked", "--package", "drumlin-features", "--example", "online_bench"], cwd=ROOT, check=True)
+subprocess.run(["cargo", "build", "--quiet", "--locked", "--package", "drumlin-online", "--example", "online_bench"], cwd=ROOT, check=True)
 out = subprocess.run([ROOT / "target/debug/examples/online_bench"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
 for line in out.splitlines():
     figure = json.loads(line)

@@ -27,7 +27,7 @@ pub use error::{Error, Result};
 pub use format::cutter::{CHUNK_LEN_MAX, CHUNK_LEN_MEAN, CHUNK_LEN_MIN, cut};
 pub use limits::Limits;
 pub use place::Place;
-pub use progress::{NoProgress, Progress, Unit};
+pub use progress::{NoProgress, Progress, Task, Unit};
 pub use read::{check::Problem, store::ChunkStore};
 pub use root_store::{ObjectRoot, RootStore, RootVersion, Swap};
 pub use storage::{Scratch, Storage};

@@ -22,6 +22,29 @@ pub trait Progress: Send + Sync {
     fn finish(&self);
 }
 
+/// A task that is over when this is dropped: at its end, at an error, and when the work is cancelled.
+pub struct Task<'a> {
+    progress: &'a dyn Progress,
+}
+
+impl<'a> Task<'a> {
+    pub fn start(progress: &'a dyn Progress, task: &str, total: Option<u64>, unit: Unit) -> Self {
+        progress.start(task, total, unit);
+        Self { progress }
+    }
+
+    /// `by` more units are done.
+    pub fn advance(&self, by: u64) {
+        self.progress.advance(by);
+    }
+}
+
+impl Drop for Task<'_> {
+    fn drop(&mut self) {
+        self.progress.finish();
+    }
+}
+
 /// Listens to nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoProgress;

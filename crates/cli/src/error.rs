@@ -126,6 +126,7 @@ from_floor!(
     drumlin_chunks::Error,
     drumlin_tables::Error,
     drumlin_features::Error,
+    drumlin_online::Error,
     drumlin_lineage::Error,
 );
 

@@ -1,5 +1,5 @@
 //! Every case of the law, from its file, through the program: tables are made, definitions applied, training sets created,
-//! rows served, as a person would do it. `crates/features` runs the same files through the library.
+//! rows served, as a person would do it. `crates/asof` and `crates/features` run the same files through the libraries.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -9,17 +9,15 @@ use arrow::{
     datatypes::{DataType, Field, TimeUnit},
     util::display::{ArrayFormatter, FormatOptions},
 };
+use drumlin_testkit::law::{self, CaseFile, Expected, Request, TableText, View};
 use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
 use serde_json::Value;
 
 use crate::support::{Place, Ran};
 
-#[path = "../../features/tests/asof/case_file.rs"]
-mod case_file;
-#[path = "../../features/tests/asof/table.rs"]
+#[path = "../../asof/tests/table.rs"]
 mod table;
 
-use case_file::{CaseFile, Expected, Request, TableText, View};
 use table::Table;
 
 /// Where definitions of a request stand; each request writes its own.
@@ -45,24 +43,18 @@ struct Made {
 
 #[test]
 fn every_case_of_the_law_is_answered_by_the_program() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../features/tests/cases");
-    let entries = fs::read_dir(folder).expect("the folder of cases");
-    let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-    files.sort();
-    assert_eq!(files.len(), 38);
-    for path in &files {
-        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        let case = CaseFile::parse(&fs::read_to_string(path).expect("text"));
+    let cases = law::cases();
+    assert_eq!(cases.len(), 38);
+    for (name, case) in &cases {
         println!("case {}: {}", case.law, case.title);
         let mut scene = Scene {
-            case: &case,
+            case,
             place: Place::repository(),
             appended: false,
         };
         match &case.online {
-            Some(_) => scene.serve(&name),
-            None => scene.train(&name),
+            Some(_) => scene.serve(name),
+            None => scene.train(name),
         }
     }
 }

@@ -5,14 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use drumlin_model::{Code, CommitId, Input, Provenance, RefName, RepoPath, Timestamp};
+use drumlin_model::{By, CommitId, Input, Provenance, RefName, RepoPath, names::Verb};
 use drumlin_repo::{CommitInfo, Session};
 use drumlin_tables::Engine;
 use serde::Serialize;
 use serde_json::Value;
+use tracing::instrument;
 
 use crate::{
-    definition::{Definition, Kind, check},
+    definition::{Definition, Kind},
     error::{Error, Result},
     registry::{Files, Registry, files_of, is_definition_file},
     source::{self, Views},
@@ -26,16 +27,6 @@ pub enum Scope {
     Whole,
     /// The given files replace or join those of the branch.
     Given,
-}
-
-/// Who asks, for the provenance of a commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    pub actor: String,
-    pub started: Timestamp,
-    pub code: Option<Code>,
-    /// The commit's message; a sentence of what was done when absent.
-    pub message: Option<String>,
 }
 
 /// What `apply` would do.
@@ -82,6 +73,7 @@ pub struct FieldChange {
 }
 
 /// Checks `files` against the head of `branch` and its tables, and says what would change.
+#[instrument(level = "debug", skip_all, fields(%branch, files = files.len()))]
 pub async fn plan(engine: &Engine, branch: &RefName, files: &Files, scope: Scope) -> Result<Plan> {
     let session = engine.repo().session(branch).await?;
     let base = session.base();
@@ -134,27 +126,29 @@ impl Plan {
         self.changes.iter().filter(|change| kind(&change.what)).count()
     }
 
-    /// Writes the files in one commit. When others changed the same files meanwhile, it is a conflict and nothing changes.
-    pub async fn commit(self, request: Request) -> Result<CommitId> {
+    /// Writes the files in one commit, whose message is a sentence of what was done when none is given. When others changed the
+    /// same files meanwhile, it is a conflict and nothing changes. Nor does it when the future is dropped before its end.
+    #[instrument(level = "debug", skip_all, fields(branch = %self.branch, changes = self.changes.len()))]
+    pub async fn commit(self, by: By, message: Option<String>) -> Result<CommitId> {
         for (path, bytes) in &self.writes {
             match bytes {
                 Some(bytes) => self.session.write(path, bytes.clone()).await?,
                 None => drop(self.session.remove(path).await?),
             }
         }
-        let message = request.message.clone().unwrap_or_else(|| self.sentence());
+        let message = message.unwrap_or_else(|| self.sentence());
         let parameters = [(
             "definitions".to_owned(),
             self.changes.iter().map(|change| change.name.as_str()).collect(),
         )];
         let provenance = Provenance {
-            operation: "apply".into(),
-            actor: request.actor,
-            started: request.started,
+            operation: Verb::Apply.as_str().to_owned(),
+            actor: by.actor,
+            started: by.started,
             inputs: self.inputs,
             outputs: self.writes.into_iter().map(|(path, _)| path).collect(),
             parameters: BTreeMap::from(parameters),
-            code: request.code,
+            code: by.code,
             ..Provenance::default()
         };
         Ok(self.session.commit(CommitInfo { message, provenance }).await?)
@@ -312,7 +306,7 @@ fn is_online(name: &str, before: &Registry, after: &Registry) -> bool {
 fn inputs(registry: &Registry, views: &Views, writes: &[(RepoPath, Option<Bytes>)]) -> Vec<Input> {
     let written: BTreeSet<&RepoPath> = writes.iter().map(|(path, _)| path).collect();
     let mut files: BTreeMap<&Input, BTreeSet<&RepoPath>> = BTreeMap::new();
-    for (view, inputs) in &views.inputs {
+    for (view, inputs) in views.inputs() {
         let file = registry.get(Kind::FeatureView, view).map(|placed| &placed.place.file);
         let Some(file) = file.filter(|file| written.contains(file)) else {
             continue;
@@ -326,15 +320,4 @@ fn inputs(registry: &Registry, views: &Views, writes: &[(RepoPath, Option<Bytes>
         ..input.clone()
     });
     inputs.collect()
-}
-
-/// Holds services against resolved views; used by `source` once all views are known.
-pub(crate) fn check_services(registry: &Registry, views: &Views) -> Vec<crate::definition::parse::Problem> {
-    let services = registry.services();
-    services
-        .flat_map(|service| {
-            let faults = check::check_service(service, &views.resolved);
-            registry.problems(Kind::FeatureService, &service.name, faults)
-        })
-        .collect()
 }

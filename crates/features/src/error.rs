@@ -1,12 +1,10 @@
 //! What goes wrong with features, sorted into kinds, with a hint where there is one thing to do.
 //! Problems of definitions come in full, each with its file, line and cure, not one by one.
 
-use std::path::PathBuf;
-
 use datafusion::error::DataFusionError;
 use drumlin_model::ErrorKind;
 
-use crate::{asof, definition::parse::Problem};
+use crate::definition::parse::Problem;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -41,37 +39,18 @@ pub enum Error {
     },
     #[error("column {column:?}: {message}")]
     Column { column: String, message: String },
-    #[error("view {view:?} is not in the online store")]
-    NotMaterialized { view: String },
-    #[error("the online store does not keep what view {view:?} answered before {from}")]
-    BeforeStore {
-        view: String,
-        from: drumlin_model::Timestamp,
-    },
     #[error("view {view:?} in the online store is of another definition than the branch's")]
     OtherDefinition { view: String },
     #[error("view {view:?} in the online store holds a part of a later commit: an append was interrupted")]
     Interrupted { view: String },
-    #[error("the online store {folder:?} holds no view: there is nothing to verify")]
-    NothingToVerify { folder: PathBuf },
-    #[error("view {view:?} cannot be served online: {why}")]
-    NotServable { view: String, why: String },
-    #[error("the online store {folder:?} has format {found}; this program reads format {newest}")]
-    OnlineFormat { folder: PathBuf, found: u32, newest: u32 },
-    #[error("another process materializes or verifies the online store {folder:?}")]
-    Busy { folder: PathBuf },
-    #[error("the online store holds damaged bytes for view {view:?}")]
-    OnlineDamaged { view: String },
+    #[error("the online store {store} holds no view: there is nothing to verify")]
+    NothingToVerify { store: String },
     #[error("{rows_out} rows came out for {rows_in} rows of the spine")]
     RowCount { rows_in: u64, rows_out: u64 },
+    #[error("training set {name:?} has format {found}; this program reads up to {newest}")]
+    TrainingSetFormat { name: String, found: u32, newest: u32 },
     #[error("training set {name:?} is damaged: {detail}")]
     TrainingSetDamaged { name: String, detail: String },
-    #[error("cannot {doing}")]
-    Online {
-        doing: &'static str,
-        #[source]
-        source: heed::Error,
-    },
     #[error("cannot {doing}")]
     Io {
         doing: &'static str,
@@ -97,7 +76,9 @@ pub enum Error {
         source: Box<DataFusionError>,
     },
     #[error(transparent)]
-    AsOf(#[from] Box<asof::Error>),
+    AsOf(#[from] Box<drumlin_asof::Error>),
+    #[error(transparent)]
+    Online(#[from] Box<drumlin_online::Error>),
     #[error(transparent)]
     Tables(#[from] Box<drumlin_tables::Error>),
     #[error(transparent)]
@@ -113,7 +94,7 @@ macro_rules! from_boxed {
         }
     )*};
 }
-from_boxed!(asof::Error => AsOf drumlin_tables::Error => Tables drumlin_repo::Error => Repo);
+from_boxed!(drumlin_asof::Error => AsOf drumlin_online::Error => Online drumlin_tables::Error => Tables drumlin_repo::Error => Repo);
 
 impl Error {
     pub fn kind(&self) -> ErrorKind {
@@ -123,29 +104,20 @@ impl Error {
             | Error::SpineColumn { .. }
             | Error::Input { .. }
             | Error::Column { .. } => ErrorKind::InvalidInput,
-            Error::NotFound { .. } | Error::NotMaterialized { .. } => ErrorKind::NotFound,
+            Error::NotFound { .. } => ErrorKind::NotFound,
             Error::TrainingSetExists { .. } => ErrorKind::AlreadyExists,
-            Error::BeforeStore { .. }
-            | Error::OtherDefinition { .. }
-            | Error::Interrupted { .. }
-            | Error::NothingToVerify { .. } => ErrorKind::Precondition,
-            Error::NotServable { .. } | Error::OnlineFormat { .. } => ErrorKind::Unsupported,
-            Error::OnlineDamaged { .. } | Error::TrainingSetDamaged { .. } => ErrorKind::Corrupt,
-            Error::Busy { .. } => ErrorKind::Unavailable,
+            Error::OtherDefinition { .. } | Error::Interrupted { .. } | Error::NothingToVerify { .. } => {
+                ErrorKind::Precondition
+            }
+            Error::TrainingSetFormat { .. } => ErrorKind::Unsupported,
+            Error::TrainingSetDamaged { .. } => ErrorKind::Corrupt,
             Error::RowCount { .. } => ErrorKind::Internal,
-            Error::Online { source, .. } => match source {
-                heed::Error::Io(source) => ErrorKind::of_io(source),
-                heed::Error::Mdb(heed::MdbError::MapFull | heed::MdbError::ReadersFull) => ErrorKind::Unavailable,
-                heed::Error::Mdb(
-                    heed::MdbError::Corrupted | heed::MdbError::Invalid | heed::MdbError::PageNotFound,
-                ) => ErrorKind::Corrupt,
-                _ => ErrorKind::Internal,
-            },
             Error::Io { source, .. } => ErrorKind::of_io(source),
             Error::Arrow { source, .. } => kind_beneath(source),
             Error::Parquet { source, .. } => kind_beneath(source),
             Error::Query { source, .. } => kind_beneath(source.as_ref()),
             Error::AsOf(source) => source.kind(),
+            Error::Online(source) => source.kind(),
             Error::Tables(source) => source.kind(),
             Error::Repo(source) => source.kind(),
         }
@@ -167,31 +139,19 @@ impl Error {
             Error::TrainingSetName { .. } => Some("use letters, digits, '_', '-' and '.'".into()),
             Error::SpineColumn { known, .. } => Some(format!("its columns are: {}", known.join(", "))),
             Error::Input { hint, .. } => hint.clone(),
-            Error::BeforeStore { view, from } => Some(format!(
-                "ask at {from} or later, or use the join: drumlin train create NAME --spine TABLE --time COLUMN --views {view} --known-at row"
-            )),
             Error::NothingToVerify { .. } => Some("drumlin online materialize".into()),
-            Error::OnlineFormat { folder, .. } => Some(format!(
-                "rm -r {}  # then: drumlin online materialize; the store is a view",
-                folder.display()
-            )),
-            Error::NotMaterialized { view } | Error::OtherDefinition { view } | Error::Interrupted { view } => {
+            Error::OtherDefinition { view } | Error::Interrupted { view } => {
                 Some(format!("drumlin online materialize {view}"))
-            }
-            Error::OnlineDamaged { .. } => {
-                Some("drumlin online materialize --rebuild  # the store is a view: it can be built again".into())
             }
             Error::TrainingSetDamaged { .. } => Some("drumlin fsck".into()),
             Error::AsOf(source) => source.hint(),
+            Error::Online(source) => source.hint(),
             Error::Tables(source) => source.hint(),
             Error::Repo(source) => source.hint(),
             _ => None,
         }
     }
 
-    pub(crate) fn lmdb(doing: &'static str) -> impl FnOnce(heed::Error) -> Error {
-        move |source| Error::Online { doing, source }
-    }
     pub(crate) fn arrow(what: impl Into<String>) -> impl FnOnce(arrow::error::ArrowError) -> Error {
         let what = what.into();
         move |source| Error::Arrow { what, source }
@@ -212,9 +172,11 @@ impl Error {
 }
 
 /// The as-of join's own error, when that is what the engine passes on.
-fn asof_beneath(error: DataFusionError) -> Result<Box<asof::Error>, DataFusionError> {
+fn asof_beneath(error: DataFusionError) -> Result<Box<drumlin_asof::Error>, DataFusionError> {
     match error {
-        DataFusionError::External(source) => source.downcast::<asof::Error>().map_err(DataFusionError::External),
+        DataFusionError::External(source) => source
+            .downcast::<drumlin_asof::Error>()
+            .map_err(DataFusionError::External),
         DataFusionError::Context(context, source) => {
             asof_beneath(*source).map_err(|source| DataFusionError::Context(context, Box::new(source)))
         }
@@ -231,7 +193,9 @@ fn kind_beneath(error: &(dyn std::error::Error + 'static)) -> ErrorKind {
             return error.kind();
         } else if let Some(error) = error.downcast_ref::<drumlin_repo::Error>() {
             return error.kind();
-        } else if let Some(error) = error.downcast_ref::<asof::Error>() {
+        } else if let Some(error) = error.downcast_ref::<drumlin_asof::Error>() {
+            return error.kind();
+        } else if let Some(error) = error.downcast_ref::<drumlin_online::Error>() {
             return error.kind();
         } else if let Some(error) = error.downcast_ref::<std::io::Error>() {
             found = ErrorKind::of_io(error);

@@ -1,9 +1,8 @@
 //! The feature store: definitions in the tree, exact point-in-time training sets, the same features served online.
 //! Tables and SQL are the floor below; the command line above only parses, calls and renders.
-//! Invariant: every value comes from one resolved commit and one definition of "as of": the law in `asof`.
+//! Invariant: every value comes from one resolved commit and one definition of "as of": the law in `drumlin-asof`.
 
 pub mod apply;
-pub mod asof;
 pub mod definition;
 pub mod error;
 pub mod online;

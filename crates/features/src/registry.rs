@@ -5,21 +5,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use drumlin_model::{EntryKind, RepoPath};
+use drumlin_model::{
+    EntryKind, RepoPath,
+    names::{FEATURES, did_you_mean},
+};
 use drumlin_repo::Snapshot;
 use futures::TryStreamExt;
+use tracing::instrument;
 
 use crate::{
     definition::{
         Definition, Entity, FeatureService, FeatureView, Kind, Spot,
         check::{self, Fault},
-        parse::{Placed, Problem, did_you_mean, parse_file},
+        parse::{Placed, Problem, parse_file},
     },
     error::{Error, Result},
 };
 
-/// The folder of the tree that holds the definitions.
-pub const FOLDER: &str = "features";
 /// The endings of a definition file.
 const ENDINGS: [&str; 2] = [".yaml", ".yml"];
 
@@ -44,8 +46,9 @@ pub struct Found {
     pub file: RepoPath,
 }
 
+/// The folder of the tree that holds the definitions.
 pub fn folder() -> RepoPath {
-    RepoPath::new(FOLDER).expect("a plain name is a path")
+    RepoPath::new(FEATURES).expect("a plain name is a path")
 }
 
 /// Whether a path of the tree holds definitions.
@@ -71,6 +74,8 @@ pub async fn files_of(snapshot: &Snapshot) -> Result<Files> {
 }
 
 impl Registry {
+    /// The definitions of a commit, or all that is wrong with them.
+    #[instrument(level = "debug", skip_all, fields(commit = %snapshot.commit()))]
     pub async fn load(snapshot: &Snapshot) -> Result<Registry> {
         Registry::from_files(&files_of(snapshot).await?)
     }

@@ -15,18 +15,16 @@ use datafusion::{
     execution::TaskContext,
     physical_plan::{SendableRecordBatchStream, stream::RecordBatchStreamAdapter, streaming::PartitionStream},
 };
+use drumlin_asof::ParquetFile;
 use drumlin_model::Input;
 use futures::{StreamExt, TryFutureExt, TryStreamExt, stream, stream::BoxStream};
-use object_store::{ObjectStore, path::Path};
+use object_store::ObjectStore;
 use parquet::arrow::{
     ProjectionMask,
     async_reader::{self, ParquetRecordBatchStreamBuilder},
 };
 
-use crate::{
-    asof,
-    error::{Error, Result},
-};
+use crate::error::{Error, Result};
 
 /// Rows that are decoded at once.
 pub(crate) const BATCH_ROWS: usize = 8192;
@@ -38,30 +36,16 @@ pub(crate) struct Table {
     pub input: Input,
     pub schema: SchemaRef,
     pub store: Arc<dyn ObjectStore>,
-    pub files: Vec<DataFile>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DataFile {
-    pub path: Path,
-    /// In bytes.
-    pub size: u64,
-    /// When it was written, in microseconds: the created time of rows that have none of their own.
-    pub written: i64,
+    pub files: Vec<ParquetFile>,
 }
 
 impl Table {
     /// For the as-of join.
-    pub fn parquet_source(&self) -> asof::ParquetSource {
-        let file = |file: &DataFile| asof::ParquetFile {
-            path: file.path.clone(),
-            size_bytes: file.size,
-            created_micros: Some(file.written),
-        };
-        asof::ParquetSource {
+    pub fn parquet_source(&self) -> drumlin_asof::ParquetSource {
+        drumlin_asof::ParquetSource {
             store: self.store.clone(),
             schema: self.schema.clone(),
-            files: self.files.iter().map(file).collect(),
+            files: self.files.clone(),
         }
     }
 
@@ -84,7 +68,7 @@ impl Table {
     }
 
     /// One file's rows, in order.
-    pub fn read_file(&self, file: &DataFile, schema: SchemaRef) -> BoxStream<'static, Result<RecordBatch>> {
+    pub fn read_file(&self, file: &ParquetFile, schema: SchemaRef) -> BoxStream<'static, Result<RecordBatch>> {
         let (store, file) = (self.store.clone(), file.clone());
         let opened = async move {
             let failed = || Error::parquet("read a table's file");
@@ -126,7 +110,7 @@ impl Table {
 }
 
 /// The columns of a Parquet file.
-pub(crate) async fn schema_of(store: &Arc<dyn ObjectStore>, file: &DataFile) -> Result<SchemaRef> {
+pub(crate) async fn schema_of(store: &Arc<dyn ObjectStore>, file: &ParquetFile) -> Result<SchemaRef> {
     Ok(open(store, file).await?.schema().clone())
 }
 
@@ -136,7 +120,7 @@ pub(crate) async fn schema_of(store: &Arc<dyn ObjectStore>, file: &DataFile) -> 
 )]
 async fn open(
     store: &Arc<dyn ObjectStore>,
-    file: &DataFile,
+    file: &ParquetFile,
 ) -> Result<ParquetRecordBatchStreamBuilder<async_reader::ParquetObjectReader>> {
     let reader = async_reader::ParquetObjectReader::new(store.clone(), file.path.clone()).with_file_size(file.size);
     ParquetRecordBatchStreamBuilder::new(reader)

@@ -1,6 +1,6 @@
 //! Where a view's rows come from: its table's files at a commit, or its query planned at that commit.
-//! The only module that asks `drumlin-tables`; `training`, `online` and `apply` work with what it gives.
-//! Invariant: everything is read at the one snapshot that was handed in.
+//! `training`, `online` and `apply` work with what it gives; they ask the tables' crate for nothing but engines and errors.
+//! Invariant: everything is read at the one snapshot that was handed in, and a view's source is opened once for a request.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,45 +18,112 @@ use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
 
 use crate::{
-    apply, asof,
     definition::{
-        FeatureView, Kind, Nulls, Source, ViewUse,
+        FeatureView, Kind, Source, ViewUse,
         check::{self, Fault, ResolvedView},
         parse::Problem,
+        types::to_arrow,
     },
     error::{Error, Result},
     registry::Registry,
-    scan::{DataFile, Table},
+    scan::Table,
 };
 
-/// The views of a registry, each held against its source.
+/// Views of a registry, each held against its source.
 #[derive(Clone, Debug, Default)]
 pub struct Views {
     pub resolved: BTreeMap<String, ResolvedView>,
-    /// What each view reads.
-    pub inputs: BTreeMap<String, Vec<Input>>,
+    /// The source of each view, as it was opened to hold the view against it.
+    sources: BTreeMap<String, ResolvedSource>,
+}
+
+impl Views {
+    fn insert(&mut self, view: ResolvedView, source: ResolvedSource) {
+        let name = view.view.name.clone();
+        self.sources.insert(name.clone(), source);
+        self.resolved.insert(name, view);
+    }
+
+    /// What each view reads, by the view's name.
+    pub fn inputs(&self) -> impl Iterator<Item = (&str, &[Input])> {
+        self.sources
+            .iter()
+            .map(|(view, source)| (view.as_str(), source.inputs()))
+    }
+
+    /// The opened source of a view that was resolved.
+    pub(crate) fn source(&self, view: &str) -> &ResolvedSource {
+        &self.sources[view]
+    }
+}
+
+/// A view's source at a commit: opened once, for the view's check and for all that reads its rows afterwards.
+#[derive(Clone, Debug)]
+pub(crate) enum ResolvedSource {
+    Table(Table),
+    Query(PlannedSql),
+}
+
+impl ResolvedSource {
+    async fn open(engine: &Engine, snapshot: &Snapshot, source: &Source) -> Result<Self> {
+        Ok(match source {
+            Source::Table(name) => ResolvedSource::Table(table(engine, snapshot, name).await?),
+            Source::Sql(query) => ResolvedSource::Query(plan_sql(engine, snapshot, query).await?),
+        })
+    }
+
+    /// The table; none when the source is a query.
+    pub fn table(&self) -> Option<&Table> {
+        match self {
+            ResolvedSource::Table(table) => Some(table),
+            ResolvedSource::Query(_) => None,
+        }
+    }
+
+    pub fn inputs(&self) -> &[Input] {
+        match self {
+            ResolvedSource::Table(table) => std::slice::from_ref(&table.input),
+            ResolvedSource::Query(planned) => &planned.inputs,
+        }
+    }
+
+    fn schema(&self) -> SchemaRef {
+        match self {
+            ResolvedSource::Table(table) => table.schema.clone(),
+            ResolvedSource::Query(planned) => Arc::new(planned.plan.schema().as_arrow().clone()),
+        }
+    }
 }
 
 /// Holds every view and service of `registry` against the tables of `snapshot`; all that is wrong comes back at once.
 pub async fn resolve_all(engine: &Engine, snapshot: &Snapshot, registry: &Registry) -> Result<Views> {
     let (mut views, mut problems) = (Views::default(), Vec::new());
     for view in registry.views() {
-        match resolve(engine, snapshot, registry, view).await? {
-            Ok((resolved, inputs)) => {
-                views.resolved.insert(view.name.clone(), resolved);
-                views.inputs.insert(view.name.clone(), inputs);
-            }
-            Err(found) => problems.extend(found),
+        match resolve(engine, snapshot, registry, view).await {
+            Ok((resolved, source)) => views.insert(resolved, source),
+            Err(Error::Definitions { problems: found }) => problems.extend(found),
+            Err(error) => return Err(error),
         }
     }
     if problems.is_empty() {
-        problems = apply::check_services(registry, &views);
+        problems = check_services(registry, &views);
     }
     if problems.is_empty() {
         Ok(views)
     } else {
         Err(Error::Definitions { problems })
     }
+}
+
+/// What is wrong with services, once all their views are right.
+fn check_services(registry: &Registry, views: &Views) -> Vec<Problem> {
+    let services = registry.services();
+    services
+        .flat_map(|service| {
+            let faults = check::check_service(service, &views.resolved);
+            registry.problems(Kind::FeatureService, &service.name, faults)
+        })
+        .collect()
 }
 
 /// The views that `uses` name, each held against its source.
@@ -69,10 +136,12 @@ pub async fn resolve_used(
     let mut views = Views::default();
     for used in uses {
         let view = registry.view(&used.view)?;
-        let (resolved, inputs) = resolve(engine, snapshot, registry, view)
-            .await?
-            .map_err(|problems| Error::Definitions { problems })?;
-        if let Some(Fault { message, cure, .. }) = check::check_use("", used, &resolved).into_iter().next() {
+        if !views.resolved.contains_key(&view.name) {
+            let (resolved, source) = resolve(engine, snapshot, registry, view).await?;
+            views.insert(resolved, source);
+        }
+        let resolved = &views.resolved[&view.name];
+        if let Some(Fault { message, cure, .. }) = check::check_use("", used, resolved).into_iter().next() {
             return Err(Error::Input {
                 what: "the view",
                 value: used.label().to_owned(),
@@ -80,32 +149,33 @@ pub async fn resolve_used(
                 hint: Some(cure),
             });
         }
-        views.resolved.insert(view.name.clone(), resolved);
-        views.inputs.insert(view.name.clone(), inputs);
     }
     Ok(views)
 }
 
+/// One view and its source. `Error::Definitions` says what is wrong with the view.
 async fn resolve(
     engine: &Engine,
     snapshot: &Snapshot,
     registry: &Registry,
     view: &FeatureView,
-) -> Result<Result<(ResolvedView, Vec<Input>), Vec<Problem>>> {
-    let problems = |faults| registry.problems(Kind::FeatureView, &view.name, faults);
-    let (schema, inputs, unfit) = match schema_of(engine, snapshot, &view.source).await {
-        Ok(found) => found,
-        Err(error) => return about_the_source(error).map(|fault| Err(problems(vec![fault]))),
+) -> Result<(ResolvedView, ResolvedSource)> {
+    let wrong = |faults| Error::Definitions {
+        problems: registry.problems(Kind::FeatureView, &view.name, faults),
     };
-    if let Some(Unfit { why, view_cure, .. }) = unfit {
-        return Ok(Err(problems(vec![Fault {
+    let source = match ResolvedSource::open(engine, snapshot, &view.source).await {
+        Ok(source) => source,
+        Err(error) => return Err(wrong(vec![about_the_source(error)?])),
+    };
+    if let ResolvedSource::Query(PlannedSql { unfit: Some(unfit), .. }) = &source {
+        return Err(wrong(vec![Fault {
             field: "source".into(),
-            message: format!("the query of view {:?} {why}", view.name),
-            cure: view_cure.into(),
-        }])));
+            message: format!("the query of view {:?} {}", view.name, unfit.why),
+            cure: unfit.view_cure.into(),
+        }]));
     }
-    let resolved = check::resolve(view, registry.entities(), &schema);
-    Ok(resolved.map(|resolved| (resolved, inputs)).map_err(problems))
+    let resolved = check::resolve(view, registry.entities(), &source.schema()).map_err(wrong)?;
+    Ok((resolved, source))
 }
 
 /// A missing table or a bad query is a fault of the definition; anything else is an error as it is.
@@ -134,25 +204,6 @@ fn about_the_source(error: Error) -> Result<Fault> {
     })
 }
 
-/// The source's columns, what it reads, and why its query may not be a source if it may not.
-async fn schema_of(
-    engine: &Engine,
-    snapshot: &Snapshot,
-    source: &Source,
-) -> Result<(SchemaRef, Vec<Input>, Option<Unfit>)> {
-    match source {
-        Source::Table(name) => {
-            let table = engine.table_at(snapshot, name).await?;
-            Ok((table.schema.clone(), vec![input_of(&table)], None))
-        }
-        Source::Sql(query) => {
-            let planned = plan_sql(engine, snapshot, query).await?;
-            let schema = Arc::new(planned.plan.schema().as_arrow().clone());
-            Ok((schema, planned.inputs, planned.unfit))
-        }
-    }
-}
-
 fn input_of(table: &drumlin_tables::TableAt) -> Input {
     Input {
         name: table.path.to_string(),
@@ -165,10 +216,10 @@ fn input_of(table: &drumlin_tables::TableAt) -> Input {
 /// A table's files at the snapshot, in the order of writing.
 pub(crate) async fn table(engine: &Engine, snapshot: &Snapshot, name: &str) -> Result<Table> {
     let found = engine.table_at(snapshot, name).await?;
-    let file = |file: &drumlin_tables::TableFile| DataFile {
+    let file = |file: &drumlin_tables::TableFile| drumlin_asof::ParquetFile {
         path: file.path.clone(),
         size: file.size,
-        written: file.written.micros(),
+        written: Some(file.written),
     };
     let files = found.files.iter().map(file).collect();
     let input = input_of(&found);
@@ -182,6 +233,7 @@ pub(crate) async fn table(engine: &Engine, snapshot: &Snapshot, name: &str) -> R
 }
 
 /// A query planned at a snapshot, and what it reads.
+#[derive(Clone, Debug)]
 pub(crate) struct PlannedSql {
     pub plan: LogicalPlan,
     pub inputs: Vec<Input>,
@@ -189,6 +241,7 @@ pub(crate) struct PlannedSql {
 }
 
 /// Why a query means something else tomorrow, or on another machine: it is neither a view nor a spine.
+#[derive(Clone, Debug)]
 pub(crate) struct Unfit {
     pub why: String,
     pub view_cure: &'static str,
@@ -268,13 +321,7 @@ pub(crate) async fn context(engine: &Engine, snapshot: &Snapshot) -> Result<Sess
 
 /// A view's query with its rows in a total order (event time, created time, every other column), so that rows which tie are
 /// ranked alike whenever and wherever the query runs: a query's rows have no order of writing of their own.
-pub(crate) async fn ordered_query(
-    engine: &Engine,
-    snapshot: &Snapshot,
-    view: &ResolvedView,
-    query: &str,
-) -> Result<LogicalPlan> {
-    let planned = plan_sql(engine, snapshot, query).await?;
+pub(crate) fn ordered_query(view: &ResolvedView, planned: &PlannedSql) -> Result<LogicalPlan> {
     let columns = view.columns();
     let first = [Some(&view.view.event_time), view.view.created_time.as_ref()]
         .into_iter()
@@ -282,7 +329,7 @@ pub(crate) async fn ordered_query(
     let exact = |name: &String| col(datafusion::common::Column::new_unqualified(name));
     let sort: Vec<SortExpr> = first.chain(&columns).map(|name| exact(name).sort(true, true)).collect();
     let wanted: Vec<Expr> = columns.iter().map(exact).collect();
-    let builder = LogicalPlanBuilder::from(planned.plan)
+    let builder = LogicalPlanBuilder::from(planned.plan.clone())
         .project(wanted)
         .and_then(|builder| builder.sort(sort));
     builder
@@ -291,61 +338,53 @@ pub(crate) async fn ordered_query(
 }
 
 /// What the as-of join looks up for one view of a service.
-pub(crate) async fn lookup(
-    engine: &Engine,
-    snapshot: &Snapshot,
-    view: &ResolvedView,
-    used: &ViewUse,
-) -> Result<asof::Lookup> {
-    let source = match &view.view.source {
-        Source::Table(name) => asof::FeatureSource::Parquet(table(engine, snapshot, name).await?.parquet_source()),
-        Source::Sql(query) => asof::FeatureSource::Query(Box::new(ordered_query(engine, snapshot, view, query).await?)),
+pub(crate) fn lookup(view: &ResolvedView, source: &ResolvedSource, used: &ViewUse) -> Result<drumlin_asof::Lookup> {
+    let source = match source {
+        ResolvedSource::Table(table) => drumlin_asof::FeatureSource::Parquet(table.parquet_source()),
+        ResolvedSource::Query(planned) => drumlin_asof::FeatureSource::Query(Box::new(ordered_query(view, planned)?)),
     };
     let definition = &view.view;
-    let key = |key: &check::ResolvedKey| asof::KeyPair {
+    let key = |key: &check::ResolvedKey| drumlin_asof::KeyPair {
         spine: used.keys.get(&key.name).unwrap_or(&key.name).clone(),
         feature: key.column.clone(),
     };
     let place = |name: &String| used.features.iter().position(|wanted| wanted == name);
     let wanted = |name: &String| used.features.is_empty() || place(name).is_some();
     let features = view.features.iter().filter(|(name, _)| wanted(name));
-    let mut features: Vec<asof::Feature> = features
-        .map(|(name, kind)| asof::Feature {
+    let mut features: Vec<drumlin_asof::Feature> = features
+        .map(|(name, kind)| drumlin_asof::Feature {
             column: name.clone(),
-            data_type: Some(kind.to_arrow()),
+            data_type: Some(to_arrow(*kind)),
         })
         .collect();
     let windows = definition.windows.iter().filter(|window| wanted(&window.name));
-    let mut windows: Vec<asof::Window> = windows.map(window).collect();
+    let mut windows: Vec<drumlin_asof::Window> = windows.map(window).collect();
     // Asked for by name, features come in the order in which they were asked for, and so do windows after them.
     features.sort_by_key(|feature| place(&feature.column));
     windows.sort_by_key(|window| place(&window.name));
-    Ok(asof::Lookup {
+    Ok(drumlin_asof::Lookup {
         prefix: used.alias.clone(),
         keys: view.keys.iter().map(key).collect(),
         created_time: definition.created_time.clone(),
         valid_to: definition.valid_to.clone(),
         deleted: definition.tombstone.clone(),
-        max_age: definition.max_age.map(|age| asof::Span::micros(age.micros())),
+        max_age: definition.max_age.map(|age| drumlin_asof::Span::micros(age.micros())),
         inclusive: definition.inclusive,
-        nulls: match definition.nulls {
-            Nulls::Row => asof::Nulls::Row,
-            Nulls::LastNonNull => asof::Nulls::LastNonNull,
-        },
+        nulls: definition.nulls,
         features,
         windows,
         with_event_time: true,
         with_status: true,
-        ..asof::Lookup::new(used.label(), definition.event_time.clone(), source)
+        ..drumlin_asof::Lookup::new(used.label(), definition.event_time.clone(), source)
     })
 }
 
-fn window(window: &crate::definition::Window) -> asof::Window {
-    asof::Window {
+fn window(window: &crate::definition::Window) -> drumlin_asof::Window {
+    drumlin_asof::Window {
         name: window.name.clone(),
         function: window.function,
         column: window.column.clone(),
-        length: asof::Span::micros(window.length.micros()),
+        length: drumlin_asof::Span::micros(window.length.micros()),
         inclusive: window.inclusive,
         label: window.label,
     }
@@ -355,16 +394,16 @@ fn window(window: &crate::definition::Window) -> asof::Window {
 pub(crate) struct Joined {
     pub schema: SchemaRef,
     pub notices: Vec<String>,
-    pub report: asof::AsOfReport,
+    pub report: drumlin_asof::AsOfReport,
     /// One after the other they are the rows in the spine's order.
     pub streams: Vec<SendableRecordBatchStream>,
 }
 
 /// Joins `spine` with the lookups of `spec` and starts the plan.
-pub(crate) async fn join(context: &SessionContext, spine: LogicalPlan, spec: asof::AsOfSpec) -> Result<Joined> {
-    let joined = asof::AsOfJoin::new(spine, spec)?;
+pub(crate) async fn join(context: &SessionContext, spine: LogicalPlan, spec: drumlin_asof::AsOfSpec) -> Result<Joined> {
+    let joined = drumlin_asof::AsOfJoin::new(spine, spec)?;
     let (schema, notices, report) = (joined.schema(), joined.notices().to_vec(), joined.report());
-    let frame = DataFrame::new(asof::with_as_of(context.state()), joined.into_plan());
+    let frame = DataFrame::new(drumlin_asof::with_as_of(context.state()), joined.into_plan());
     let streams = frame
         .execute_stream_partitioned()
         .await

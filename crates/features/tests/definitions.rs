@@ -1,14 +1,14 @@
 //! Definitions: what is read, what is refused and in which words, what a plan says.
 
+use drumlin_asof::WindowFunction;
 use drumlin_features::{
     Registry,
     apply::{Scope, What},
-    asof::WindowFunction,
     definition::{Definition, FeatureType, Kind, Length, Nulls, Source},
 };
 use drumlin_model::ErrorKind;
 
-use crate::support::{DEFINITIONS, Fixture, files, request};
+use crate::support::{DEFINITIONS, Fixture, by, files};
 
 fn registry(text: &str) -> Registry {
     Registry::from_files(&files(text)).unwrap()
@@ -304,7 +304,7 @@ async fn a_plan_says_field_by_field_what_changes() {
     assert!(plan.changes[0].meaning);
     assert_eq!(plan.training_sets, ["set"]);
     assert_eq!(plan.online_views, ["weather_hourly"]);
-    let commit = plan.commit(request()).await.unwrap();
+    let commit = plan.commit(by(), None).await.unwrap();
     let info = fixture.test.repo.commit_info(commit).await.unwrap();
     assert_eq!(info.provenance.operation, "apply");
     assert_eq!(info.provenance.outputs, [drumlin_testkit::path("features/all.yaml")]);

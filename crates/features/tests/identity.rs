@@ -1,11 +1,10 @@
 //! The online identity as a property: rows in any order, in any number of appends, materialized as they come, answer like a
 //! model that looks at all of them.
 
-use drumlin_chunks::NoProgress;
 use drumlin_model::Timestamp;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-use crate::support::{Fixture, at};
+use crate::support::{Fixture, Kind, at};
 
 const ROUNDS: u64 = 6;
 const ROWS_MAX: usize = 40;
@@ -107,7 +106,7 @@ async fn random_writes_in_random_order_answer_as_the_model_does() {
                 &definitions(if rules.0 { "last_non_null" } else { "row" }, rules.1, rules.2),
             )
             .await;
-        let store = fixture.store();
+        let store = fixture.store(if seed % 2 == 0 { Kind::Memory } else { Kind::Lmdb });
         for step in 0..4_i64 {
             let new: Vec<Row> = (0..random.random_range(1..ROWS_MAX))
                 .map(|_| random_row(&mut random))
@@ -118,10 +117,7 @@ async fn random_writes_in_random_order_answer_as_the_model_does() {
             fixture.materialize(&store, "main", &time(now)).await;
             for later in [now, now + 1, now + 7] {
                 check(&fixture, &store, &rows, later, rules);
-                let report = store
-                    .verify(&fixture.engine, &[], at(&time(later)), &NoProgress)
-                    .await
-                    .unwrap();
+                let report = fixture.verify(&store, &time(later)).await.unwrap();
                 assert!(
                     report[0].is_identical(),
                     "seed {seed}, step {step}, now {later}: {:?}",
@@ -147,13 +143,7 @@ fn random_row(random: &mut StdRng) -> Row {
     }
 }
 
-fn check(
-    fixture: &Fixture,
-    store: &drumlin_features::online::OnlineStore,
-    rows: &[Row],
-    now: i64,
-    rules: (bool, bool, Option<i64>),
-) {
+fn check(fixture: &Fixture, store: &drumlin_online::Serving, rows: &[Row], now: i64, rules: (bool, bool, Option<i64>)) {
     for key in [
         ("1", "23"),
         ("12", "3"),

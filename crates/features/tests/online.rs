@@ -1,24 +1,36 @@
 //! The online store: what is materialized, what is answered, and that both are what the as-of join says.
 
-use drumlin_chunks::NoProgress;
-use drumlin_features::{
-    definition::ViewUse,
-    online::{How, OnlineStore, Push, Value, materialize::Request},
-};
-use drumlin_model::ErrorKind;
+use drumlin_features::online::{How, MaterializeRequest, Verified};
+use drumlin_model::{ErrorKind, feature::ViewUse};
+use drumlin_online::{LeaseSort, OnlineStore, Row, Scan, Serving, Value};
 
-use crate::support::{DEFINITIONS, Fixture, at};
+use crate::{
+    in_each_kind,
+    support::{DEFINITIONS, Fixture, Kind, at},
+};
+
+in_each_kind!(
+    the_newest_row_answers_within_its_age,
+    many_keys_and_views_come_in_one_call,
+    appended_files_alone_are_read_and_late_rows_arrive_when_newer,
+    keys_that_are_gone_leave_the_store,
+    a_changed_definition_rebuilds_and_open_lookups_follow,
+    rows_of_the_future_answer_from_their_time_on,
+    what_is_pushed_is_there_at_once_and_stays_until_the_table_has_it,
+    a_wrong_row_is_found,
+    one_process_materializes_at_a_time,
+    a_view_over_a_query_is_verified_too,
+);
 
 const NOON: &str = "2013-01-01T09:30:00Z";
 
-async fn verified(fixture: &Fixture, store: &OnlineStore, now: &str) -> Vec<drumlin_features::online::Verified> {
-    store.verify(&fixture.engine, &[], at(now), &NoProgress).await.unwrap()
+async fn verified(fixture: &Fixture, store: &Serving, now: &str) -> Vec<Verified> {
+    fixture.verify(store, now).await.unwrap()
 }
 
-#[tokio::test]
-async fn the_newest_row_answers_within_its_age() {
+async fn the_newest_row_answers_within_its_age(kind: Kind) {
     let fixture = Fixture::flights().await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     let done = fixture.materialize(&store, "main", NOON).await;
     assert_eq!((done[0].how, done[0].rows_read, done[0].keys), (How::Full, 4, 2));
     let got = fixture.get(&store, "weather_hourly", &["EWR"], NOON);
@@ -42,10 +54,9 @@ async fn the_newest_row_answers_within_its_age() {
     );
 }
 
-#[tokio::test]
-async fn many_keys_and_views_come_in_one_call() {
+async fn many_keys_and_views_come_in_one_call(kind: Kind) {
     let fixture = Fixture::flights().await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     fixture.materialize(&store, "main", NOON).await;
     let from = ViewUse {
         alias: Some("from".into()),
@@ -79,10 +90,9 @@ async fn many_keys_and_views_come_in_one_call() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
-#[tokio::test]
-async fn appended_files_alone_are_read_and_late_rows_arrive_when_newer() {
+async fn appended_files_alone_are_read_and_late_rows_arrive_when_newer(kind: Kind) {
     let fixture = Fixture::flights().await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     fixture.materialize(&store, "main", NOON).await;
     // Late by event time, one older than what is stored, one newer; and a new key.
     fixture
@@ -104,23 +114,19 @@ async fn appended_files_alone_are_read_and_late_rows_arrive_when_newer() {
     // Incremental is what full is.
     let head = fixture.snapshot("main").await;
     let incremental = fixture.get(&store, "weather_hourly", &["LGA"], NOON);
-    let rebuild = Request {
+    let rebuild = MaterializeRequest {
         views: vec!["weather_hourly".into()],
         rebuild: true,
-        ..Request::default()
+        ..MaterializeRequest::default()
     };
-    let full = store
-        .materialize(&fixture.engine, &head, &rebuild, at(NOON), &NoProgress)
-        .await
-        .unwrap();
+    let full = fixture.materialize_at(&store, &head, &rebuild, NOON).await.unwrap();
     assert_eq!((full[0].how, full[0].keys), (How::Full, 3));
     assert_eq!(fixture.get(&store, "weather_hourly", &["LGA"], NOON), incremental);
 }
 
-#[tokio::test]
-async fn keys_that_are_gone_leave_the_store() {
+async fn keys_that_are_gone_leave_the_store(kind: Kind) {
     let fixture = Fixture::flights().await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     fixture.materialize(&store, "main", NOON).await;
     fixture
         .overwrite(
@@ -138,10 +144,9 @@ async fn keys_that_are_gone_leave_the_store() {
     assert!(verified(&fixture, &store, NOON).await[0].is_identical());
 }
 
-#[tokio::test]
-async fn a_changed_definition_rebuilds_and_open_lookups_follow() {
+async fn a_changed_definition_rebuilds_and_open_lookups_follow(kind: Kind) {
     let fixture = Fixture::flights().await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     fixture.materialize(&store, "main", NOON).await;
     let mut lookup = store.prepare(&[ViewUse::of("weather_hourly")]).unwrap();
     fixture
@@ -165,10 +170,9 @@ async fn a_changed_definition_rebuilds_and_open_lookups_follow() {
     );
 }
 
-#[tokio::test]
-async fn rows_of_the_future_answer_from_their_time_on() {
+async fn rows_of_the_future_answer_from_their_time_on(kind: Kind) {
     let fixture = Fixture::flights().await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     let early = "2013-01-01T06:30:00Z";
     fixture.materialize(&store, "main", early).await;
     assert_eq!(fixture.get(&store, "weather_hourly", &["EWR"], early)["temp"], 39.0);
@@ -177,16 +181,15 @@ async fn rows_of_the_future_answer_from_their_time_on() {
     assert!(verified(&fixture, &store, NOON).await[0].is_identical());
 }
 
-#[tokio::test]
-async fn what_is_pushed_is_there_at_once_and_stays_until_the_table_has_it() {
+async fn what_is_pushed_is_there_at_once_and_stays_until_the_table_has_it(kind: Kind) {
     let fixture = Fixture::flights().await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     // Created times are those of the files, which the test's clock dates in 2024.
     let now = "2030-01-01T00:00:00Z";
     fixture.materialize(&store, "main", now).await;
     let state = store.view("weather_hourly").unwrap();
     let row = |json: &str| {
-        Push::from_json(
+        Row::from_json(
             &state,
             serde_json::from_str::<serde_json::Value>(json)
                 .unwrap()
@@ -201,30 +204,25 @@ async fn what_is_pushed_is_there_at_once_and_stays_until_the_table_has_it() {
     let report = &verified(&fixture, &store, now).await[0];
     assert!(report.is_identical() && report.pushed == 1, "{report:?}");
     let head = fixture.snapshot("main").await;
-    let rebuild = Request {
+    let rebuild = MaterializeRequest {
         rebuild: true,
-        ..Request::default()
+        ..MaterializeRequest::default()
     };
-    store
-        .materialize(&fixture.engine, &head, &rebuild, at(now), &NoProgress)
-        .await
-        .unwrap();
+    fixture.materialize_at(&store, &head, &rebuild, now).await.unwrap();
     assert_eq!(fixture.get(&store, "weather_hourly", &["EWR"], now)["temp"], 5.0);
     let error = row(r#"{"origin": "EWR", "tmp": 5, "event_time": "2029-12-31T23:00:00Z"}"#).unwrap_err();
     assert_eq!(error.hint().unwrap(), "did you mean \"temp\"?");
 }
 
-#[tokio::test]
-async fn a_wrong_row_is_found() {
+async fn a_wrong_row_is_found(kind: Kind) {
     let fixture = Fixture::flights().await;
-    let store = fixture.store();
+    let bytes = fixture.bytes(kind);
+    let store = Serving::over(bytes.clone()).unwrap();
     let now = "2024-06-01T00:00:00Z";
     fixture.apply("main", &DEFINITIONS.replace("max_age: 3h\n", "")).await;
     fixture.materialize(&store, "main", now).await;
     assert!(verified(&fixture, &store, now).await[0].is_identical());
-    drop(store);
-    damage(&fixture.folder.path().join("online"));
-    let store = fixture.store();
+    damage(&*bytes);
     let report = &verified(&fixture, &store, now).await[0];
     assert!(!report.is_identical());
     // The missing key has two rows.
@@ -240,57 +238,47 @@ async fn a_wrong_row_is_found() {
 }
 
 /// Flips a bit of the first key's first value, and deletes the last key.
-fn damage(folder: &std::path::Path) {
-    use heed::types::Bytes;
-    let mut options = heed::EnvOpenOptions::new();
-    // SAFETY: nobody else has the folder open.
-    let env = unsafe { options.map_size(1 << 30).max_dbs(8).open(folder) }.unwrap();
-    let txn = env.write_txn().unwrap();
-    let rows = env
-        .create_databases_and_commit::<_, _, (), heed::Error>(txn, |opener, txn| {
-            opener
-                .create_database::<Bytes, Bytes>(txn, Some("rows"))
-                .map(heed::CommitOrAbort::Commit)
-        })
-        .unwrap()
-        .unwrap_commit();
-    let mut txn = env.write_txn().unwrap();
-    let (key, mut value) = rows
-        .first(&txn)
-        .unwrap()
-        .map(|(key, value)| (key.to_vec(), value.to_vec()))
+fn damage(bytes: &dyn OnlineStore) {
+    let mut rows: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let all = Scan {
+        prefix: &[1],
+        after: None,
+        limit: usize::MAX,
+    };
+    bytes
+        .scan(all, &mut |key, value| rows.push((key.to_vec(), value.to_vec())))
         .unwrap();
+    let (last, _) = rows.pop().unwrap();
+    let (key, mut value) = rows.swap_remove(0);
     // Value header 11, version length 4, version header 33, a byte of nulls, then the first slot.
     value[11 + 4 + 33 + 1 + 6] ^= 1;
-    rows.put(&mut txn, &key, &value).unwrap();
-    let last = rows.last(&txn).unwrap().unwrap().0.to_vec();
-    assert_ne!(last, key);
-    rows.delete(&mut txn, &last).unwrap();
-    txn.commit().unwrap();
+    bytes
+        .update(&[], &mut |_, batch| {
+            batch.put(&key, value.clone())?;
+            batch.delete(&last)
+        })
+        .unwrap();
 }
 
-#[tokio::test]
-async fn one_process_materializes_at_a_time() {
+async fn one_process_materializes_at_a_time(kind: Kind) {
     let fixture = Fixture::flights().await;
-    let store = fixture.store();
-    let lock = std::fs::File::create(fixture.folder.path().join("online/materialize.lock")).unwrap();
-    lock.lock().unwrap();
+    let store = fixture.store(kind);
+    let _lease = store.lease(LeaseSort::Shared).unwrap();
     let head = fixture.snapshot("main").await;
-    let error = store
-        .materialize(&fixture.engine, &head, &Request::default(), at(NOON), &NoProgress)
+    let error = fixture
+        .materialize_at(&store, &head, &MaterializeRequest::default(), NOON)
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
 }
 
-#[tokio::test]
-async fn a_view_over_a_query_is_verified_too() {
+async fn a_view_over_a_query_is_verified_too(kind: Kind) {
     let fixture = Fixture::flights().await;
     let query = "{sql: \"SELECT origin, avg(temp) AS temp, max(wind) AS wind, max(time_hour) AS time_hour FROM weather GROUP BY origin\"}";
     fixture
         .apply("main", &DEFINITIONS.replace("{table: weather}", query))
         .await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     let done = fixture.materialize(&store, "main", NOON).await;
     assert_eq!((done[0].how, done[0].keys), (How::Full, 2));
     assert!(verified(&fixture, &store, NOON).await[0].is_identical());

@@ -1,9 +1,8 @@
 //! The cases of the law that are about writes to the online store, from the files that the as-of join is held to.
 
-use crate::asof::case_file::{CaseFile, Online, TableText};
-use crate::asof::cases::case_files;
-use crate::asof::table::Table;
-use crate::support::Fixture;
+use drumlin_testkit::law::{self, CaseFile, Grid, Online, TableText};
+
+use crate::support::{Fixture, Kind};
 
 /// The files are written, by the fixture's clock, before any row's time.
 const WRITTEN: &str = "2012-12-01T00:00:00Z";
@@ -38,7 +37,7 @@ fn writes(case: &CaseFile, table: &str) -> Vec<String> {
     else {
         panic!("an online case says its rows");
     };
-    let table = Table::parse(text);
+    let table = Grid::parse(text);
     let head: Vec<&str> = table.columns.iter().map(|(name, _)| name.as_str()).collect();
     let row = |row: &Vec<Option<String>>| {
         row.iter()
@@ -58,7 +57,7 @@ async fn answer(name: &str, case: &CaseFile, online: &Online) {
     fixture.test.clock.set(crate::support::at(WRITTEN));
     let table = &online.view.view;
     let view = format!("{table}_view");
-    let store = fixture.store();
+    let store = fixture.store(Kind::Lmdb);
     for (number, write) in writes(case, table).iter().enumerate() {
         if number == 0 {
             fixture.table(table, write).await;
@@ -84,7 +83,7 @@ async fn answer(name: &str, case: &CaseFile, online: &Online) {
 
 #[tokio::test]
 async fn every_online_case_of_the_law_is_answered() {
-    let cases: Vec<_> = case_files()
+    let cases: Vec<_> = law::cases()
         .into_iter()
         .filter(|(_, case)| case.online.is_some())
         .collect();

@@ -1,39 +1,55 @@
 //! The online store where its answers end: before what it keeps, after an interrupted append, with pushed rows, other definitions
 //! and rows that end.
 
-use drumlin_chunks::NoProgress;
 use drumlin_features::{
     Registry,
-    definition::ViewUse,
-    online::{OnlineStore, Push, Value, Verified, materialize::Request},
+    online::{MaterializeRequest, Verified, check_definitions},
 };
-use drumlin_model::ErrorKind;
+use drumlin_model::{ErrorKind, feature::ViewUse};
+use drumlin_online::{Row, Serving, Value};
 
-use crate::support::{DEFINITIONS, Fixture, at};
+use crate::{
+    in_each_kind,
+    support::{DEFINITIONS, Fixture, Kind, at},
+};
+
+in_each_kind!(
+    a_time_before_what_is_kept_is_an_error_not_an_answer,
+    a_null_that_was_filled_later_is_not_filled_earlier,
+    rows_of_an_interrupted_append_do_not_stay_with_an_older_commit,
+    a_global_view_is_built_again_after_a_push,
+    an_empty_store_proves_nothing,
+    a_branch_with_another_definition_is_told_so,
+    one_failing_view_does_not_keep_the_others_from_the_commit,
+    rows_that_end_answer_until_their_end,
+    a_pushed_row_says_what_it_means_exactly,
+    a_float32_is_pushed_and_asked_for_as_one,
+    a_key_of_two_types_is_told_with_both_views,
+    a_null_that_a_pushed_row_fills_is_no_difference,
+);
 
 const NOON: &str = "2013-01-01T09:30:00Z";
 const EARLY: &str = "2013-01-01T06:30:00Z";
 
-async fn verified(fixture: &Fixture, store: &OnlineStore, now: &str) -> Vec<Verified> {
-    store.verify(&fixture.engine, &[], at(now), &NoProgress).await.unwrap()
+async fn verified(fixture: &Fixture, store: &Serving, now: &str) -> Vec<Verified> {
+    fixture.verify(store, now).await.unwrap()
 }
 
-fn ask(store: &OnlineStore, key: &str, now: &str) -> drumlin_features::Result<String> {
+fn ask(store: &Serving, key: &str, now: &str) -> drumlin_online::Result<String> {
     let mut lookup = store.prepare(&[ViewUse::of("weather_hourly")]).unwrap();
     store.get(&mut lookup, &[&[Value::Text(key)]], at(now), |answers| {
         answers.to_json(0)["temp"].to_string()
     })
 }
 
-fn pushed(store: &OnlineStore, view: &str, json: &str) -> drumlin_features::Result<Push> {
+fn pushed(store: &Serving, view: &str, json: &str) -> drumlin_online::Result<Row> {
     let row: serde_json::Value = serde_json::from_str(json).unwrap();
-    Push::from_json(&store.view(view).unwrap(), row.as_object().unwrap())
+    Row::from_json(&store.view(view).unwrap(), row.as_object().unwrap())
 }
 
-#[tokio::test]
-async fn a_time_before_what_is_kept_is_an_error_not_an_answer() {
+async fn a_time_before_what_is_kept_is_an_error_not_an_answer(kind: Kind) {
     let fixture = Fixture::flights().await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     fixture.materialize(&store, "main", NOON).await;
     let error = ask(&store, "EWR", EARLY).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Precondition);
@@ -46,13 +62,12 @@ async fn a_time_before_what_is_kept_is_an_error_not_an_answer() {
     assert_eq!(report.answers_from, Some(at("2013-01-01T09:00:00Z")));
 }
 
-#[tokio::test]
-async fn a_null_that_was_filled_later_is_not_filled_earlier() {
+async fn a_null_that_was_filled_later_is_not_filled_earlier(kind: Kind) {
     let fixture = Fixture::flights().await;
     fixture
         .apply("main", &DEFINITIONS.replace("max_age: 3h", "nulls: last_non_null"))
         .await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     fixture.materialize(&store, "main", NOON).await;
     // The row of 06:00 fills the wind of 07:00, so nothing of this key was dropped.
     assert_eq!(ask(&store, "EWR", EARLY).unwrap(), "39.0");
@@ -67,45 +82,38 @@ async fn a_null_that_was_filled_later_is_not_filled_earlier() {
     assert!(verified(&fixture, &store, NOON).await[0].is_identical());
 }
 
-#[tokio::test]
-async fn rows_of_an_interrupted_append_do_not_stay_with_an_older_commit() {
+async fn rows_of_an_interrupted_append_do_not_stay_with_an_older_commit(kind: Kind) {
     let fixture = Fixture::memory().await;
     let row = |temp: &str, hour: u32| format!("origin,temp,wind,time_hour\nEWR,{temp},1,2013-01-01T0{hour}:00:00Z\n");
     fixture.table("weather", &row("1", 1)).await;
     let text = DEFINITIONS.replace("float64", "int8").replace("max_age: 3h\n", "");
     fixture.apply("main", &text).await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     fixture.materialize(&store, "main", NOON).await;
     fixture.branch("before").await;
     fixture.append("main", "weather", &row("2", 2)).await;
     fixture.append("main", "weather", &row("1000", 3)).await;
-    let request = Request {
-        transaction_rows: 1,
-        ..Request::default()
+    let request = MaterializeRequest {
+        update_rows: 1,
+        ..MaterializeRequest::default()
     };
     let head = fixture.snapshot("main").await;
-    let failed = store
-        .materialize(&fixture.engine, &head, &request, at(NOON), &NoProgress)
-        .await;
+    let failed = fixture.materialize_at(&store, &head, &request, NOON).await;
     failed.expect_err("1000 is no int8");
-    let error = store
-        .verify(&fixture.engine, &[], at(NOON), &NoProgress)
-        .await
-        .unwrap_err();
+    let error = fixture.verify(&store, NOON).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Precondition);
     fixture.materialize(&store, "before", NOON).await;
     assert_eq!(ask(&store, "EWR", NOON).unwrap(), "1");
     assert!(verified(&fixture, &store, NOON).await[0].is_identical());
 }
 
-#[tokio::test]
-async fn a_global_view_is_built_again_after_a_push() {
+async fn a_global_view_is_built_again_after_a_push(kind: Kind) {
     let fixture = Fixture::flights().await;
     let text = DEFINITIONS.replace("entity: airport\n", "entities: []\n");
     fixture
         .apply("main", &text.replace("- wind", "- wind\n  - origin"))
         .await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     let now = "2030-01-01T00:00:00Z";
     fixture.materialize(&store, "main", now).await;
     let row = pushed(
@@ -115,50 +123,41 @@ async fn a_global_view_is_built_again_after_a_push() {
     )
     .unwrap();
     store.push("weather_hourly", &[row], at(now)).unwrap();
-    let rebuild = Request {
+    let rebuild = MaterializeRequest {
         rebuild: true,
-        ..Request::default()
+        ..MaterializeRequest::default()
     };
     let head = fixture.snapshot("main").await;
-    store
-        .materialize(&fixture.engine, &head, &rebuild, at(now), &NoProgress)
-        .await
-        .unwrap();
+    fixture.materialize_at(&store, &head, &rebuild, now).await.unwrap();
     assert_eq!(fixture.get(&store, "weather_hourly", &[], now)["temp"], 5.0);
 }
 
-#[tokio::test]
-async fn an_empty_store_proves_nothing() {
+async fn an_empty_store_proves_nothing(kind: Kind) {
     let fixture = Fixture::flights().await;
-    let store = fixture.store();
-    let error = store
-        .verify(&fixture.engine, &[], at(NOON), &NoProgress)
-        .await
-        .unwrap_err();
+    let store = fixture.store(kind);
+    let error = fixture.verify(&store, NOON).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Precondition);
     assert_eq!(error.hint().unwrap(), "drumlin online materialize");
 }
 
-#[tokio::test]
-async fn a_branch_with_another_definition_is_told_so() {
+async fn a_branch_with_another_definition_is_told_so(kind: Kind) {
     let fixture = Fixture::flights().await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     fixture.materialize(&store, "main", NOON).await;
     let wants = [ViewUse::of("weather_hourly")];
     let registry = Registry::load(&fixture.snapshot("main").await).await.unwrap();
-    store.check_definitions(&registry, &wants).unwrap();
+    check_definitions(&store, &registry, &wants).unwrap();
     fixture.branch("other").await;
     fixture
         .apply("other", &DEFINITIONS.replace("max_age: 3h", "max_age: 1h"))
         .await;
     let registry = Registry::load(&fixture.snapshot("other").await).await.unwrap();
-    let error = store.check_definitions(&registry, &wants).unwrap_err();
+    let error = check_definitions(&store, &registry, &wants).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Precondition);
     assert_eq!(error.hint().unwrap(), "drumlin online materialize weather_hourly");
 }
 
-#[tokio::test]
-async fn one_failing_view_does_not_keep_the_others_from_the_commit() {
+async fn one_failing_view_does_not_keep_the_others_from_the_commit(kind: Kind) {
     let fixture = Fixture::memory().await;
     fixture
         .table("weather", "origin,temp,wind,time_hour\nEWR,1,1,2013-01-01T01:00:00Z\n")
@@ -166,7 +165,7 @@ async fn one_failing_view_does_not_keep_the_others_from_the_commit() {
     let second = "---\nkind: feature_view\nname: a_first\nentity: airport\nsource: {table: weather}\nevent_time: time_hour\nfeatures: [{name: temp, type: int8}]\n";
     let text = DEFINITIONS.replace("max_age: 3h\n", "") + second;
     fixture.apply("main", &text).await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     fixture.materialize(&store, "main", NOON).await;
     fixture
         .append(
@@ -176,15 +175,14 @@ async fn one_failing_view_does_not_keep_the_others_from_the_commit() {
         )
         .await;
     let head = fixture.snapshot("main").await;
-    store
-        .materialize(&fixture.engine, &head, &Request::default(), at(NOON), &NoProgress)
+    fixture
+        .materialize_at(&store, &head, &MaterializeRequest::default(), NOON)
         .await
         .expect_err("1000 is no int8");
     assert_eq!(ask(&store, "EWR", NOON).unwrap(), "1000.0");
 }
 
-#[tokio::test]
-async fn rows_that_end_answer_until_their_end() {
+async fn rows_that_end_answer_until_their_end(kind: Kind) {
     let fixture = Fixture::memory().await;
     let rows = "user,at,until,gone,amount,other\n\
                 1,2024-03-01T00:00:00Z,2024-03-05T00:00:00Z,false,5,50\n\
@@ -201,8 +199,7 @@ async fn rows_that_end_answer_until_their_end() {
         fixture.apply("main", &text).await;
         // Materialized before, while and after rows hold: the answers are the join's, at every later time and some earlier ones.
         for materialized in ["2024-03-01T12:00:00Z", "2024-03-02T12:00:00Z", "2024-03-09T00:00:00Z"] {
-            let store =
-                OnlineStore::open(&fixture.folder.path().join(format!("{nulls}{}", &materialized[..13]))).unwrap();
+            let store = fixture.store(kind);
             fixture.materialize(&store, "main", materialized).await;
             for now in [
                 "02T00", "02T12", "03T00", "03T18", "04T00", "04T23", "05T00", "06T00", "09T00",
@@ -229,10 +226,9 @@ async fn rows_that_end_answer_until_their_end() {
     }
 }
 
-#[tokio::test]
-async fn a_pushed_row_says_what_it_means_exactly() {
+async fn a_pushed_row_says_what_it_means_exactly(kind: Kind) {
     let fixture = Fixture::flights().await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     fixture.materialize(&store, "main", NOON).await;
     let row = |json: &str| pushed(&store, "weather_hourly", json);
     let time = r#""event_time": "2013-01-01T09:00:00Z""#;
@@ -253,8 +249,7 @@ async fn a_pushed_row_says_what_it_means_exactly() {
     );
 }
 
-#[tokio::test]
-async fn a_float32_is_pushed_and_asked_for_as_one() {
+async fn a_float32_is_pushed_and_asked_for_as_one(kind: Kind) {
     let fixture = Fixture::memory().await;
     fixture
         .table("t", "k,v,deleted,happened\n0.5,0.5,1,2013-01-01T06:00:00Z\n")
@@ -267,7 +262,7 @@ async fn a_float32_is_pushed_and_asked_for_as_one() {
     let entity = "kind: entity\nname: e\nkeys: [{name: k, type: float32}]\n";
     let text = entity.to_owned() + &view("a", "{name: v, type: float32}") + &view("b", "deleted");
     fixture.apply("main", &text).await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     fixture.materialize(&store, "main", NOON).await;
     let row = pushed(
         &store,
@@ -295,8 +290,7 @@ async fn a_float32_is_pushed_and_asked_for_as_one() {
     assert!(error.to_string().contains("deleted"), "{error}");
 }
 
-#[tokio::test]
-async fn a_key_of_two_types_is_told_with_both_views() {
+async fn a_key_of_two_types_is_told_with_both_views(kind: Kind) {
     let fixture = Fixture::memory().await;
     fixture.table("t", "k,v,happened\n5,1,2013-01-01T06:00:00Z\n").await;
     fixture.table("u", "k,w,happened\nfive,1,2013-01-01T06:00:00Z\n").await;
@@ -315,7 +309,7 @@ async fn a_key_of_two_types_is_told_with_both_views() {
     ) + &part("wide", "int64", "b", "table: t", "v")
         + &part("text", "string", "c", "table: u", "w");
     fixture.apply("main", text.trim_end_matches("---\n")).await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     fixture.materialize(&store, "main", NOON).await;
     let error = store
         .prepare(&[ViewUse::of("a"), ViewUse::of("c")])
@@ -326,13 +320,12 @@ async fn a_key_of_two_types_is_told_with_both_views() {
     assert_eq!(lookup.keys()[0].1.to_string(), "int64");
 }
 
-#[tokio::test]
-async fn a_null_that_a_pushed_row_fills_is_no_difference() {
+async fn a_null_that_a_pushed_row_fills_is_no_difference(kind: Kind) {
     let fixture = Fixture::flights().await;
     fixture
         .apply("main", &DEFINITIONS.replace("max_age: 3h", "nulls: last_non_null"))
         .await;
-    let store = fixture.store();
+    let store = fixture.store(kind);
     fixture.materialize(&store, "main", NOON).await;
     let row = pushed(
         &store,

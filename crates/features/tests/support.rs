@@ -1,21 +1,48 @@
 //! A repository with tables and definitions in a few words.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use drumlin_chunks::NoProgress;
 use drumlin_features::{
     TrainingSet,
-    apply::{self, Plan, Request, Scope},
-    online::{Materialized, OnlineStore, OwnedValue, Value, materialize},
+    apply::{self, Plan, Scope},
+    online::{MaterializeRequest, Materialized, Verified, materialize, verify},
     registry::Files,
-    training::{self, Create, Created, Features, Options, SpineSource},
+    training::{self, Create, Created, Features, Options, Rebuilt, SetAt, SetDiff, SpineSource},
 };
-use drumlin_model::{By, CommitId, RefExpr, Timestamp};
+use drumlin_model::{By, CommitId, RefExpr, Timestamp, feature::ViewUse};
+use drumlin_online::{Lmdb, Memory, OnlineStore, OwnedValue, Serving, Value};
 use drumlin_repo::Snapshot;
 use drumlin_tables::{AppendRows, CreateTable, Engine, EngineOptions, OverwriteTable, Source, WriteRequest};
 use drumlin_testkit::{TestRepo, name, path};
 use tempfile::TempDir;
+
+/// What an online store keeps its bytes in.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    Memory,
+    Lmdb,
+}
+
+/// Runs tests that ask for a `Kind` with each.
+#[macro_export]
+macro_rules! in_each_kind {
+    ($($test:ident),* $(,)?) => {
+        mod memory {$(
+            #[tokio::test]
+            async fn $test() {
+                super::$test($crate::support::Kind::Memory).await;
+            }
+        )*}
+        mod lmdb {$(
+            #[tokio::test]
+            async fn $test() {
+                super::$test($crate::support::Kind::Lmdb).await;
+            }
+        )*}
+    };
+}
 
 pub struct Fixture {
     pub test: TestRepo,
@@ -67,13 +94,8 @@ pub fn at(text: &str) -> Timestamp {
     Timestamp::parse_rfc3339(text).unwrap()
 }
 
-pub fn request() -> Request {
-    Request {
-        actor: "tester".into(),
-        started: Timestamp::from_micros(1),
-        code: None,
-        message: None,
-    }
+pub fn by() -> By {
+    By::new("tester", Timestamp::from_micros(1))
 }
 
 pub fn files(definitions: &str) -> Files {
@@ -171,7 +193,7 @@ impl Fixture {
         self.plan(branch, definitions)
             .await
             .unwrap()
-            .commit(request())
+            .commit(by(), None)
             .await
             .unwrap()
     }
@@ -191,6 +213,7 @@ impl Fixture {
     pub async fn request_set(&self, branch: &str, set: &str) -> Create {
         let at = self.snapshot(branch).await;
         Create {
+            branch: name(branch),
             name: set.into(),
             spine: SpineSource::Table("flights".into()),
             spine_at: at.clone(),
@@ -198,11 +221,24 @@ impl Fixture {
             at,
             options: Options::new("sched"),
             replace: false,
+            message: None,
         }
     }
 
     pub async fn train(&self, branch: &str, create: Create) -> drumlin_features::Result<Created> {
-        training::create(&self.engine, &name(branch), create, request()).await
+        let branch = name(branch);
+        training::create(&self.engine, Create { branch, ..create }, by(), &NoProgress).await
+    }
+
+    /// Whether a set is built again as it was recorded.
+    pub async fn rebuild(&self, at: &Snapshot, set: &str) -> Rebuilt {
+        let set = SetAt { at, name: set };
+        training::rebuild(&self.engine, set, &NoProgress).await.unwrap()
+    }
+
+    pub async fn diff_sets(&self, before: (&Snapshot, &str), after: (&Snapshot, &str)) -> SetDiff {
+        let [before, after] = [before, after].map(|(at, name)| SetAt { at, name });
+        training::diff(&self.engine, before, after, &NoProgress).await.unwrap()
     }
 
     pub async fn train_as_is(&self, branch: &str, set: &str) -> TrainingSet {
@@ -239,24 +275,45 @@ impl Fixture {
             .to_owned()
     }
 
-    pub fn store(&self) -> OnlineStore {
-        OnlineStore::open(&self.folder.path().join("online")).unwrap()
+    /// A new store, empty.
+    pub fn bytes(&self, kind: Kind) -> Arc<dyn OnlineStore> {
+        match kind {
+            Kind::Memory => Arc::new(Memory::new()),
+            Kind::Lmdb => {
+                let folder = TempDir::new_in(self.folder.path()).unwrap().keep();
+                Arc::new(Lmdb::open(&folder).unwrap())
+            }
+        }
     }
 
-    pub async fn materialize(&self, store: &OnlineStore, branch: &str, now: &str) -> Vec<Materialized> {
+    pub fn store(&self, kind: Kind) -> Serving {
+        Serving::over(self.bytes(kind)).unwrap()
+    }
+
+    pub async fn materialize(&self, store: &Serving, branch: &str, now: &str) -> Vec<Materialized> {
         let snapshot = self.snapshot(branch).await;
-        let request = materialize::Request::default();
-        store
-            .materialize(&self.engine, &snapshot, &request, at(now), &NoProgress)
+        self.materialize_at(store, &snapshot, &MaterializeRequest::default(), now)
             .await
             .unwrap()
     }
 
+    pub async fn materialize_at(
+        &self,
+        store: &Serving,
+        snapshot: &Snapshot,
+        request: &MaterializeRequest,
+        now: &str,
+    ) -> drumlin_features::Result<Vec<Materialized>> {
+        materialize(store, &self.engine, snapshot, request, at(now), &NoProgress).await
+    }
+
+    pub async fn verify(&self, store: &Serving, now: &str) -> drumlin_features::Result<Vec<Verified>> {
+        verify(store, &self.engine, &[], at(now), &NoProgress).await
+    }
+
     /// The answer of a view for one key, as JSON.
-    pub fn get(&self, store: &OnlineStore, view: &str, key: &[&str], now: &str) -> BTreeMap<String, serde_json::Value> {
-        let mut lookup = store
-            .prepare(&[drumlin_features::definition::ViewUse::of(view)])
-            .unwrap();
+    pub fn get(&self, store: &Serving, view: &str, key: &[&str], now: &str) -> BTreeMap<String, serde_json::Value> {
+        let mut lookup = store.prepare(&[ViewUse::of(view)]).unwrap();
         let kinds = lookup.keys().to_vec();
         let keys: Vec<OwnedValue> = key
             .iter()

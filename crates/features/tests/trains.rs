@@ -1,12 +1,13 @@
 //! Training sets from end to end: rows, pins, rebuilds, differences.
 
+use drumlin_asof::KnownAt;
 use drumlin_features::{
     definition::ViewUse,
-    training::{self, Features, KnownAt, SpineSource},
+    training::{self, Features, SpineSource},
 };
 use drumlin_model::ErrorKind;
 
-use crate::support::{DEFINITIONS, Fixture};
+use crate::support::{DEFINITIONS, Fixture, Kind};
 
 const READ: &str = r#"SELECT * FROM "training/set/part-00000.parquet""#;
 
@@ -63,7 +64,7 @@ features: [flight]
     let given = drumlin_features::registry::Files::from([(file.clone(), arrivals.into())]);
     let scope = drumlin_features::apply::Scope::Given;
     let plan = drumlin_features::apply::plan(&fixture.engine, &drumlin_testkit::name("main"), &given, scope).await;
-    let commit = plan.unwrap().commit(crate::support::request()).await.unwrap();
+    let commit = plan.unwrap().commit(crate::support::by(), None).await.unwrap();
     let info = fixture.test.repo.commit_info(commit).await.unwrap();
     let read: Vec<_> = info
         .provenance
@@ -121,14 +122,12 @@ async fn late_rows_leave_a_pinned_set_as_it_was() {
         )
         .await;
     let head = fixture.snapshot("main").await;
-    let rebuilt = training::rebuild(&fixture.engine, &head, "set").await.unwrap();
+    let rebuilt = fixture.rebuild(&head, "set").await;
     assert!(rebuilt.equal, "{rebuilt:?}");
     let new = fixture.train_as_is("main", "later").await;
     assert_ne!(new.content, old.content);
     let head = fixture.snapshot("main").await;
-    let diff = training::diff(&fixture.engine, (&head, "set"), (&head, "later"))
-        .await
-        .unwrap();
+    let diff = fixture.diff_sets((&head, "set"), (&head, "later")).await;
     assert_eq!(
         (diff.rows_common, diff.rows_changed, diff.rows_added, diff.rows_removed),
         (6, 1, 0, 0)
@@ -165,7 +164,7 @@ async fn a_part_that_was_altered_is_not_the_set_that_was_made() {
     session.write(&part, "something else".into()).await.unwrap();
     session.commit(drumlin_repo::CommitInfo::default()).await.unwrap();
     let head = fixture.snapshot("main").await;
-    let rebuilt = training::rebuild(&fixture.engine, &head, "set").await.unwrap();
+    let rebuilt = fixture.rebuild(&head, "set").await;
     assert_eq!((rebuilt.equal, rebuilt.altered), (false, vec![part.to_string()]));
 }
 
@@ -259,7 +258,7 @@ async fn declared_types_hold_every_value_or_say_so() {
     fixture.train_as_is("main", "set").await;
     assert_eq!(fixture.sql(READ, "main").await, "1,EWR,2013-01-02T00:00:00Z,1.7");
     fixture
-        .materialize(&fixture.store(), "main", "2013-01-02T00:00:00Z")
+        .materialize(&fixture.store(Kind::Memory), "main", "2013-01-02T00:00:00Z")
         .await;
 }
 
@@ -331,7 +330,7 @@ async fn a_tombstone_deletes_from_its_time_on() {
         )
         .await;
     assert_eq!(rows, "1.0,PRESENT\n,DELETED");
-    let store = fixture.store();
+    let store = fixture.store(Kind::Memory);
     fixture.materialize(&store, "main", "2013-02-01T00:00:00Z").await;
     let got = fixture.get(&store, "weather_hourly", &["EWR"], "2013-02-01T00:00:00Z");
     assert_eq!(got["weather_hourly__status"], "DELETED");
@@ -357,11 +356,9 @@ async fn a_branch_changes_its_own_sets_alone() {
     let exp = fixture.train("exp", create).await.unwrap().set;
     assert_ne!(exp.content, main.content);
     let (at_main, at_exp) = (fixture.snapshot("main").await, fixture.snapshot("exp").await);
-    assert!(training::rebuild(&fixture.engine, &at_main, "set").await.unwrap().equal);
-    assert!(training::rebuild(&fixture.engine, &at_exp, "set").await.unwrap().equal);
-    let diff = training::diff(&fixture.engine, (&at_main, "set"), (&at_exp, "set"))
-        .await
-        .unwrap();
+    assert!(fixture.rebuild(&at_main, "set").await.equal);
+    assert!(fixture.rebuild(&at_exp, "set").await.equal);
+    let diff = fixture.diff_sets((&at_main, "set"), (&at_exp, "set")).await;
     let fields = diff.definitions[0].fields.as_ref().unwrap();
     assert_eq!(
         (fields[0].field.as_str(), fields[0].after.as_ref().unwrap().as_str()),
@@ -380,9 +377,7 @@ async fn other_spines_are_compared_by_their_rows() {
     create.features = Features::Views(vec![ViewUse::of("weather_hourly")]);
     fixture.train("main", create).await.unwrap();
     let head = fixture.snapshot("main").await;
-    let diff = training::diff(&fixture.engine, (&head, "set"), (&head, "part"))
-        .await
-        .unwrap();
+    let diff = fixture.diff_sets((&head, "set"), (&head, "part")).await;
     assert_eq!(
         (diff.rows_common, diff.rows_changed, diff.rows_removed, diff.rows_added),
         (5, 0, 1, 0)
@@ -409,7 +404,7 @@ async fn one_view_twice_under_aliases_and_a_query_as_source() {
     let sql = r#"SELECT flight, from__temp, to__temp FROM "training/set/part-00000.parquet" WHERE flight < 3"#;
     assert_eq!(fixture.sql(sql, "main").await, "1,78.0,82.0\n2,82.0,77.0");
     let head = fixture.snapshot("main").await;
-    assert!(training::rebuild(&fixture.engine, &head, "set").await.unwrap().equal);
+    assert!(fixture.rebuild(&head, "set").await.equal);
 }
 
 #[tokio::test]

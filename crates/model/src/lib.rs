@@ -7,6 +7,7 @@ pub mod commit;
 pub mod cure;
 pub mod entry;
 pub mod error;
+pub mod feature;
 pub mod id;
 pub mod names;
 pub mod operation;

@@ -1,9 +1,11 @@
-//! Names that stand once: the folders and files that have a meaning in a tree, and the verbs.
+//! Names that stand once: the folders and files that have a meaning in a tree, and the verbs; and which name was meant.
 //! A surface shows a verb by `Verb::as_str`; provenance and operations record it as that text.
 
 use std::fmt;
 
 use crate::path::RepoPath;
+/// How alike two names must be for one to be offered in place of the other (0 to 1).
+const LIKENESS_MIN: f64 = 0.7;
 
 /// The folder of the tables, at the top of a tree.
 pub const TABLES: &str = "tables";
@@ -123,4 +125,15 @@ impl serde::Serialize for Verb {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
+}
+
+/// The name among `known` that `text` most likely meant; none when no name is close.
+pub fn did_you_mean<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = text.to_lowercase();
+    known
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(&lower, &name.to_lowercase()), name))
+        .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name)
 }

@@ -4,6 +4,7 @@
     reason = "a test stops at the first thing that it did not expect"
 )]
 
+mod features;
 mod golden;
 mod tree_codec;
 mod tree_fuzz;

@@ -7,10 +7,10 @@ use std::{
 
 use clap::Args;
 use drumlin_features::{
-    apply::{self, Change, Request, Scope, What},
+    apply::{self, Change, Scope, What},
     registry,
 };
-use drumlin_model::ErrorKind;
+use drumlin_model::{By, ErrorKind};
 use drumlin_worktree::WorkingCopy;
 use serde_json::json;
 
@@ -62,13 +62,12 @@ impl Apply {
         let mut commit = None;
         if !self.dry_run && !empty {
             let info = cx.commit_info("apply", "", Vec::new());
-            let request = Request {
+            let by = By {
                 actor: info.provenance.actor,
                 started,
                 code: info.provenance.code,
-                message: self.message.clone(),
             };
-            commit = Some(plan.commit(request).await?);
+            commit = Some(plan.commit(by, self.message.clone()).await?);
             copy.follow(&cx.ui.progress()).await?;
             let typed: Vec<PathBuf> = self.paths.iter().map(|path| cx.current.join(path)).collect();
             copy.add(&typed, &cx.ui.progress()).await?;

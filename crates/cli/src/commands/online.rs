@@ -9,12 +9,10 @@ use clap::{Args, Subcommand};
 use drumlin_features::{
     Registry,
     definition::ViewUse,
-    online::{
-        Lookup, Materialized, OnlineStore, OwnedValue, Push as Row, Value, exact_time,
-        materialize::{How, Request},
-    },
+    online::{How, MaterializeRequest, Materialized, check_definitions, materialize},
 };
 use drumlin_model::{CommitId, RefExpr, Timestamp};
+use drumlin_online::{Lookup, OwnedValue, Row, Serving, Value, exact_time};
 use drumlin_worktree::WorkingCopy;
 use serde_json::json;
 
@@ -112,8 +110,8 @@ impl Online {
 }
 
 /// The online store of a working copy.
-pub fn open(copy: &WorkingCopy) -> Result<OnlineStore, CommandError> {
-    Ok(OnlineStore::open(&copy.layout().own().join("online"))?)
+pub fn open(copy: &WorkingCopy) -> Result<Serving, CommandError> {
+    Ok(Serving::open(&copy.layout().own().join("online"))?)
 }
 
 impl Materialize {
@@ -121,14 +119,13 @@ impl Materialize {
         let copy = cx.working_copy().await?;
         let snapshot = context::snapshot(&copy, self.at.as_ref()).await?;
         let engine = cx.engine(&copy)?;
-        let request = Request {
+        let request = MaterializeRequest {
             views: self.views,
             rebuild: self.rebuild,
-            ..Request::default()
+            ..MaterializeRequest::default()
         };
-        let done = open(&copy)?
-            .materialize(&engine, &snapshot, &request, cx.clock.now(), &cx.ui.progress())
-            .await?;
+        let (serving, now) = (open(&copy)?, cx.clock.now());
+        let done = materialize(&serving, &engine, &snapshot, &request, now, &cx.ui.progress()).await?;
         let rows: Vec<_> = done.iter().map(materialized_json).collect();
         cx.ui.emit(&rows, |out| {
             writeln!(out, "Online store at {}", paint(NAME, snapshot.commit().short()))?;
@@ -182,7 +179,7 @@ impl Get {
         };
         let store = open(&copy)?;
         let mut lookup = store.prepare(&wants)?;
-        store.check_definitions(&registry, &wants)?;
+        check_definitions(&store, &registry, &wants)?;
         let rows = self.rows(&lookup)?;
         let values: Vec<Vec<Value<'_>>> = rows
             .iter()

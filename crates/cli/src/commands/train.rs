@@ -1,12 +1,12 @@
 //! `drumlin train`.
 
 use clap::{Args, Subcommand};
+use drumlin_asof::{KnownAt, OnNullTime};
 use drumlin_features::{
-    apply::Request,
     definition::ViewUse,
-    training::{self, Create as Wanted, Features, KnownAt, OnNullTime, Options, SpineSource, TrainingSet},
+    training::{self, Create as Wanted, Features, Options, SetAt, SpineSource, TrainingSet},
 };
-use drumlin_model::{RefExpr, Timestamp};
+use drumlin_model::{By, RefExpr, Timestamp};
 use serde_json::json;
 
 use crate::{
@@ -151,6 +151,7 @@ impl Create {
             ..Options::new(self.time)
         };
         let wanted = Wanted {
+            branch,
             name: self.name,
             spine,
             spine_at: at.clone(),
@@ -158,15 +159,15 @@ impl Create {
             at,
             options,
             replace: self.replace,
+            message: self.message,
         };
         let provenance = cx.commit_info("train create", "", Vec::new()).provenance;
-        let request = Request {
+        let by = By {
             actor: provenance.actor,
             started: provenance.started,
             code: provenance.code,
-            message: self.message,
         };
-        let created = training::create(&cx.engine(&copy)?, &branch, wanted, request).await?;
+        let created = training::create(&cx.engine(&copy)?, wanted, by, &cx.ui.progress()).await?;
         copy.follow(&cx.ui.progress()).await?;
         for notice in &created.notices {
             cx.ui.warn(notice);
@@ -188,7 +189,10 @@ async fn known_at(copy: &drumlin_worktree::WorkingCopy, text: &str) -> Result<Kn
         "row" => KnownAt::Row,
         other => match Timestamp::parse_rfc3339(other) {
             Some(time) => KnownAt::Time(time),
-            None => KnownAt::Commit(context::resolve(copy.repo(), other).await?.commit),
+            None => {
+                let commit = context::resolve(copy.repo(), other).await?.commit;
+                KnownAt::Time(copy.repo().commit_info(commit).await?.provenance.finished)
+            }
         },
     })
 }
@@ -243,7 +247,11 @@ impl Rebuild {
     async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
         let copy = cx.working_copy().await?;
         let snapshot = context::snapshot(&copy, self.at.as_ref()).await?;
-        let rebuilt = training::rebuild(&cx.engine(&copy)?, &snapshot, &self.name).await?;
+        let set = SetAt {
+            at: &snapshot,
+            name: &self.name,
+        };
+        let rebuilt = training::rebuild(&cx.engine(&copy)?, set, &cx.ui.progress()).await?;
         let value = json!({
             "name": self.name, "recorded": rebuilt.recorded.content, "rebuilt": rebuilt.content,
             "rows": rebuilt.rows, "altered": rebuilt.altered, "equal": rebuilt.equal,
@@ -278,7 +286,8 @@ impl Diff {
         let copy = cx.working_copy().await?;
         let engine = cx.engine(&copy)?;
         let (before, after) = (named(&copy, &self.before).await?, named(&copy, &self.after).await?);
-        let diff = training::diff(&engine, (&before.0, &before.1), (&after.0, &after.1)).await?;
+        let [old, new] = [&before, &after].map(|(at, name)| SetAt { at, name });
+        let diff = training::diff(&engine, old, new, &cx.ui.progress()).await?;
         cx.ui.emit(&diff, |out| {
             if diff.same_content {
                 return writeln!(out, "{} and {} have the same bytes", self.before, self.after);

@@ -5,9 +5,10 @@ use std::io::Write;
 use clap::Args;
 use drumlin_features::{
     Registry,
-    online::{Verified, ViewState},
+    online::{Verified, verify},
 };
 use drumlin_model::{CommitId, ErrorKind, Timestamp};
+use drumlin_online::ViewState;
 use serde_json::json;
 
 use crate::{
@@ -44,7 +45,7 @@ impl Verify {
         let registry = Registry::load(&head).await?;
         let lag = Lag::of(&registry, &store.views()?, head.commit());
         lag.note(cx);
-        let views = store.verify(&engine, &self.views, now, &cx.ui.progress()).await?;
+        let views = verify(&store, &engine, &self.views, now, &cx.ui.progress()).await?;
         let identical = views.iter().all(Verified::is_identical);
         let json = json!({
             "identical": identical, "views": views, "head": head.commit(), "absent": lag.absent, "behind": lag.behind,

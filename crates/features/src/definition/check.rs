@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, Field, Schema};
+use drumlin_model::names::did_you_mean;
 
 use super::{
-    Definition, Entity, FeatureService, FeatureType, FeatureView, Source, ViewUse,
-    parse::{did_you_mean, suggestion},
+    Definition, Entity, FeatureService, FeatureType, FeatureView, Source, ViewUse, parse::suggestion, types::of_arrow,
 };
-use crate::asof::WindowFunction;
+use drumlin_asof::WindowFunction;
 
 /// A problem of one field of a definition; the registry knows its file and line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -254,7 +254,7 @@ impl<'a> Checker<'a> {
         let Some(found) = self.column(column) else {
             return self.missing(field, &format!("a key of entity {:?}", entity.name), column);
         };
-        if !FeatureType::of_arrow(found.data_type()).is_some_and(|kind| declared.holds(kind)) {
+        if !of_arrow(found.data_type()).is_some_and(|kind| declared.holds(kind)) {
             let message = format!(
                 "key column {column:?} of {} is {}, which entity {:?} declares as {declared}",
                 self.source(),
@@ -316,7 +316,7 @@ impl<'a> Checker<'a> {
                 self.missing(&field, "a feature", &feature.name);
                 continue;
             };
-            let Some(kind) = FeatureType::of_arrow(found.data_type()) else {
+            let Some(kind) = of_arrow(found.data_type()) else {
                 self.not_a_feature(&field, found);
                 continue;
             };
@@ -352,7 +352,7 @@ impl<'a> Checker<'a> {
             if other.contains(&Some(name)) || keys.iter().any(|key| &key.column == name) {
                 continue;
             }
-            match FeatureType::of_arrow(found.data_type()) {
+            match of_arrow(found.data_type()) {
                 Some(kind) => features.push((name.clone(), kind)),
                 None => self.not_a_feature("source", found),
             }
@@ -439,7 +439,7 @@ fn fits(declared: FeatureType, source: FeatureType) -> bool {
 }
 
 fn shown(data_type: &DataType) -> String {
-    FeatureType::of_arrow(data_type).map_or_else(|| data_type.to_string(), |kind| kind.to_string())
+    of_arrow(data_type).map_or_else(|| data_type.to_string(), |kind| kind.to_string())
 }
 
 /// Holds a service against the views that it uses.

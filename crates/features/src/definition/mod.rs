@@ -12,9 +12,9 @@ use std::{collections::BTreeMap, fmt};
 use drumlin_model::RepoPath;
 use serde::{Deserialize, Serialize};
 
-use crate::asof::WindowFunction;
+use drumlin_asof::WindowFunction;
 
-pub use types::{FeatureType, Length};
+pub use drumlin_model::feature::{FeatureType, Length, Nulls, ViewUse};
 pub use yaml::Spot;
 
 /// The version of what is hashed: a change of the canonical form changes every hash, so it says so.
@@ -77,15 +77,6 @@ pub enum Source {
     Sql(String),
 }
 
-/// Which row answers when the newest has a null.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Nulls {
-    #[default]
-    Row,
-    LastNonNull,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feature {
     pub name: String,
@@ -120,21 +111,6 @@ pub struct FeatureService {
     pub views: Vec<ViewUse>,
     #[serde(flatten)]
     pub about: About,
-}
-
-/// One view within a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ViewUse {
-    pub view: String,
-    /// Prefixes the feature columns (`alias__feature`), so that one view may serve twice.
-    #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
-    pub alias: Option<String>,
-    /// Empty: all features of the view.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub features: Vec<String>,
-    /// The spine's column for a join key, where it has another name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub keys: BTreeMap<String, String>,
 }
 
 /// What helps people and changes no value.
@@ -257,21 +233,5 @@ impl Definition {
             }
         }
         meaning
-    }
-}
-
-impl ViewUse {
-    /// A view as it stands: all features, no alias, the keys under their own names.
-    pub fn of(view: impl Into<String>) -> Self {
-        ViewUse {
-            view: view.into(),
-            alias: None,
-            features: Vec::new(),
-            keys: BTreeMap::new(),
-        }
-    }
-    /// The name under which the view's status and event time are given.
-    pub fn label(&self) -> &str {
-        self.alias.as_deref().unwrap_or(&self.view)
     }
 }

@@ -3,20 +3,17 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
-use drumlin_model::RepoPath;
+use drumlin_model::{RepoPath, feature::TextError, names::did_you_mean};
 
 use super::{
     About, Definition, Entity, Feature, FeatureService, FeatureView, JoinKey, Kind, Nulls, Place, Source, ViewUse,
     Window,
-    types::TextError,
     yaml::{self, Field, Node, Spot, Value},
 };
-use crate::asof::WindowFunction;
+use drumlin_asof::WindowFunction;
 
 /// The longest name, in bytes: it becomes part of column names.
 const NAME_LEN_MAX: usize = 100;
-/// How alike two names must be for one to be offered in place of the other (0 to 1).
-const LIKENESS_MIN: f64 = 0.7;
 
 /// Something wrong with a definition: where, what, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,17 +78,6 @@ pub fn parse_file(file: &RepoPath, text: &str) -> (Vec<Placed>, Vec<Problem>) {
         }
     }
     (placed, problems)
-}
-
-/// The name among `known` that was most likely meant.
-pub fn did_you_mean<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = text.to_lowercase();
-    known
-        .into_iter()
-        .map(|name| (strsim::jaro_winkler(&lower, &name.to_lowercase()), name))
-        .filter(|(likeness, _)| *likeness >= LIKENESS_MIN)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
 }
 
 /// `did you mean "x"?` when something is close, else the list of what there is.
@@ -160,7 +146,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Reports every field that was not asked for, and every needed one that is not there: once, where one is the other misspelled.
+    /// Reports each field that nobody asked for, and each needed field that is missing. A field that looks like a needed one
+    /// misspelled is reported once, as the first kind.
     fn finish(&mut self, mut fields: Fields<'_>) {
         for field in fields.left {
             let meant = did_you_mean(&field.name, fields.asked.iter().copied());

@@ -1,56 +1,49 @@
 //! Materializing: the newest row of every key of a view, from its source at a commit, into the online store.
-//! `rows` gives the rows, `row::merge` decides which win. A table that was only appended to since the watermark is read from
+//! `rows` gives the rows, `drumlin-online` merges them. A table that was only appended to since the watermark is read from
 //! there on; anything else builds a new generation beside the old one, which answers until the swap.
 //! Invariant: killed at any moment, the store holds what some commit said, and the next run goes on from the watermark.
 
-use std::{collections::BTreeSet, fs::File, path::Path};
+use std::collections::BTreeSet;
 
-use drumlin_chunks::{Progress, Unit};
+use drumlin_chunks::{Progress, Task, Unit};
 use drumlin_model::{CommitId, Input, Timestamp};
+use drumlin_online::{Lease, LeaseSort, Load, Loaded, Partial, RowBatch, Rules, Serving, ViewState, Watermark};
 use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
 use futures::{TryStreamExt, stream::BoxStream};
-use heed::RwTxn;
 use serde::Serialize;
 
-use super::{
-    OnlineStore, Partial, Rules, ViewState, Watermark,
-    key::Key,
-    layout_of,
-    row::{self, Stored, Write},
-    rows::{self, Piece, Rows},
-};
+use super::rows::{self, Piece, Rows};
 use crate::{
-    definition::{Source, check::ResolvedView},
+    definition::{ViewUse, check::ResolvedView},
     error::{Error, Result},
     registry::Registry,
     scan::Table,
     source,
 };
 
-/// Rows that one transaction writes: enough that its sync to disk costs little, few enough that a reader's snapshot is not old.
-pub const TRANSACTION_ROWS: usize = 1 << 16;
-/// Bytes of rows that are held for one transaction, whatever their number.
-const TRANSACTION_LEN_MAX: usize = 64 << 20;
-const LOCK_FILE: &str = "materialize.lock";
+/// Rows that one update writes: enough that its sync to disk costs little, few enough that a reader's moment is not old.
+pub const UPDATE_ROWS: usize = 1 << 16;
+/// Bytes of rows that are held for one update, whatever their number.
+const UPDATE_LEN_MAX: usize = 64 << 20;
 
 /// What to materialize.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct MaterializeRequest {
     /// Empty: all views that are `online: true`; views that are not so any more leave the store.
     pub views: Vec<String>,
     /// Build anew even where the watermark would do.
     pub rebuild: bool,
-    /// Rows that one transaction writes.
-    pub transaction_rows: usize,
+    /// Rows that one update writes.
+    pub update_rows: usize,
 }
 
-impl Default for Request {
+impl Default for MaterializeRequest {
     fn default() -> Self {
-        Request {
+        MaterializeRequest {
             views: Vec::new(),
             rebuild: false,
-            transaction_rows: TRANSACTION_ROWS,
+            update_rows: UPDATE_ROWS,
         }
     }
 }
@@ -58,10 +51,12 @@ impl Default for Request {
 /// How a run goes about each view.
 #[derive(Clone, Copy)]
 struct Run<'a> {
+    serving: &'a Serving,
+    lease: &'a Lease,
     engine: &'a Engine,
     snapshot: &'a Snapshot,
     registry: &'a Registry,
-    request: &'a Request,
+    request: &'a MaterializeRequest,
     now: i64,
     progress: &'a dyn Progress,
 }
@@ -93,422 +88,191 @@ pub enum How {
     Removed,
 }
 
-#[derive(Default)]
-struct Counts {
-    read: u64,
-    stored: u64,
-    skipped: u64,
-}
-
-/// Where the rows of a run go, and by which rules.
-#[derive(Clone, Copy)]
-pub(super) struct Target<'a> {
-    pub view: &'a str,
-    pub generation: u32,
-    pub layout: u32,
-    pub rules: Rules,
-    pub features: usize,
-    pub now: i64,
-}
-
-impl OnlineStore {
-    /// Brings views to the commit of `snapshot`. `now` decides which rows may answer already.
-    pub async fn materialize(
-        &self,
-        engine: &Engine,
-        snapshot: &Snapshot,
-        request: &Request,
-        now: Timestamp,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Materialized>> {
-        let _lock = lock(&self.folder)?;
-        self.sweep()?;
-        let registry = Registry::load(snapshot).await?;
-        let names: Vec<String> = match request.views.is_empty() {
-            true => registry
-                .views()
-                .filter(|view| view.online)
-                .map(|view| view.name.clone())
-                .collect(),
-            false => request.views.clone(),
-        };
-        let run = Run {
-            engine,
-            snapshot,
-            registry: &registry,
-            request,
-            now: now.micros(),
-            progress,
-        };
-        // One view that fails does not keep the others from their commit; its error is told in the end.
-        let (mut done, mut failed) = (Vec::new(), None);
-        for name in &names {
-            progress.start(&format!("materialize {name}"), None, Unit::Rows);
-            let result = self.materialize_view(run, name).await;
-            progress.finish();
-            match result {
-                Ok(view) => done.push(view),
-                Err(error) => failed = failed.or(Some(error)),
-            }
+/// Brings views to the commit of `snapshot`. `now` decides which rows may answer already. Stopped at any moment (dropped, or
+/// killed), the store answers as some commit said, and the next run goes on from there.
+#[tracing::instrument(level = "debug", skip_all, fields(commit = %snapshot.commit()))]
+pub async fn materialize(
+    serving: &Serving,
+    engine: &Engine,
+    snapshot: &Snapshot,
+    request: &MaterializeRequest,
+    now: Timestamp,
+    progress: &dyn Progress,
+) -> Result<Vec<Materialized>> {
+    let lease = serving.lease(LeaseSort::Exclusive)?;
+    serving.sweep(&lease)?;
+    let registry = Registry::load(snapshot).await?;
+    let online = registry.views().filter(|view| view.online);
+    let names: Vec<String> = match request.views.is_empty() {
+        true => online.map(|view| view.name.clone()).collect(),
+        false => request.views.clone(),
+    };
+    let run = Run {
+        serving,
+        lease: &lease,
+        engine,
+        snapshot,
+        registry: &registry,
+        request,
+        now: now.micros(),
+        progress,
+    };
+    // One view that fails does not keep the others from their commit; its error is told in the end.
+    let (mut done, mut failed) = (Vec::new(), None);
+    for name in &names {
+        let _task = Task::start(progress, &format!("materialize {name}"), None, Unit::Rows);
+        match run.view(name).await {
+            Ok(view) => done.push(view),
+            Err(error) => failed = failed.or(Some(error)),
         }
-        if request.views.is_empty() {
-            done.extend(self.remove_others(&names, snapshot.commit())?);
-        }
-        failed.map_or(Ok(done), Err)
     }
+    if request.views.is_empty() {
+        done.extend(run.remove_others(&names)?);
+    }
+    failed.map_or(Ok(done), Err)
+}
 
-    fn remove_others(&self, names: &[String], commit: CommitId) -> Result<Vec<Materialized>> {
+impl Run<'_> {
+    fn remove_others(self, names: &[String]) -> Result<Vec<Materialized>> {
         let keep: BTreeSet<&String> = names.iter().collect();
         let mut removed = Vec::new();
-        for state in self.views()?.into_iter().filter(|state| !keep.contains(&state.view)) {
-            self.remove_locked(&state.view)?;
-            let counts = Counts::default();
-            removed.push(report(&state.view, commit, How::Removed, counts, 0));
+        for state in self
+            .serving
+            .views()?
+            .into_iter()
+            .filter(|state| !keep.contains(&state.view))
+        {
+            self.serving.remove(&state.view, self.lease)?;
+            removed.push(self.report(&state.view, How::Removed, Loaded::default()));
         }
         Ok(removed)
     }
 
-    async fn materialize_view(&self, run: Run<'_>, name: &str) -> Result<Materialized> {
-        let (engine, snapshot) = (run.engine, run.snapshot);
-        let uses = [crate::definition::ViewUse::of(name)];
-        let views = source::resolve_used(engine, snapshot, run.registry, &uses).await?;
-        let (view, inputs) = (&views.resolved[name], &views.inputs[name]);
-        let table = match &view.view.source {
-            Source::Table(name) => Some(source::table(engine, snapshot, name).await?),
-            Source::Sql(_) => None,
-        };
-        let watermark = match &table {
+    async fn view(self, name: &str) -> Result<Materialized> {
+        let (engine, snapshot) = (self.engine, self.snapshot);
+        let views = source::resolve_used(engine, snapshot, self.registry, &[ViewUse::of(name)]).await?;
+        let (view, from) = (&views.resolved[name], views.source(name));
+        let table = from.table();
+        let watermark = match table {
             Some(table) => watermark_of(table, snapshot.commit()),
             None => Watermark {
                 commit: snapshot.commit(),
                 files: 0,
-                files_hash: contents(engine, snapshot, inputs).await?,
+                files_hash: contents(engine, snapshot, from.inputs()).await?,
             },
         };
-        let old = {
-            let txn = self.read()?;
-            self.state(&txn, &view.view.name)?
-        };
-        let same_view = |old: &ViewState| {
-            old.definition == view.hash && old.features == view.features && old.keys == view.key_types()
-        };
-        // Rows of an append that was interrupted are there already: they must be rows of this commit too.
-        let holds_partial = |old: &ViewState| {
-            let begun = |partial: &Partial| {
-                let files = table.as_ref()?.files_hash(partial.files as usize)?;
-                (files == partial.files_hash).then_some(())
-            };
-            old.partial.as_ref().is_none_or(|partial| begun(partial).is_some())
-        };
-        let goes_on = |old: &ViewState| !run.request.rebuild && same_view(old) && holds_partial(old);
-        if let Some(old) = old.clone().filter(goes_on) {
-            let files = (old.watermark.files, &old.watermark.files_hash);
-            if old.partial.is_none() && files == (watermark.files, &watermark.files_hash) {
-                return self.finish_unchanged(old, watermark);
+        let old = self.serving.find_view(name)?;
+        if let Some(old) = old.filter(|old| !self.request.rebuild && goes_on(old, view, table)) {
+            let is_same = (old.watermark.files, &old.watermark.files_hash) == (watermark.files, &watermark.files_hash);
+            if is_same && old.partial.is_none() {
+                return self.unchanged(old, watermark);
             }
-            let from = old.watermark.files as usize;
-            let appended = table
-                .as_ref()
-                .filter(|table| table.files_hash(from).as_ref() == Some(&old.watermark.files_hash));
-            if let Some(table) = appended {
-                let pieces = rows::of_table(view, table, from);
-                return self.append(run, view, old, watermark, pieces).await;
+            let begun = old.watermark.files as usize;
+            let goes_on = |table: &&Table| table.files_hash(begun).as_ref() == Some(&old.watermark.files_hash);
+            if let Some(table) = table.filter(goes_on) {
+                let pieces = rows::of_table(view, table, begun);
+                let load = self.serving.append(self.lease, old, watermark, self.now);
+                return Ok(self.report(name, How::Appended, self.fill(load, view, pieces).await?));
             }
         }
-        let pieces = match &table {
-            Some(table) => rows::of_table(view, table, 0),
-            None => rows::of_view(engine, snapshot, view).await?,
-        };
-        self.build(run, view, old, watermark, pieces).await
+        let pieces = rows::of_view(engine, snapshot, view, from).await?;
+        let load = self.serving.build(self.lease, state_of(view, watermark), self.now)?;
+        let loaded = self.fill(load, view, pieces).await?;
+        self.serving.sweep(self.lease)?;
+        Ok(self.report(name, How::Full, loaded))
     }
 
-    fn finish_unchanged(&self, mut state: ViewState, watermark: Watermark) -> Result<Materialized> {
-        let commit = watermark.commit;
+    fn unchanged(self, state: ViewState, watermark: Watermark) -> Result<Materialized> {
+        let loaded = Loaded {
+            keys: self.serving.key_count(&state)?,
+            ..Loaded::default()
+        };
+        let report = self.report(&state.view, How::Unchanged, loaded);
         if state.watermark != watermark {
-            state.watermark = watermark;
-            let mut txn = self.write()?;
-            self.set_state(&mut txn, &state)?;
-            txn.commit().map_err(Error::lmdb("write the online store"))?;
+            self.serving.move_watermark(self.lease, state, watermark)?;
         }
-        let keys = self.key_count(&state)?;
-        Ok(report(&state.view, commit, How::Unchanged, Counts::default(), keys))
+        Ok(report)
     }
 
-    async fn append(
-        &self,
-        run: Run<'_>,
-        view: &ResolvedView,
-        state: ViewState,
-        watermark: Watermark,
-        pieces: BoxStream<'static, Result<Piece>>,
-    ) -> Result<Materialized> {
-        let target = Target::new(&state, run.now);
-        let commit = watermark.commit;
-        let mut keys = 0;
-        let partial = Some(Partial {
-            files: watermark.files,
-            files_hash: watermark.files_hash.clone(),
-        });
-        let begin = |txn: &mut RwTxn<'_>| {
-            self.set_state(
-                txn,
-                &ViewState {
-                    partial,
-                    ..state.clone()
-                },
-            )
-        };
-        let finish = |txn: &mut RwTxn<'_>| {
-            keys = self.count(txn, state.generation)?;
-            self.set_state(
-                txn,
-                &ViewState {
-                    watermark,
-                    partial: None,
-                    ..state.clone()
-                },
-            )
-        };
-        let counts = self.fill(run, view, target, pieces, (begin, finish)).await?;
-        Ok(report(target.view, commit, How::Appended, counts, keys))
-    }
-
-    async fn build(
-        &self,
-        run: Run<'_>,
-        view: &ResolvedView,
-        old: Option<ViewState>,
-        watermark: Watermark,
-        pieces: BoxStream<'static, Result<Piece>>,
-    ) -> Result<Materialized> {
-        let generation = {
-            let mut txn = self.write()?;
-            let generation = self.new_generation(&mut txn)?;
-            txn.commit().map_err(Error::lmdb("write the online store"))?;
-            generation
-        };
-        let commit = watermark.commit;
-        let state = ViewState {
-            view: view.view.name.clone(),
-            definition: view.hash.clone(),
-            generation,
-            keys: view.key_types(),
-            features: view.features.clone(),
-            rules: rules_of(view),
-            watermark,
-            partial: None,
-        };
-        let target = Target::new(&state, run.now);
-        let mut keys = 0;
-        let same_layout = old.as_ref().is_some_and(|old| old.layout() == target.layout);
-        let finish = |txn: &mut RwTxn<'_>| {
-            self.take_pushed(txn, target, same_layout)?;
-            keys = self.count(txn, generation)?;
-            self.spare(txn, generation)?;
-            if let Some(old) = &old {
-                self.doom(txn, old.generation)?;
-            }
-            self.set_state(txn, &state)
-        };
-        // Nobody reads the new generation before its end.
-        let begin = |_: &mut RwTxn<'_>| Ok(());
-        let counts = self.fill(run, view, target, pieces, (begin, finish)).await?;
-        self.sweep()?;
-        Ok(report(target.view, commit, How::Full, counts, keys))
-    }
-
-    /// Writes all rows in several transactions; `finish` joins the last of them, `begin` the first if that is not the last.
+    /// Writes all rows, in as many updates as they need.
     async fn fill(
-        &self,
-        run: Run<'_>,
+        self,
+        mut load: Load<'_>,
         view: &ResolvedView,
-        target: Target<'_>,
         mut pieces: BoxStream<'static, Result<Piece>>,
-        (begin, finish): (
-            impl FnOnce(&mut RwTxn<'_>) -> Result<()>,
-            impl FnOnce(&mut RwTxn<'_>) -> Result<()>,
-        ),
-    ) -> Result<Counts> {
-        let mut counts = Counts::default();
-        let mut begin = Some(begin);
+    ) -> Result<Loaded> {
         loop {
-            let (mut held, mut rows, mut len, mut ended) = (Vec::new(), 0, 0, false);
-            while rows < run.request.transaction_rows && len < TRANSACTION_LEN_MAX {
-                let Some(piece) = pieces.try_next().await? else {
-                    ended = true;
-                    break;
-                };
-                len += piece.memory();
-                let batch = Rows::new(view, &piece)?;
-                rows += batch.len;
-                held.push(batch);
+            let mut batch = load.rows();
+            let is_last = self.read_rows(view, &mut pieces, &mut batch).await?;
+            if is_last {
+                return Ok(load.finish(&batch)?);
             }
-            let mut txn = self.write()?;
-            for batch in &held {
-                self.write_rows(&mut txn, target, batch, &mut counts)?;
-            }
-            if ended {
-                finish(&mut txn)?;
-                txn.commit().map_err(Error::lmdb("write the online store"))?;
-                return Ok(counts);
-            }
-            if let Some(begin) = begin.take() {
-                begin(&mut txn)?;
-            }
-            txn.commit().map_err(Error::lmdb("write the online store"))?;
-            run.progress.advance(rows as u64);
+            load.write(&batch)?;
+            self.progress.advance(batch.len() as u64);
+            // A source that never waits leaves whoever would stop this no moment to do it.
+            tokio::task::yield_now().await;
         }
     }
 
-    fn write_rows(&self, txn: &mut RwTxn<'_>, target: Target<'_>, rows: &Rows, counts: &mut Counts) -> Result<()> {
-        let (mut key, mut encoded, mut merged) = (Key::default(), Vec::new(), Vec::new());
-        counts.read += rows.len as u64;
-        let mut new_keys = 0;
-        for index in 0..rows.len {
-            let head = rows
-                .head(index)
-                .filter(|_| key.of_row(target.generation, &rows.keys, index));
-            let Some(head) = head else {
-                counts.skipped += 1;
-                continue;
+    /// Reads the rows of the next update; true when there are no more after them.
+    async fn read_rows(
+        self,
+        view: &ResolvedView,
+        pieces: &mut BoxStream<'static, Result<Piece>>,
+        batch: &mut RowBatch,
+    ) -> Result<bool> {
+        let (mut rows, mut len) = (0, 0);
+        while rows < self.request.update_rows && len < UPDATE_LEN_MAX {
+            let Some(piece) = pieces.try_next().await? else {
+                return Ok(true);
             };
-            let values = rows.features.iter().map(|column| column.value(index));
-            row::encode(&mut encoded, head, values);
-            let put = self.put(txn, target, &mut key, &encoded, &mut merged)?;
-            counts.stored += u64::from(put != Put::Older);
-            new_keys += u64::from(put == Put::NewKey);
+            len += piece.memory();
+            let read = Rows::new(view, &piece)?;
+            rows += read.len;
+            read.write_to(batch);
         }
-        self.add_to_count(txn, target.generation, new_keys).map(drop)
+        Ok(false)
     }
 
-    pub(super) fn put(
-        &self,
-        txn: &mut RwTxn<'_>,
-        target: Target<'_>,
-        key: &mut Key,
-        row: &[u8],
-        merged: &mut Vec<u8>,
-    ) -> Result<Put> {
-        let place = (target.layout, key.witness().map(<[u8]>::to_vec));
-        let stored = self.stored(txn, key, target.layout, target.view)?;
-        let is_new = stored.is_none();
-        let written = row::merge(
-            merged,
-            stored,
-            row,
-            (place.0, place.1.as_deref()),
-            (target.rules, target.features, target.now),
-        );
-        match written {
-            Write::Older => return Ok(Put::Older),
-            Write::TooMany => {
-                let why = format!(
-                    "a key has more than {} rows that may answer yet: in the future, or ending after newer ones",
-                    row::VERSIONS_MAX
-                );
-                return Err(Error::NotServable {
-                    view: target.view.to_owned(),
-                    why,
-                });
-            }
-            Write::Stored | Write::Marked => {}
-        }
-        self.rows
-            .put(txn, key.stored(), merged)
-            .map_err(Error::lmdb("write the online store"))?;
-        Ok(match written {
-            Write::Marked => Put::Older,
-            _ if is_new => Put::NewKey,
-            _ => Put::Newer,
-        })
-    }
-
-    /// Lays the rows that were pushed over a new generation; those that the table has caught up with are forgotten.
-    fn take_pushed(&self, txn: &mut RwTxn<'_>, target: Target<'_>, same_layout: bool) -> Result<()> {
-        let prefix = pushed_prefix(target.view);
-        let damaged = || Error::OnlineDamaged {
-            view: target.view.to_owned(),
-        };
-        let failed = || Error::lmdb("read the online store");
-        let items = self.pushed.prefix_iter(txn, &prefix).map_err(failed())?;
-        let items = items.map(|item| item.map(|(key, value)| (key.to_vec(), value.to_vec())));
-        let items: Vec<(Vec<u8>, Vec<u8>)> = items.collect::<Result<_, _>>().map_err(failed())?;
-        let (mut key, mut merged, mut new_keys) = (Key::default(), Vec::new(), 0);
-        for (name, value) in items {
-            let stored = Stored::read(&value).filter(Stored::is_whole).ok_or_else(damaged)?;
-            // The key of a global view has no bytes.
-            key.restore(target.generation, stored.witness.unwrap_or_default());
-            let mut kept = false;
-            for version in stored.versions().filter(|_| same_layout) {
-                let put = self.put(txn, target, &mut key, version.bytes(), &mut merged)?;
-                kept |= put != Put::Older;
-                new_keys += u64::from(put == Put::NewKey);
-            }
-            if !kept {
-                self.pushed
-                    .delete(txn, &name)
-                    .map_err(Error::lmdb("write the online store"))?;
-            }
-        }
-        self.add_to_count(txn, target.generation, new_keys).map(drop)
-    }
-
-    pub(super) fn remove_locked(&self, name: &str) -> Result<bool> {
-        let mut txn = self.write()?;
-        let Some(state) = self.state(&txn, name)? else {
-            return Ok(false);
-        };
-        self.doom(&mut txn, state.generation)?;
-        self.forget_state(&mut txn, name)?;
-        txn.commit().map_err(Error::lmdb("write the online store"))?;
-        self.sweep()?;
-        Ok(true)
-    }
-
-    /// Takes a view out of the store.
-    pub fn remove(&self, name: &str) -> Result<bool> {
-        let _lock = lock(&self.folder)?;
-        self.remove_locked(name)
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Put {
-    Older,
-    Newer,
-    NewKey,
-}
-
-impl<'a> Target<'a> {
-    pub fn new(state: &'a ViewState, now: i64) -> Self {
-        Target {
-            view: &state.view,
-            generation: state.generation,
-            layout: layout_of(&state.keys, &state.features),
-            rules: state.rules,
-            features: state.features.len(),
-            now,
+    fn report(self, view: &str, how: How, loaded: Loaded) -> Materialized {
+        Materialized {
+            view: view.to_owned(),
+            commit: self.snapshot.commit(),
+            how,
+            rows_read: loaded.read,
+            rows_stored: loaded.stored,
+            rows_skipped: loaded.skipped,
+            keys: loaded.keys,
         }
     }
 }
 
-fn report(view: &str, commit: CommitId, how: How, counts: Counts, keys: u64) -> Materialized {
-    Materialized {
-        view: view.to_owned(),
-        commit,
-        how,
-        rows_read: counts.read,
-        rows_stored: counts.stored,
-        rows_skipped: counts.skipped,
-        keys,
-    }
+/// Whether rows that are added to those of `old` give the view as it is now.
+fn goes_on(old: &ViewState, view: &ResolvedView, table: Option<&Table>) -> bool {
+    let is_same_view = old.definition == view.hash && old.features == view.features && old.keys == view.key_types();
+    // Rows of an append that was interrupted are there already: they must be rows of this commit too.
+    let has_begun = |partial: &Partial| {
+        let files = table.and_then(|table| table.files_hash(partial.files as usize));
+        files.as_ref() == Some(&partial.files_hash)
+    };
+    is_same_view && old.partial.as_ref().is_none_or(has_begun)
 }
 
-pub(super) fn rules_of(view: &ResolvedView) -> Rules {
-    Rules {
-        inclusive: view.view.inclusive,
-        nulls: view.view.nulls,
-        max_age: view.view.max_age.map(|age| age.micros()),
+/// What the view's state is going to be.
+fn state_of(view: &ResolvedView, watermark: Watermark) -> ViewState {
+    ViewState {
+        view: view.view.name.clone(),
+        definition: view.hash.clone(),
+        generation: 0,
+        keys: view.key_types(),
+        features: view.features.clone(),
+        rules: Rules {
+            inclusive: view.view.inclusive,
+            nulls: view.view.nulls,
+            max_age: view.view.max_age.map(|age| age.micros()),
+        },
+        watermark,
+        partial: None,
     }
 }
 
@@ -522,7 +286,7 @@ fn watermark_of(table: &Table, commit: CommitId) -> Watermark {
 }
 
 /// What a query reads, by content: equal when its result is.
-pub(super) async fn contents(engine: &Engine, snapshot: &Snapshot, inputs: &[Input]) -> Result<String> {
+async fn contents(engine: &Engine, snapshot: &Snapshot, inputs: &[Input]) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
     for input in inputs {
         let content = match source::table(engine, snapshot, &input.name).await {
@@ -540,40 +304,4 @@ pub(super) async fn contents(engine: &Engine, snapshot: &Snapshot, inputs: &[Inp
 fn is_no_table(error: &Error) -> bool {
     use drumlin_tables::Error as Tables;
     matches!(error, Error::Tables(source) if matches!(source.as_ref(), Tables::NoTable { .. } | Tables::TableName { .. }))
-}
-
-pub(super) fn pushed_prefix(view: &str) -> Vec<u8> {
-    let mut prefix = (view.len() as u32).to_be_bytes().to_vec();
-    prefix.extend_from_slice(view.as_bytes());
-    prefix
-}
-
-/// One process materializes at a time; reading and pushing go on. The lock goes with the process that holds it.
-fn lock(folder: &Path) -> Result<File> {
-    locked(folder, File::try_lock)
-}
-
-/// Several processes verify at a time, and none materializes meanwhile.
-pub(super) fn lock_shared(folder: &Path) -> Result<File> {
-    locked(folder, File::try_lock_shared)
-}
-
-fn locked(folder: &Path, try_lock: fn(&File) -> Result<(), std::fs::TryLockError>) -> Result<File> {
-    let failed = |source| Error::Io {
-        doing: "lock the online store",
-        source,
-    };
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(folder.join(LOCK_FILE))
-        .map_err(failed)?;
-    match try_lock(&file) {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Error::Busy {
-            folder: folder.to_owned(),
-        }),
-        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
-    }
 }

@@ -1,24 +1,23 @@
 //! A view's rows on their way into the online store: batches of its source with keys, stamps and values as `Value`s.
-//! `source` and `scan` give the batches, `materialize` writes the rows, `verify` looks their keys up.
+//! `source` and `scan` give the batches, `column` their values; `materialize` writes the rows, `verify` looks their keys up.
 //! Invariant: a row's sequence grows in the order of writing: (file, row within it), or the place in a query's total order.
 
 use arrow::{
     array::{Array, AsArray, BooleanArray, PrimitiveArray, RecordBatch},
     datatypes::TimestampMicrosecondType,
 };
+use drumlin_model::Timestamp;
+use drumlin_online::{Head, NO_END, RowBatch, Stamp, Value};
 use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 
-use super::{
-    row::{Head, NO_END, Stamp},
-    value::{Column, times},
-};
+use super::column::{Column, times};
 use crate::{
-    definition::{Source, check::ResolvedView},
+    definition::check::ResolvedView,
     error::{Error, Result},
     scan::Table,
-    source,
+    source::{self, ResolvedSource},
 };
 
 /// Bits of a sequence that count rows within a file.
@@ -47,7 +46,7 @@ enum Created {
 /// A batch and where it stands: its file's time of writing, and the sequence of its first row.
 pub(crate) struct Piece {
     batch: RecordBatch,
-    written: Option<i64>,
+    written: Option<Timestamp>,
     first_sequence: u64,
 }
 
@@ -80,7 +79,7 @@ impl Rows {
             .map(|(name, kind)| Column::new(name, array(name)?, *kind));
         let created = match (&definition.created_time, piece.written) {
             (Some(name), _) => Created::Column(times(name, array(name)?)?),
-            (None, Some(written)) => Created::File(written),
+            (None, Some(written)) => Created::File(written.micros()),
             (None, None) => Created::Always,
         };
         let tombstone = definition
@@ -98,6 +97,19 @@ impl Rows {
             first_sequence: piece.first_sequence,
             len: batch.num_rows(),
         })
+    }
+
+    /// Adds all rows to a batch that goes into the store.
+    pub fn write_to(&self, batch: &mut RowBatch) {
+        for row in 0..self.len {
+            let features = self.features.iter().map(|column| column.value(row));
+            batch.push(self.key(row), self.head(row), features);
+        }
+    }
+
+    /// The values of a row's key.
+    pub fn key(&self, row: usize) -> impl Iterator<Item = Value<'_>> {
+        self.keys.iter().map(move |column| column.value(row))
     }
 
     /// When a row happened and became known; none when it does not say, so that it can never answer.
@@ -137,7 +149,7 @@ pub(crate) fn of_table(view: &ResolvedView, table: &Table, from: usize) -> BoxSt
     stream::iter(files)
         .flat_map(move |(index, file)| {
             let mut next = (index as u64) << FILE_ROW_BITS;
-            let written = Some(file.written);
+            let written = file.written;
             table.read_file(&file, schema.clone()).map_ok(move |batch| {
                 let first_sequence = next;
                 next += batch.num_rows() as u64;
@@ -156,12 +168,13 @@ pub(crate) async fn of_view(
     engine: &Engine,
     snapshot: &Snapshot,
     view: &ResolvedView,
+    from: &ResolvedSource,
 ) -> Result<BoxStream<'static, Result<Piece>>> {
-    let query = match &view.view.source {
-        Source::Table(name) => return Ok(of_table(view, &source::table(engine, snapshot, name).await?, 0)),
-        Source::Sql(query) => query,
+    let planned = match from {
+        ResolvedSource::Table(table) => return Ok(of_table(view, table, 0)),
+        ResolvedSource::Query(planned) => planned,
     };
-    let plan = source::ordered_query(engine, snapshot, view, query).await?;
+    let plan = source::ordered_query(view, planned)?;
     let name = view.view.name.clone();
     let batches = source::run(&source::context(engine, snapshot).await?, plan, &name).await?;
     let mut next = 0;

@@ -1,5 +1,5 @@
 //! Verifying: for every key of a view, the online answer at `now` equals the offline as-of join's (the law's online identity).
-//! The join reads the tables, `get` reads the store; they share no code but the definitions.
+//! The join reads the tables, [`Serving`] reads the store; they share no code but the definitions.
 //! Invariant: what is compared is one commit, the view's watermark; rows that were pushed are counted apart.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -16,28 +16,24 @@ use datafusion::{
     logical_expr::LogicalPlanBuilder,
     physical_plan::{SendableRecordBatchStream, stream::RecordBatchStreamAdapter, streaming::PartitionStream},
 };
-use drumlin_chunks::{Progress, Unit};
+use drumlin_chunks::{Progress, Task, Unit};
 use drumlin_model::{CommitId, Timestamp};
+use drumlin_online::{Answer, KeyPage, LeaseSort, Lookup, Serving, Value, ViewState};
 use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
 use futures::{TryStreamExt, stream};
 use serde::Serialize;
 
 use super::{
-    OnlineStore, Value, ViewState,
-    get::{Answer, Lookup, Want},
-    key::{self, Key},
-    materialize::lock_shared,
+    column::{Column, array_of, times},
     rows::{self, Rows},
-    value::{Column, array_of, times},
 };
 use crate::{
-    asof,
-    definition::{FeatureType, Source, ViewUse, check::ResolvedView},
+    definition::{FeatureType, Source, ViewUse, check::ResolvedView, types::to_arrow},
     error::{Error, Result},
     registry::Registry,
     scan::BATCH_ROWS,
-    source,
+    source::{self, ResolvedSource},
 };
 
 /// How many differences are described; all are counted.
@@ -81,6 +77,22 @@ pub struct Mismatch {
 }
 
 impl Verified {
+    fn new(state: &ViewState, now: Timestamp) -> Self {
+        Verified {
+            view: state.view.clone(),
+            commit: state.watermark.commit,
+            now,
+            keys: 0,
+            values: 0,
+            pushed: 0,
+            missing: 0,
+            unanswered: 0,
+            answers_from: None,
+            different: 0,
+            mismatches: Vec::new(),
+        }
+    }
+
     pub fn is_identical(&self) -> bool {
         self.different == 0 && self.missing == 0 && self.unanswered == 0
     }
@@ -92,47 +104,52 @@ impl Verified {
     }
 }
 
-impl OnlineStore {
-    /// Compares every key of the views (all, when none is named) with the join at t = `now`, each at its watermark.
-    pub async fn verify(
-        &self,
-        engine: &Engine,
-        views: &[String],
-        now: Timestamp,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Verified>> {
-        // What is compared stays as it is; pushes go on, and are told apart.
-        let _lock = lock_shared(&self.folder)?;
-        let states = match views.is_empty() {
-            true => self.views()?,
-            false => views.iter().map(|name| self.view(name)).collect::<Result<_>>()?,
-        };
-        if states.is_empty() {
-            return Err(Error::NothingToVerify {
-                folder: self.folder.clone(),
-            });
-        }
-        let mut verified = Vec::new();
-        for state in states {
-            progress.start(
-                &format!("verify {}", state.view),
-                Some(self.key_count(&state)?),
-                Unit::Rows,
-            );
-            let result = self.verify_view(engine, &state, now, progress).await;
-            progress.finish();
-            verified.push(result?);
-        }
-        Ok(verified)
+/// Compares every key of the views (all, when none is named) with the join at t = `now`, each at its watermark.
+#[tracing::instrument(level = "debug", skip_all)]
+pub async fn verify(
+    serving: &Serving,
+    engine: &Engine,
+    views: &[String],
+    now: Timestamp,
+    progress: &dyn Progress,
+) -> Result<Vec<Verified>> {
+    // What is compared stays as it is; pushes go on, and are told apart.
+    let _lease = serving.lease(LeaseSort::Shared)?;
+    let states = match views.is_empty() {
+        true => serving.views()?,
+        false => views.iter().map(|name| serving.view(name)).collect::<Result<_, _>>()?,
+    };
+    if states.is_empty() {
+        return Err(Error::NothingToVerify { store: serving.name() });
     }
+    let mut verified = Vec::new();
+    for state in states {
+        let total = serving.key_count(&state)?;
+        let task = Task::start(progress, &format!("verify {}", state.view), Some(total), Unit::Rows);
+        let verifier = Verifier {
+            serving,
+            engine,
+            state: &state,
+            task: &task,
+            found: Verified::new(&state, now),
+        };
+        verified.push(verifier.run().await?);
+    }
+    Ok(verified)
+}
 
-    async fn verify_view(
-        &self,
-        engine: &Engine,
-        state: &ViewState,
-        now: Timestamp,
-        progress: &dyn Progress,
-    ) -> Result<Verified> {
+/// The comparison of one view, while it goes on.
+struct Verifier<'a> {
+    serving: &'a Serving,
+    engine: &'a Engine,
+    state: &'a ViewState,
+    task: &'a Task<'a>,
+    found: Verified,
+}
+
+impl Verifier<'_> {
+    async fn run(mut self) -> Result<Verified> {
+        let (engine, state) = (self.engine, self.state);
         if state.partial.is_some() {
             return Err(Error::Interrupted {
                 view: state.view.clone(),
@@ -140,91 +157,68 @@ impl OnlineStore {
         }
         let snapshot = engine.repo().snapshot_at(state.watermark.commit).await?;
         let registry = Registry::load(&snapshot).await?;
+        let keys = state.keys.iter().enumerate();
         let used = ViewUse {
             alias: Some(LABEL.to_owned()),
-            keys: state
-                .keys
-                .iter()
-                .enumerate()
+            keys: keys
                 .map(|(index, (name, _))| (name.clone(), key_column(index)))
                 .collect(),
             ..ViewUse::of(&state.view)
         };
         let views = source::resolve_used(engine, &snapshot, &registry, std::slice::from_ref(&used)).await?;
-        let view = &views.resolved[&state.view];
-        let mut found = Verified {
-            view: state.view.clone(),
-            commit: snapshot.commit(),
-            now,
-            keys: 0,
-            values: 0,
-            pushed: 0,
-            missing: 0,
-            unanswered: 0,
-            answers_from: None,
-            different: 0,
-            mismatches: Vec::new(),
-        };
-        self.compare_keys(engine, &snapshot, (view, &used), state, &mut found, progress)
-            .await?;
-        self.find_missing(engine, &snapshot, view, state, &mut found).await?;
-        Ok(found)
+        let (view, from) = (&views.resolved[&state.view], views.source(&state.view));
+        let lookup = source::lookup(view, from, &used)?;
+        self.compare_keys(&snapshot, view, lookup).await?;
+        self.find_missing(&snapshot, view, from).await?;
+        Ok(self.found)
     }
 
     /// Joins all keys of the store as a spine, and holds each row against the store's answer.
     async fn compare_keys(
-        &self,
-        engine: &Engine,
+        &mut self,
         snapshot: &Snapshot,
-        (view, used): (&ResolvedView, &ViewUse),
-        state: &ViewState,
-        found: &mut Verified,
-        progress: &dyn Progress,
+        view: &ResolvedView,
+        lookup: drumlin_asof::Lookup,
     ) -> Result<()> {
-        let spine = Spine::new(self.clone(), state.clone(), found.now);
+        let spine = Spine::new(self.serving.clone(), self.state.clone(), self.found.now);
         let table = StreamingTable::try_new(spine.schema.clone(), vec![Arc::new(spine)]);
         let plan = table
             .and_then(|table| LogicalPlanBuilder::scan("keys", provider_as_source(Arc::new(table)), None)?.build());
-        let mut spec = asof::AsOfSpec::new(TIME);
-        spec.threads = engine.options().threads.max(1);
+        let mut spec = drumlin_asof::AsOfSpec::new(TIME);
+        spec.threads = self.engine.options().threads.max(1);
         // A query without a created time does not say when its rows were known: they are known at every time.
         let says_when = matches!(view.view.source, Source::Table(_)) || view.view.created_time.is_some();
         spec.known_at = if says_when {
-            asof::KnownAt::Row
+            drumlin_asof::KnownAt::Row
         } else {
-            asof::KnownAt::Ignored
+            drumlin_asof::KnownAt::None
         };
-        spec.lookups.push(source::lookup(engine, snapshot, view, used).await?);
-        let context = source::context(engine, snapshot).await?;
+        spec.lookups.push(lookup);
+        let context = source::context(self.engine, snapshot).await?;
         let joined = source::join(
             &context,
             plan.map_err(Error::query("the keys of the online store"))?,
             spec,
         )
         .await?;
-        let mut lookup = self.prepare(&[Want::of(&state.view)])?;
+        let mut lookup = self.serving.prepare(&[ViewUse::of(&self.state.view)])?;
         for mut rows in joined.streams {
             while let Some(batch) = rows.try_next().await.map_err(Error::query("the as-of join"))? {
-                self.compare_batch(state, &batch, &mut lookup, found)?;
-                progress.advance(batch.num_rows() as u64);
+                self.compare_batch(&batch, &mut lookup)?;
+                self.task.advance(batch.num_rows() as u64);
             }
         }
         Ok(())
     }
 
-    fn compare_batch(
-        &self,
-        state: &ViewState,
-        batch: &RecordBatch,
-        lookup: &mut Lookup,
-        found: &mut Verified,
-    ) -> Result<()> {
+    fn compare_batch(&mut self, batch: &RecordBatch, lookup: &mut Lookup) -> Result<()> {
+        let (state, found) = (self.state, &mut self.found);
         let offline = Offline::new(state, batch)?;
         let keys: Vec<Vec<Value<'_>>> = (0..batch.num_rows())
             .map(|row| offline.keys.iter().map(|column| column.value(row)).collect())
             .collect();
         let rows: Vec<&[Value<'_>]> = keys.iter().map(Vec::as_slice).collect();
-        self.look(lookup, &rows, found.now, |answers| {
+        self.serving.look(lookup, &rows, found.now, |answers| {
             for row in 0..answers.rows() {
                 found.keys += 1;
                 let answer = answers.answer(row, 0);
@@ -239,37 +233,28 @@ impl OnlineStore {
                 }
                 offline.compare(state, row, answer, found);
             }
-        })
+        })?;
+        Ok(())
     }
 
     /// Looks up the key of every row of the source.
-    async fn find_missing(
-        &self,
-        engine: &Engine,
-        snapshot: &Snapshot,
-        view: &ResolvedView,
-        state: &ViewState,
-        found: &mut Verified,
-    ) -> Result<()> {
-        let mut pieces = rows::of_view(engine, snapshot, view).await?;
-        let (mut key, layout) = (Key::default(), state.layout());
+    async fn find_missing(&mut self, snapshot: &Snapshot, view: &ResolvedView, from: &ResolvedSource) -> Result<()> {
+        let mut pieces = rows::of_view(self.engine, snapshot, view, from).await?;
         while let Some(piece) = pieces.try_next().await? {
             let rows = Rows::new(view, &piece)?;
-            let txn = self.read()?;
-            for row in 0..rows.len {
-                if rows.stamp(row).is_none() || !key.of_row(state.generation, &rows.keys, row) {
-                    continue;
-                }
-                if self.stored(&txn, &mut key, layout, &state.view)?.is_none() {
-                    found.missing += 1;
-                    let values: Vec<Value<'_>> = rows.keys.iter().map(|column| column.value(row)).collect();
-                    found.describe(|| Mismatch {
-                        key: shown_key(state, &values),
-                        what: "key".into(),
-                        online: serde_json::Value::Null,
-                        offline: true.into(),
-                    });
-                }
+            let answering: Vec<usize> = (0..rows.len).filter(|row| rows.stamp(*row).is_some()).collect();
+            let missing = self
+                .serving
+                .missing(self.state, answering.iter().map(|row| rows.key(*row)))?;
+            for row in missing.into_iter().map(|index| answering[index]) {
+                self.found.missing += 1;
+                let values: Vec<Value<'_>> = rows.key(row).collect();
+                self.found.describe(|| Mismatch {
+                    key: shown_key(self.state, &values),
+                    what: "key".into(),
+                    online: serde_json::Value::Null,
+                    offline: true.into(),
+                });
             }
         }
         Ok(())
@@ -365,60 +350,52 @@ fn same(a: Value<'_>, b: Value<'_>) -> bool {
 
 /// All keys of a view in the store as a spine, each at the same time.
 struct Spine {
-    store: OnlineStore,
+    serving: Serving,
     state: ViewState,
     now: Timestamp,
     schema: SchemaRef,
 }
 
 impl Spine {
-    fn new(store: OnlineStore, state: ViewState, now: Timestamp) -> Self {
+    fn new(serving: Serving, state: ViewState, now: Timestamp) -> Self {
         let keys = state.keys.iter().enumerate();
         let mut fields: Vec<Field> = keys
-            .map(|(index, (_, kind))| Field::new(key_column(index), kind.to_arrow(), true))
+            .map(|(index, (_, kind))| Field::new(key_column(index), to_arrow(*kind), true))
             .collect();
-        fields.push(Field::new(TIME, FeatureType::Timestamp.to_arrow(), false));
+        fields.push(Field::new(TIME, to_arrow(FeatureType::Timestamp), false));
         Spine {
-            store,
+            serving,
             state,
             now,
             schema: Arc::new(Schema::new(fields)),
         }
     }
 
-    /// The batch of keys after the key with these bytes, and the bytes of its last; none at the end.
-    fn batch_after(&self, last: Option<&[u8]>) -> Result<Option<(RecordBatch, Vec<u8>)>> {
-        let mut keys: Vec<Vec<u8>> = Vec::new();
-        let mut end = Vec::new();
-        self.store.each_key(&self.state, last, |stored, values, _| {
-            keys.push(values.to_vec());
-            end.clear();
-            end.extend_from_slice(stored);
-            Ok(keys.len() < BATCH_ROWS)
-        })?;
-        if keys.is_empty() {
-            return Ok(None);
-        }
-        let damaged = || Error::OnlineDamaged {
-            view: self.state.view.clone(),
-        };
-        let decoded: Option<Vec<Vec<Value<'_>>>> = keys.iter().map(|bytes| key::decode(bytes)).collect();
-        let decoded = decoded.ok_or_else(damaged)?;
-        if decoded.iter().any(|values| values.len() != self.state.keys.len()) {
-            return Err(damaged());
-        }
+    /// The keys of a page, as rows of the spine.
+    fn batch(&self, page: &KeyPage) -> Result<RecordBatch> {
+        let rows = page.rows()?;
         let column = |(index, (_, kind)): (usize, &(String, FeatureType))| {
-            array_of(*kind, decoded.iter().map(|values| values[index])).ok_or_else(damaged)
+            let array = array_of(*kind, rows.iter().map(|values| values[index]));
+            array.ok_or_else(|| {
+                Error::from(drumlin_online::Error::Damaged {
+                    view: self.state.view.clone(),
+                })
+            })
         };
         let mut columns: Vec<ArrayRef> = self.state.keys.iter().enumerate().map(column).collect::<Result<_>>()?;
-        let times = TimestampMicrosecondArray::from_value(self.now.micros(), decoded.len()).with_timezone("UTC");
+        let times = TimestampMicrosecondArray::from_value(self.now.micros(), rows.len()).with_timezone("UTC");
         columns.push(Arc::new(times));
-        let options = RecordBatchOptions::new().with_row_count(Some(decoded.len()));
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), columns, &options);
-        Ok(Some((
-            batch.map_err(Error::arrow("the keys of the online store"))?,
-            end,
-        )))
+        batch.map_err(Error::arrow("the keys of the online store"))
+    }
+
+    /// The batch of keys after the key with these bytes, and the bytes of its last; none at the end.
+    fn batch_after(&self, last: Option<&[u8]>) -> Result<Option<(RecordBatch, Vec<u8>)>> {
+        let Some(page) = self.serving.keys_after(&self.state, last, BATCH_ROWS)? else {
+            return Ok(None);
+        };
+        Ok(Some((self.batch(&page)?, page.last)))
     }
 }
 
@@ -434,7 +411,7 @@ impl PartitionStream for Spine {
     }
 
     fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let spine = Spine::new(self.store.clone(), self.state.clone(), self.now);
+        let spine = Spine::new(self.serving.clone(), self.state.clone(), self.now);
         let batches = stream::try_unfold((spine, None::<Vec<u8>>), |(spine, last)| async move {
             let next = spine
                 .batch_after(last.as_deref())

@@ -1,5 +1,5 @@
 //! Building a training set: pin everything, join the spine with each view, write the parts.
-//! `source` plans, `asof` joins, `parts` writes. Invariant: rows out equal rows in, and no more than a batch is in memory here.
+//! `source` plans, `drumlin-asof` joins, `parts` writes. Invariant: rows out equal rows in, and no more than a batch is in memory here.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +12,8 @@ use arrow::{
     datatypes::{Schema, SchemaRef},
 };
 use datafusion::logical_expr::LogicalPlan;
-use drumlin_model::{Input, RepoPath, Timestamp};
+use drumlin_chunks::{Progress, Task, Unit};
+use drumlin_model::{Input, RepoPath, feature::Status};
 use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
 use futures::TryStreamExt;
@@ -20,12 +21,9 @@ use tempfile::NamedTempFile;
 
 use super::{
     parts::PartWriter,
-    record::{
-        self, Column, Counts, KnownAt, OnNullTime, Options, Part, Spine, SpineSource, TrainingSet, UsedView, ViewCounts,
-    },
+    record::{self, Column, Counts, Options, Part, Spine, SpineSource, TrainingSet, UsedView, ViewCounts},
 };
 use crate::{
-    asof,
     definition::ViewUse,
     error::{Error, Result},
     registry::Registry,
@@ -120,7 +118,7 @@ impl Prepared {
     /// The spine's tables, the views' tables and the files of their definitions, each with its commit.
     pub fn inputs(&self) -> Vec<Input> {
         let mut inputs = self.spine_inputs.clone();
-        inputs.extend(self.views.inputs.values().flatten().cloned());
+        inputs.extend(self.views.inputs().flat_map(|(_, inputs)| inputs.iter().cloned()));
         let commit = self.pinned.at.commit();
         inputs.extend(self.definition_files.iter().map(|path| Input {
             name: path.to_string(),
@@ -134,7 +132,7 @@ impl Prepared {
 }
 
 /// Runs the join and writes the parts to scratch files.
-pub(crate) async fn run(engine: &Engine, prepared: Prepared) -> Result<Built> {
+pub(crate) async fn run(engine: &Engine, prepared: Prepared, progress: &dyn Progress) -> Result<Built> {
     let prepared_id = prepared.id();
     let Prepared {
         pinned,
@@ -144,25 +142,24 @@ pub(crate) async fn run(engine: &Engine, prepared: Prepared) -> Result<Built> {
         ..
     } = prepared;
     let spine_columns = spine.schema().fields().len();
-    let mut spec = asof::AsOfSpec::new(&pinned.options.time);
+    let mut spec = drumlin_asof::AsOfSpec::new(&pinned.options.time);
     spec.threads = engine.options().threads.max(1);
-    spec.on_null_time = match pinned.options.on_null_time {
-        OnNullTime::Error => asof::OnNullTime::Error,
-        OnNullTime::Keep => asof::OnNullTime::Keep,
-    };
-    spec.known_at = known_at(engine, pinned.options.known_at).await?;
+    spec.on_null_time = pinned.options.on_null_time;
+    spec.known_at = pinned.options.known_at;
     for used in &pinned.uses {
-        spec.lookups
-            .push(source::lookup(engine, &pinned.at, &views.resolved[&used.view], used).await?);
+        let (view, source) = (&views.resolved[&used.view], views.source(&used.view));
+        spec.lookups.push(source::lookup(view, source, used)?);
     }
     let shape = Shape::new(&spec, &pinned.options);
     let context = source::context(engine, &pinned.at).await?;
+    let task = Task::start(progress, "join", None, Unit::Rows);
     let joined = source::join(&context, spine, spec).await?;
     let schema = shape.keep(&joined.schema);
     let mut writer = PartWriter::new(scratch(engine)?, schema.clone());
     let mut counts = shape.counts();
     for mut stream in joined.streams {
         while let Some(batch) = stream.try_next().await.map_err(Error::query("the as-of join"))? {
+            task.advance(batch.num_rows() as u64);
             shape.count(&batch, &mut counts);
             writer.write(project(&batch, &schema)?)?;
         }
@@ -233,16 +230,6 @@ impl Built {
     }
 }
 
-async fn known_at(engine: &Engine, known_at: KnownAt) -> Result<asof::KnownAt> {
-    let at = |time: Timestamp| asof::KnownAt::At { micros: time.micros() };
-    Ok(match known_at {
-        KnownAt::None => asof::KnownAt::Ignored,
-        KnownAt::Row => asof::KnownAt::Row,
-        KnownAt::Time(time) => at(time),
-        KnownAt::Commit(commit) => at(engine.repo().commit_info(commit).await?.provenance.finished),
-    })
-}
-
 /// Where parts are written before they go into the repository: the engine's scratch folder.
 fn scratch(engine: &Engine) -> Result<PathBuf> {
     Ok(engine.options().spill_folder.clone())
@@ -256,7 +243,7 @@ struct Shape {
 }
 
 impl Shape {
-    fn new(spec: &asof::AsOfSpec, options: &Options) -> Self {
+    fn new(spec: &drumlin_asof::AsOfSpec, options: &Options) -> Self {
         let mut dropped = Vec::new();
         for lookup in &spec.lookups {
             if !options.with_status {
@@ -266,7 +253,7 @@ impl Shape {
                 dropped.push(lookup.about_name("event_time"));
             }
         }
-        let label = |lookup: &asof::Lookup| lookup.prefix.as_ref().unwrap_or(&lookup.view).clone();
+        let label = |lookup: &drumlin_asof::Lookup| lookup.prefix.as_ref().unwrap_or(&lookup.view).clone();
         let statuses = spec
             .lookups
             .iter()
@@ -300,7 +287,7 @@ impl Shape {
             else {
                 continue;
             };
-            for status in asof::Status::ALL {
+            for status in Status::ALL {
                 let rows = statuses.iter().filter(|found| *found == Some(status.as_str())).count() as u64;
                 if rows > 0 {
                     *counts.statuses.entry(status.as_str().to_owned()).or_default() += rows;

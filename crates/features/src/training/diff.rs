@@ -9,19 +9,26 @@ use arrow::{
     compute::{cast, kernels::cmp::distinct},
     datatypes::SchemaRef,
 };
+use drumlin_asof::ParquetFile;
+use drumlin_chunks::{Progress, Task, Unit};
 use drumlin_objects::{SnapshotStore, object_path};
 use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::ObjectStore;
 use serde::Serialize;
+use tracing::instrument;
 
-use super::{TrainingSet, folder_of, show};
+use super::{
+    SetAt, TrainingSet,
+    diff_join::{self, Counted},
+    folder_of, show,
+};
 use crate::{
     apply::{FieldChange, field_changes},
     definition::Definition,
     error::{Error, Result},
-    scan::{self, DataFile, Table},
+    scan::{self, Table},
 };
 
 /// How two sets differ.
@@ -61,9 +68,10 @@ pub struct ColumnDiff {
     pub rows_changed: u64,
 }
 
-/// Compares the set `name` of one commit with the set `other` of another.
-pub async fn diff(engine: &Engine, before: (&Snapshot, &str), after: (&Snapshot, &str)) -> Result<SetDiff> {
-    let (old, new) = (show(before.0, before.1).await?, show(after.0, after.1).await?);
+/// Compares two sets, of one commit or of two. Writes nothing to the repository.
+#[instrument(level = "debug", skip_all, fields(before = before.name, after = after.name))]
+pub async fn diff(engine: &Engine, before: SetAt<'_>, after: SetAt<'_>, progress: &dyn Progress) -> Result<SetDiff> {
+    let (old, new) = (show(before.at, before.name).await?, show(after.at, after.name).await?);
     let mut diff = SetDiff {
         same_content: old.content == new.content,
         definitions: definitions(&old, &new),
@@ -79,11 +87,17 @@ pub async fn diff(engine: &Engine, before: (&Snapshot, &str), after: (&Snapshot,
         return Ok(diff);
     }
     let spine = common_spine(&diff.before, &diff.after)?;
-    let (old, new) = (parts(before.0, &diff.before).await?, parts(after.0, &diff.after).await?);
+    let (old, new) = (
+        parts(before.at, &diff.before).await?,
+        parts(after.at, &diff.after).await?,
+    );
     let shared = shared_columns(&old.schema, &new.schema, &spine);
-    let counted = match side_by_side(&old, &new, &spine, &shared).await? {
+    let counted = match side_by_side(&old, &new, &spine, &shared, progress).await? {
         Some(counted) => counted,
-        None => super::diff_join::by_identity(engine, &old, &new, &spine, &shared).await?,
+        None => {
+            let _task = Task::start(progress, "match rows", None, Unit::Rows);
+            diff_join::by_identity(engine, &old, &new, &spine, &shared).await?
+        }
     };
     diff.rows_common = counted.common;
     diff.rows_removed = diff.before.rows - counted.common;
@@ -91,15 +105,6 @@ pub async fn diff(engine: &Engine, before: (&Snapshot, &str), after: (&Snapshot,
     diff.rows_changed = counted.changed;
     diff.columns = columns(&diff.before, &diff.after, &shared, &counted);
     Ok(diff)
-}
-
-/// Counts of common rows.
-#[derive(Debug)]
-pub(super) struct Counted {
-    pub common: u64,
-    pub changed: u64,
-    /// By shared column.
-    pub columns: Vec<u64>,
 }
 
 fn definitions(old: &TrainingSet, new: &TrainingSet) -> Vec<DefinitionDiff> {
@@ -207,10 +212,10 @@ pub(super) async fn parts(snapshot: &Snapshot, set: &TrainingSet) -> Result<Tabl
         let path = folder
             .join(&part.file)
             .map_err(|_| damaged(set, format!("{:?} is not the name of a file", part.file)))?;
-        Ok(DataFile {
+        Ok(ParquetFile {
             path: object_path(&path),
             size: part.bytes,
-            written: 0,
+            written: None,
         })
     });
     let files = files.collect::<Result<Vec<_>>>()?;
@@ -239,7 +244,14 @@ fn damaged(set: &TrainingSet, detail: String) -> Error {
 }
 
 /// Compares row by row; none when the spines differ somewhere.
-async fn side_by_side(old: &Table, new: &Table, spine: &[String], shared: &[String]) -> Result<Option<Counted>> {
+async fn side_by_side(
+    old: &Table,
+    new: &Table,
+    spine: &[String],
+    shared: &[String],
+    progress: &dyn Progress,
+) -> Result<Option<Counted>> {
+    let task = Task::start(progress, "compare", None, Unit::Rows);
     let wanted: Vec<String> = spine.iter().chain(shared).cloned().collect();
     let old_schema = old.project(&wanted);
     let mut old_rows = Pieces::new(old.rows(&old_schema));
@@ -272,6 +284,7 @@ async fn side_by_side(old: &Table, new: &Table, spine: &[String], shared: &[Stri
                 *count += 1;
             }
         }
+        task.advance(len as u64);
         counted.common += len as u64;
         counted.changed += changed.into_iter().filter(|changed| *changed).count() as u64;
     }

@@ -7,12 +7,21 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use drumlin_tables::Engine;
 use futures::TryStreamExt;
 
-use super::diff::Counted;
 use crate::{
     error::{Error, Result},
     scan::Table,
 };
 
+/// Counts of common rows.
+#[derive(Debug)]
+pub(super) struct Counted {
+    pub common: u64,
+    pub changed: u64,
+    /// By shared column.
+    pub columns: Vec<u64>,
+}
+
+/// Matches the rows of two sets by their columns `spine` and compares the columns `shared`.
 pub(super) async fn by_identity(
     engine: &Engine,
     old: &Table,

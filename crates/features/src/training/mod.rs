@@ -1,5 +1,5 @@
 //! Training sets: features as of each row of a spine, pinned to a commit, stored as Parquet at `training/NAME/`.
-//! `build` runs the join and writes the parts, `record` is `set.json`, `diff` compares two sets; the join is `asof`'s.
+//! `build` runs the join and writes the parts, `record` is `set.json`, `diff` compares two sets; the join is `drumlin-asof`'s.
 //! Invariant: the id is a function of (commit, definitions, spine, options), and the content of the id: the same request gives
 //! the same bytes.
 
@@ -12,31 +12,33 @@ mod record;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use drumlin_model::{CommitId, EntryKind, Input, Provenance, RefName, RepoPath};
+use drumlin_chunks::Progress;
+use drumlin_model::{
+    By, CommitId, EntryKind, Input, Provenance, RefName, RepoPath,
+    names::{SET_RECORD, TRAINING, Verb, did_you_mean},
+};
 use drumlin_repo::{CommitInfo, Snapshot};
 use drumlin_tables::Engine;
 use futures::TryStreamExt;
+use tracing::instrument;
 
 pub use diff::{ColumnDiff, DefinitionDiff, SetDiff, diff};
-pub use record::{Counts, KnownAt, OnNullTime, Options, Part, Spine, SpineSource, TrainingSet, UsedView, ViewCounts};
+pub use record::{Counts, Options, Part, Spine, SpineSource, TrainingSet, UsedView, ViewCounts};
 
 use crate::{
-    apply::Request,
-    definition::{ViewUse, parse::did_you_mean},
+    definition::ViewUse,
     error::{Error, Result},
     registry::Registry,
 };
 
-/// The folder of the tree that holds the training sets.
-pub const FOLDER: &str = "training";
-/// What describes a set, beside its parts.
-pub const RECORD: &str = "set.json";
 /// The longest name of a training set, in bytes.
 const NAME_LEN_MAX: usize = 100;
 
 /// What is to be made.
 #[derive(Clone, Debug)]
 pub struct Create {
+    /// The branch that the set is committed to.
+    pub branch: RefName,
     pub name: String,
     pub spine: SpineSource,
     /// The commit that the spine is read at.
@@ -47,6 +49,15 @@ pub struct Create {
     pub options: Options,
     /// Whether a set of that name with other content may be replaced.
     pub replace: bool,
+    /// The commit's message; a sentence of what was done when absent.
+    pub message: Option<String>,
+}
+
+/// A training set of a commit.
+#[derive(Clone, Copy, Debug)]
+pub struct SetAt<'a> {
+    pub at: &'a Snapshot,
+    pub name: &'a str,
 }
 
 /// Which features: a service's, or some views as they are.
@@ -85,19 +96,21 @@ pub fn folder_of(name: &str) -> Result<RepoPath> {
     if name.is_empty() || name.len() > NAME_LEN_MAX || !name.chars().all(known) {
         return Err(bad());
     }
-    RepoPath::new(format!("{FOLDER}/{name}")).map_err(|_| bad())
+    RepoPath::new(format!("{TRAINING}/{name}")).map_err(|_| bad())
 }
 
 fn record_path(folder: &RepoPath) -> RepoPath {
     folder
-        .join(RECORD)
+        .join(SET_RECORD)
         .expect("a short name below a folder that leaves room for it")
 }
 
-/// Makes a training set and commits it to `branch` as one commit.
-pub async fn create(engine: &Engine, branch: &RefName, create: Create, request: Request) -> Result<Created> {
+/// Makes a training set and commits it to its branch as one commit. An error, or dropping the future before its end, leaves
+/// the branch as it was; content that was written by then is garbage that nothing names.
+#[instrument(level = "debug", skip_all, fields(branch = %create.branch, set = create.name))]
+pub async fn create(engine: &Engine, create: Create, by: By, progress: &dyn Progress) -> Result<Created> {
     let folder = folder_of(&create.name)?;
-    let session = engine.repo().session(branch).await?;
+    let session = engine.repo().session(&create.branch).await?;
     let existing = find(&session.base(), &create.name).await?;
     let registry = Registry::load(&create.at).await?;
     let (service, uses) = match &create.features {
@@ -124,7 +137,7 @@ pub async fn create(engine: &Engine, branch: &RefName, create: Create, request: 
         });
     }
     let inputs = prepared.inputs();
-    let built = build::run(engine, prepared).await?;
+    let built = build::run(engine, prepared, progress).await?;
     if let Some(existing) = existing.filter(|_| !create.replace) {
         // The branch moves with each set that is made on it: the same request at a later commit may well give the same set.
         if !built.repeats(&existing) {
@@ -143,10 +156,10 @@ pub async fn create(engine: &Engine, branch: &RefName, create: Create, request: 
             .await?;
     }
     let set = built.set(&create.name);
-    let mut json = serde_json::to_vec_pretty(&set).expect("a record has only string keys");
-    json.push(b'\n');
-    session.write(&record_path(&folder), Bytes::from(json)).await?;
-    let commit = session.commit(commit_info(&set, folder, inputs, request)).await?;
+    session.write(&record_path(&folder), Bytes::from(set.to_json())).await?;
+    let commit = session
+        .commit(commit_info(&set, folder, inputs, by, create.message))
+        .await?;
     Ok(Created {
         set,
         commit: Some(commit),
@@ -154,7 +167,7 @@ pub async fn create(engine: &Engine, branch: &RefName, create: Create, request: 
     })
 }
 
-fn commit_info(set: &TrainingSet, folder: RepoPath, inputs: Vec<Input>, request: Request) -> CommitInfo {
+fn commit_info(set: &TrainingSet, folder: RepoPath, inputs: Vec<Input>, by: By, message: Option<String>) -> CommitInfo {
     let parameters = [
         ("id".to_owned(), set.id.as_str().into()),
         ("content".to_owned(), set.content.as_str().into()),
@@ -164,36 +177,36 @@ fn commit_info(set: &TrainingSet, folder: RepoPath, inputs: Vec<Input>, request:
             serde_json::to_value(&set.options).expect("options have only string keys"),
         ),
     ];
-    let message = format!(
-        "Create training set {}: {} rows at {}",
-        set.name,
-        set.rows,
-        set.commit.short()
-    );
+    let message = message.unwrap_or_else(|| {
+        format!(
+            "Create training set {}: {} rows at {}",
+            set.name,
+            set.rows,
+            set.commit.short()
+        )
+    });
     let provenance = Provenance {
-        operation: "train create".into(),
-        actor: request.actor,
-        started: request.started,
+        operation: Verb::TrainCreate.as_str().to_owned(),
+        actor: by.actor,
+        started: by.started,
         inputs,
         outputs: vec![folder],
         parameters: parameters.into_iter().collect(),
-        code: request.code,
+        code: by.code,
         ..Provenance::default()
     };
-    CommitInfo {
-        message: request.message.unwrap_or(message),
-        provenance,
-    }
+    CommitInfo { message, provenance }
 }
 
 /// The training sets of a commit, by name.
+#[instrument(level = "debug", skip_all, fields(commit = %snapshot.commit()))]
 pub async fn list(snapshot: &Snapshot) -> Result<Vec<TrainingSet>> {
-    let folder = RepoPath::new(FOLDER).expect("a plain name is a path");
+    let folder = RepoPath::new(TRAINING).expect("a plain name is a path");
     let mut entries = snapshot.list(Some(&folder), None);
     let mut sets = Vec::new();
     while let Some((path, _)) = entries.try_next().await? {
-        let below = path.as_str()[FOLDER.len() + 1..].split_once('/');
-        if let Some((name, RECORD)) = below {
+        let below = path.as_str()[TRAINING.len() + 1..].split_once('/');
+        if let Some((name, SET_RECORD)) = below {
             sets.push(TrainingSet::parse(name, &snapshot.read(&path).await?)?);
         }
     }
@@ -201,6 +214,7 @@ pub async fn list(snapshot: &Snapshot) -> Result<Vec<TrainingSet>> {
 }
 
 /// One training set of a commit.
+#[instrument(level = "debug", skip_all, fields(commit = %snapshot.commit(), set = name))]
 pub async fn show(snapshot: &Snapshot, name: &str) -> Result<TrainingSet> {
     if let Some(set) = find(snapshot, name).await? {
         return Ok(set);
@@ -233,9 +247,10 @@ pub(crate) async fn using(snapshot: &Snapshot, views: &BTreeSet<String>) -> Resu
     Ok(sets.into_iter().filter(used).map(|set| set.name).collect())
 }
 
-/// Builds a set again from what it is pinned to, and compares. Writes nothing.
-pub async fn rebuild(engine: &Engine, snapshot: &Snapshot, name: &str) -> Result<Rebuilt> {
-    let recorded = show(snapshot, name).await?;
+/// Builds a set again from what it is pinned to, and compares. Writes nothing to the repository.
+#[instrument(level = "debug", skip_all, fields(commit = %set.at.commit(), set = set.name))]
+pub async fn rebuild(engine: &Engine, set: SetAt<'_>, progress: &dyn Progress) -> Result<Rebuilt> {
+    let recorded = show(set.at, set.name).await?;
     let at = engine.repo().snapshot_at(recorded.commit).await?;
     let spine_at = engine.repo().snapshot_at(recorded.spine.commit).await?;
     let registry = Registry::load(&at).await?;
@@ -251,13 +266,13 @@ pub async fn rebuild(engine: &Engine, snapshot: &Snapshot, name: &str) -> Result
     if prepared.id() != recorded.id {
         let detail = "its record does not have the id of what it is pinned to".into();
         return Err(Error::TrainingSetDamaged {
-            name: name.to_owned(),
+            name: recorded.name,
             detail,
         });
     }
-    let built = build::run(engine, prepared).await?;
+    let built = build::run(engine, prepared, progress).await?;
     let (content, rows) = (built.content(), built.rows);
-    let altered = altered(snapshot, &recorded).await?;
+    let altered = altered(set.at, &recorded).await?;
     Ok(Rebuilt {
         equal: content == recorded.content && rows == recorded.rows && altered.is_empty(),
         recorded,

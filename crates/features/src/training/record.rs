@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use drumlin_model::{CommitId, Timestamp};
+use drumlin_asof::{KnownAt, OnNullTime};
+use drumlin_model::CommitId;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -87,26 +88,6 @@ impl Options {
     }
 }
 
-/// Which rows count as known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KnownAt {
-    #[default]
-    None,
-    Row,
-    Time(Timestamp),
-    /// As of the time of this commit.
-    Commit(CommitId),
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnNullTime {
-    #[default]
-    Error,
-    Keep,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// The name of the file beside the record.
@@ -137,6 +118,12 @@ pub struct ViewCounts {
     pub statuses: BTreeMap<String, u64>,
     /// Rows of the view without an event time: they never match.
     pub null_event_times: u64,
+}
+
+/// What a record of any format says.
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
 }
 
 /// What the id is the hash of.
@@ -174,18 +161,37 @@ pub(crate) fn content_of<'a>(parts: impl IntoIterator<Item = &'a Part>) -> Strin
 }
 
 impl TrainingSet {
+    /// The record as it is stored.
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).expect("a record has only string keys");
+        json.push(b'\n');
+        json
+    }
+
+    /// The id that a set pinned to the same things has. The record of a sound set has it too.
+    pub fn expected_id(&self) -> String {
+        id_of(&self.commit, &self.spine, &self.views, &self.options)
+    }
+
+    /// The content hash that a set of the same parts has. The record of a sound set has it too.
+    pub fn expected_content(&self) -> String {
+        content_of(&self.parts)
+    }
+
+    /// Reads a record. One of a newer format, or that is damaged, is an error.
     pub fn parse(name: &str, json: &[u8]) -> Result<Self> {
         let damaged = |detail: String| Error::TrainingSetDamaged {
             name: name.to_owned(),
             detail,
         };
-        let set: TrainingSet = serde_json::from_slice(json).map_err(|error| damaged(error.to_string()))?;
-        if set.format > FORMAT {
-            return Err(damaged(format!(
-                "its format is {}, and this program reads up to {FORMAT}",
-                set.format
-            )));
+        let head: Head = serde_json::from_slice(json).map_err(|error| damaged(error.to_string()))?;
+        if head.format > FORMAT {
+            return Err(Error::TrainingSetFormat {
+                name: name.to_owned(),
+                found: head.format,
+                newest: FORMAT,
+            });
         }
-        Ok(set)
+        serde_json::from_slice(json).map_err(|error| damaged(error.to_string()))
     }
 }
