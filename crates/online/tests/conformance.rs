@@ -167,7 +167,7 @@ fn a_batch_is_seen_whole_or_not_at_all(store: Store) {
                             .map(|(_, value)| value)
                             .collect()
                     };
-                    assert_eq!(values.len(), KEYS.into());
+                    assert_eq!(values.len(), usize::from(KEYS));
                     assert!(values.iter().all(|value| value == &values[0]), "{values:?}");
                 }
             });
