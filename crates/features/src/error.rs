@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use datafusion::error::DataFusionError;
-use drumlin_model::ErrorKind;
+use drumlin_model::{Cure, ErrorKind};
 
 use crate::{asof, definition::parse::Problem};
 
@@ -148,6 +148,16 @@ impl Error {
             Error::AsOf(source) => source.kind(),
             Error::Tables(source) => source.kind(),
             Error::Repo(source) => source.kind(),
+        }
+    }
+
+    /// What mends it, the best first.
+    pub fn cures(&self) -> Vec<Cure> {
+        match self {
+            Error::AsOf(source) => source.cures(),
+            Error::Tables(source) => source.cures(),
+            Error::Repo(source) => source.cures(),
+            _ => self.hint().map(Cure::say).into_iter().collect(),
         }
     }
 

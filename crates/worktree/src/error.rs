@@ -106,7 +106,7 @@ impl Error {
     pub fn cures(&self) -> Vec<Cure> {
         use Error as E;
         vec![match self {
-            E::Repo(error) => return error.hint().map(Cure::say).into_iter().collect(),
+            E::Repo(error) => return error.cures(),
             E::NotARepository { .. } => Cure::run(Verb::Init),
             E::AlreadyAWorkingCopy { .. } | E::WholeFolder { .. } | E::NothingThere { .. } => Cure::run(Verb::Status),
             E::Config { file, .. } | E::IgnoreFile { file, .. } => Cure::edit(file.display().to_string()),
