@@ -3,7 +3,7 @@
 
 use arrow::{datatypes::DataType, error::ArrowError};
 use datafusion::error::DataFusionError;
-use drumlin_model::ErrorKind;
+use drumlin_model::{Cure, ErrorKind};
 use parquet::errors::ParquetError;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -126,6 +126,11 @@ impl Error {
                 ErrorKind::Internal
             }
         }
+    }
+
+    /// What mends it, the best first.
+    pub fn cures(&self) -> Vec<Cure> {
+        self.hint().map(Cure::say).into_iter().collect()
     }
 
     /// The cure, in words that name what to change.

@@ -3,7 +3,7 @@
 
 use std::{error::Error as StdError, io, ops::Range, path::PathBuf, sync::Arc};
 
-use drumlin_model::{ErrorKind, File, FileId, FormatError};
+use drumlin_model::{Cure, ErrorKind, File, FileId, FormatError};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -112,6 +112,14 @@ impl Error {
             Error::FileChanged { .. } => ErrorKind::Precondition,
             Error::WriterFailed { source } => source.kind(),
             Error::Stopped { .. } | Error::Abandoned { .. } => ErrorKind::Internal,
+        }
+    }
+
+    /// What mends it, the best first.
+    pub fn cures(&self) -> Vec<Cure> {
+        match self {
+            Error::WriterFailed { source } => source.cures(),
+            _ => self.hint().map(Cure::say).into_iter().collect(),
         }
     }
 

@@ -1,19 +1,16 @@
 //! `Context`: what each verb starts from: the folder, the clock, who asks and the state of the code's own Git.
 //! The one place that reads the environment.
 
-use std::{
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use drumlin_chunks::{Place, Storage};
-use drumlin_model::{By, Code, ErrorKind, Input, Provenance, RefExpr, RefName};
+use drumlin_model::{By, ErrorKind, Input, Provenance, RefExpr, RefName};
 use drumlin_repo::{Clock, CommitInfo, Repo, Snapshot, SystemClock};
 use drumlin_tables::{Engine, EngineOptions};
+use drumlin_verbs::{Desk, DeskOptions, git_code};
 use drumlin_worktree::WorkingCopy;
 
-use crate::{args::Global, error::CommandError, ui::Ui};
+use crate::{error::CommandError, global::Global, ui::Ui};
 
 pub struct Context<'a> {
     pub ui: &'a Ui,
@@ -42,6 +39,24 @@ impl<'a> Context<'a> {
             current,
             global,
         })
+    }
+
+    /// The desk in the current folder, at which the verbs are asked for.
+    pub async fn desk(&self) -> Result<Desk, CommandError> {
+        Ok(Desk::open(&self.current, self.options()).await?)
+    }
+
+    /// What the environment and the global flags say to all verbs.
+    pub fn options(&self) -> DeskOptions {
+        let current = self.current.clone();
+        DeskOptions {
+            code: Arc::new(move || git_code(&current)),
+            open: Arc::new(open),
+            progress: Arc::new(self.ui.progress()),
+            memory_bytes: self.global.memory,
+            threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX)),
+            ..DeskOptions::new(self.author().actor, self.clock.clone())
+        }
     }
 
     /// The working copy that the current folder lies in.
@@ -117,26 +132,4 @@ pub async fn snapshot(copy: &WorkingCopy, at: Option<&RefExpr>) -> Result<Snapsh
 /// The full id of what a person typed.
 pub async fn resolve(repo: &Repo, text: &str) -> Result<drumlin_repo::Resolved, CommandError> {
     Ok(repo.resolve(&text.parse::<RefExpr>()?).await?)
-}
-
-/// The Git commit that the code in `folder` stands at; none outside Git or where `git` is not installed.
-fn git_code(folder: &Path) -> Option<Code> {
-    folder.ancestors().find(|above| above.join(".git").exists())?;
-    let git = |words: &[&str]| -> Option<String> {
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(folder)
-            .args(words)
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .output()
-            .ok()?;
-        output
-            .status
-            .success()
-            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let git_commit = git(&["rev-parse", "HEAD"])?;
-    let dirty = git(&["status", "--porcelain", "--untracked-files=no"]).is_none_or(|changes| !changes.is_empty());
-    Some(Code { git_commit, dirty })
 }

@@ -3,7 +3,7 @@
 
 use std::{error::Error as StdError, fmt};
 
-use drumlin_model::ErrorKind;
+use drumlin_model::{Cure, ErrorKind, Verb};
 
 /// The exit code of wrong words on the command line, as the argument parser has it.
 pub const EXIT_USAGE: u8 = 2;
@@ -12,10 +12,10 @@ pub const EXIT_USAGE: u8 = 2;
 #[derive(Debug)]
 pub struct CommandError {
     pub kind: ErrorKind,
-    /// What went wrong, then each cause below it.
-    pub messages: Vec<String>,
-    /// A command to type, or what to change.
-    pub hint: Option<String>,
+    /// What went wrong, and why.
+    message: String,
+    /// What mends it, the best first.
+    cures: Vec<Cure>,
 }
 
 /// The exit code for each kind of error.
@@ -33,33 +33,19 @@ pub fn exit_code(kind: ErrorKind) -> u8 {
     }
 }
 
-/// The name of a kind in `--json` errors.
-pub fn kind_name(kind: ErrorKind) -> &'static str {
+/// The cure of last resort, so that no error of these kinds ends without one.
+fn general_cure(kind: ErrorKind) -> Option<Cure> {
     match kind {
-        ErrorKind::NotFound => "not_found",
-        ErrorKind::AlreadyExists => "already_exists",
-        ErrorKind::Conflict => "conflict",
-        ErrorKind::Precondition => "precondition",
-        ErrorKind::InvalidInput => "invalid_input",
-        ErrorKind::Denied => "denied",
-        ErrorKind::Unsupported => "unsupported",
-        ErrorKind::Unavailable => "unavailable",
-        ErrorKind::Corrupt => "corrupt",
-        ErrorKind::Internal => "internal",
-    }
-}
-
-/// The hint of last resort, so that no error of these kinds ends without one.
-fn general_hint(kind: ErrorKind) -> Option<&'static str> {
-    match kind {
-        ErrorKind::NotFound => Some("drumlin status    (shows where you are)"),
-        ErrorKind::Conflict => Some("drumlin log -n 5    (shows what moved), then run the command again"),
-        ErrorKind::InvalidInput => Some("drumlin help    (lists the verbs; each has examples)"),
-        ErrorKind::Unsupported => Some("drumlin --version    (a newer one may know it)"),
-        ErrorKind::Unavailable => Some("df -h .    (is there room?), then run the command again"),
-        ErrorKind::Denied => Some("ls -ld . .drumlin    (may you write here?)"),
-        ErrorKind::Corrupt => Some("drumlin fsck    (checks every byte of the repository)"),
-        _ => None,
+        ErrorKind::NotFound => Some(Cure::run(Verb::Status).why("shows where you are")),
+        ErrorKind::Conflict => Some(Cure::run(Verb::Log).with("limit", "5").why("shows what moved")),
+        ErrorKind::InvalidInput => Some(Cure::say("drumlin help    (lists the verbs; each has examples)")),
+        ErrorKind::Unsupported => Some(Cure::say("drumlin --version    (a newer one may know it)")),
+        ErrorKind::Unavailable => Some(Cure::MakeRoom { folder: ".".to_owned() }),
+        ErrorKind::Denied => Some(Cure::Permit {
+            path: ".drumlin".to_owned(),
+        }),
+        ErrorKind::Corrupt => Some(Cure::run(Verb::Fsck).why("checks every byte of the repository")),
+        ErrorKind::AlreadyExists | ErrorKind::Precondition | ErrorKind::Internal => None,
     }
 }
 
@@ -67,54 +53,57 @@ impl CommandError {
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
-            messages: vec![message.into()],
-            hint: None,
+            message: message.into(),
+            cures: Vec::new(),
         }
     }
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::InvalidInput, message)
     }
-    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+    /// The same error, with one more cure.
+    #[must_use]
+    pub fn with_cure(mut self, cure: Cure) -> Self {
+        self.cures.push(cure);
         self
     }
+    /// The same error, with a cure in the words of the command line.
+    #[must_use]
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+        self.with_cure(Cure::say(hint))
+    }
     /// An error of a lower floor, with its causes.
-    pub fn from_error(kind: ErrorKind, hint: Option<String>, error: &(dyn StdError + 'static)) -> Self {
-        let mut messages = vec![error.to_string()];
-        let mut source = error.source();
-        while let Some(cause) = source {
-            let text = cause.to_string();
-            if !messages.last().is_some_and(|last| last.contains(&text)) {
-                messages.push(text);
-            }
-            source = cause.source();
-        }
-        Self { kind, messages, hint }
+    pub fn from_error(kind: ErrorKind, cures: Vec<Cure>, error: &(dyn StdError + 'static)) -> Self {
+        let message = drumlin_verbs::message(error);
+        Self { kind, message, cures }
     }
     pub fn io(what: impl fmt::Display, error: std::io::Error) -> Self {
         Self {
             kind: ErrorKind::of_io(&error),
-            messages: vec![what.to_string(), error.to_string()],
-            hint: None,
+            message: format!("{what}: {error}"),
+            cures: Vec::new(),
         }
     }
-    pub fn hint(&self) -> Option<&str> {
-        self.hint.as_deref().or_else(|| general_hint(self.kind))
+    /// What mends it, the best first; where nothing is known of it, what helps with errors of its kind.
+    pub fn cures(&self) -> Vec<Cure> {
+        if self.cures.is_empty() {
+            return general_cure(self.kind).into_iter().collect();
+        }
+        self.cures.clone()
     }
 }
 
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.messages.join(": "))
+        f.write_str(&self.message)
     }
 }
 
-/// Errors of the floors below say their own kind and hint.
+/// Errors of the floors below say their own kind and cures.
 macro_rules! from_floor {
     ($($error:ty),* $(,)?) => {$(
         impl From<$error> for CommandError {
             fn from(error: $error) -> Self {
-                CommandError::from_error(error.kind(), error.hint(), &error)
+                CommandError::from_error(error.kind(), error.cures(), &error)
             }
         }
     )*};
@@ -127,18 +116,18 @@ from_floor!(
     drumlin_tables::Error,
     drumlin_features::Error,
     drumlin_online::Error,
-    drumlin_lineage::Error,
+    drumlin_verbs::Error,
 );
 
 impl From<drumlin_model::RefNameError> for CommandError {
     fn from(error: drumlin_model::RefNameError) -> Self {
-        CommandError::invalid(error.to_string()).with_hint("drumlin branch    (lists the branches)")
+        CommandError::invalid(error.to_string()).with_cure(Cure::run(Verb::BranchList).why("lists the branches"))
     }
 }
 
 impl From<drumlin_model::PathError> for CommandError {
     fn from(error: drumlin_model::PathError) -> Self {
-        CommandError::invalid(error.to_string())
-            .with_hint("drumlin status    (paths are relative to the repository's folder)")
+        let cure = Cure::run(Verb::Status).why("paths start at the repository's folder");
+        CommandError::invalid(error.to_string()).with_cure(cure)
     }
 }

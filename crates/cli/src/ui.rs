@@ -1,18 +1,14 @@
 //! `Ui`: everything that a command shows: text or JSON on stdout; progress, notes and errors on stderr.
 //! Invariant: with `--json`, stdout holds JSON and nothing else.
 
-use std::{
-    io::{self, IsTerminal, Write},
-    sync::Mutex,
-    time::Duration,
-};
+use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
-use drumlin_chunks::{Progress, Unit};
-use indicatif::{ProgressBar, ProgressStyle};
+use drumlin_model::{CommitId, RefName};
+use drumlin_verbs::{ErrorAnswer, ErrorView};
 use serde::Serialize;
 
-use crate::error::{CommandError, kind_name};
+use crate::{cures, error::CommandError, progress::Bars};
 
 /// How much is said, and in which form.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,9 +17,11 @@ pub struct UiOptions {
     pub quiet: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Ui {
     pub options: UiOptions,
+    /// The words of the verb at hand, such as `table create`: an error's cures are said in its terms.
+    verb: String,
 }
 
 pub const GOOD: Style = AnsiColor::Green.on_default();
@@ -40,7 +38,16 @@ pub fn paint(style: Style, text: impl std::fmt::Display) -> String {
 
 impl Ui {
     pub fn new(options: UiOptions) -> Self {
-        Self { options }
+        Self {
+            options,
+            verb: String::new(),
+        }
+    }
+
+    /// The same, for the verb of these words.
+    #[must_use]
+    pub fn of_verb(self, verb: String) -> Self {
+        Self { verb, ..self }
     }
 
     /// The result of a command: `value` with `--json`, else what `text` writes.
@@ -88,29 +95,35 @@ impl Ui {
     }
 
     pub fn error(&self, error: &CommandError) {
+        let program = crate::command();
+        let at_hand = cures::command_of(&program, &self.verb);
+        let cures = error.cures();
+        let hints: Vec<String> = cures.iter().map(|cure| cures::text(cure, &program, at_hand)).collect();
         let mut err = anstream::stderr().lock();
         // Nothing can be done for a person whose stderr is closed.
         let _ = if self.options.json {
-            let value = serde_json::json!({
-                "error": { "kind": kind_name(error.kind), "message": error.to_string(), "hint": error.hint() }
-            });
-            writeln!(err, "{value}")
+            let view = ErrorView {
+                kind: error.kind.into(),
+                message: error.to_string(),
+                hint: hints.into_iter().next(),
+                cures,
+            };
+            serde_json::to_writer(&mut err, &ErrorAnswer { error: view })
+                .map_err(io::Error::from)
+                .and_then(|()| writeln!(err))
         } else {
-            let hint = error
-                .hint()
+            let hints: String = hints
+                .iter()
                 .map(|hint| format!("\n{} {hint}", paint(NAME, "hint:")))
-                .unwrap_or_default();
-            writeln!(err, "{} {error}{hint}", paint(BAD.bold(), "error:"))
+                .collect();
+            writeln!(err, "{} {error}{hints}", paint(BAD.bold(), "error:"))
         };
     }
 
     /// Progress bars for long work; silent unless a person watches.
     pub fn progress(&self) -> Bars {
         let shown = !self.options.quiet && !self.options.json && io::stderr().is_terminal();
-        Bars {
-            shown,
-            bar: Mutex::new(None),
-        }
+        Bars::new(shown)
     }
 }
 
@@ -122,62 +135,9 @@ fn allow_closed_pipe(written: io::Result<()>) -> Result<(), CommandError> {
     }
 }
 
-/// One bar at a time, with rate and time left.
-pub struct Bars {
-    shown: bool,
-    bar: Mutex<Option<ProgressBar>>,
-}
-
-/// Work that ends sooner than this shows no bar.
-const BAR_DELAY: Duration = Duration::from_millis(120);
-
-impl Progress for Bars {
-    fn start(&self, task: &str, total: Option<u64>, unit: Unit) {
-        tracing::info!(task, total, ?unit, "begins");
-        if !self.shown {
-            return;
-        }
-        let counts = match unit {
-            Unit::Bytes => "{bytes}/{total_bytes}  {bytes_per_sec}",
-            Unit::Files | Unit::Rows | Unit::Items => "{human_pos}/{human_len}  {per_sec}",
-        };
-        let template = match total {
-            Some(_) => format!("{{msg}} [{{bar:32.cyan}}] {counts}  {{eta}} left"),
-            None => format!(
-                "{{msg}} {{spinner}} {}",
-                counts.replace("/{total_bytes}", "").replace("/{human_len}", "")
-            ),
-        };
-        let bar = total
-            .map_or_else(ProgressBar::new_spinner, ProgressBar::new)
-            .with_message(task.to_owned());
-        bar.set_style(
-            ProgressStyle::with_template(&template)
-                .expect("the template is ours")
-                .progress_chars("█▌ "),
-        );
-        bar.enable_steady_tick(BAR_DELAY);
-        *self.bar.lock().expect("no holder panics") = Some(bar);
-    }
-
-    fn grow(&self, by: u64) {
-        if let Some(bar) = &*self.bar.lock().expect("no holder panics") {
-            bar.inc_length(by);
-        }
-    }
-
-    fn advance(&self, by: u64) {
-        if let Some(bar) = &*self.bar.lock().expect("no holder panics") {
-            bar.inc(by);
-        }
-    }
-
-    fn finish(&self) {
-        tracing::info!("is over");
-        if let Some(bar) = self.bar.lock().expect("no holder panics").take() {
-            bar.finish_and_clear();
-        }
-    }
+/// What is checked out: a branch, else the commit itself.
+pub fn label(branch: Option<&RefName>, commit: CommitId) -> String {
+    branch.map_or_else(|| commit.to_string(), RefName::to_string)
 }
 
 /// `12.3 MB`, for people.

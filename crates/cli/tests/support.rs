@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -10,7 +11,9 @@ use std::{
 use serde_json::Value;
 
 pub struct Place {
-    folder: tempfile::TempDir,
+    path: PathBuf,
+    /// The folder that goes with the place; none when the place lies in another.
+    _folder: Option<tempfile::TempDir>,
 }
 
 /// What one run of the program gave.
@@ -24,9 +27,18 @@ pub struct Ran {
 impl Place {
     /// An empty folder.
     pub fn empty() -> Place {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
         Place {
-            folder: tempfile::tempdir().expect("a temporary folder can be made"),
+            path: folder.path().to_owned(),
+            _folder: Some(folder),
         }
+    }
+
+    /// A new folder in this place.
+    pub fn below(&self, name: &str) -> Place {
+        let path = self.file(name);
+        fs::create_dir(&path).expect("a folder can be made");
+        Place { path, _folder: None }
     }
 
     /// A repository with nothing in it.
@@ -37,7 +49,7 @@ impl Place {
     }
 
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        &self.path
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -56,6 +68,20 @@ impl Place {
 
     pub fn run(&self, words: &[&str]) -> Ran {
         ran(self.command(words).output().expect("the program starts"))
+    }
+
+    /// Runs with `input` as stdin.
+    pub fn run_with(&self, words: &[&str], input: &str) -> Ran {
+        let mut child = self
+            .command(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        // A program that reads no stdin may have closed it.
+        let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
+        ran(child.wait_with_output().expect("the program ends"))
     }
 
     /// Runs what must succeed on a terminal, as when a person watches; gives what the terminal was sent, stdout and stderr

@@ -30,7 +30,7 @@ fn listed(help: &str) -> Vec<String> {
 }
 
 /// Every verb and every verb below one, each with its help, as the program itself lists them.
-fn verbs(place: &Place) -> Vec<(String, String)> {
+pub fn verbs(place: &Place) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut open = listed(&place.ok(&["--help"]));
     while let Some(verb) = open.pop() {

@@ -2,7 +2,7 @@
 //! Problems of definitions come in full, each with its file, line and cure, not one by one.
 
 use datafusion::error::DataFusionError;
-use drumlin_model::ErrorKind;
+use drumlin_model::{Cure, ErrorKind};
 
 use crate::definition::parse::Problem;
 
@@ -120,6 +120,16 @@ impl Error {
             Error::Online(source) => source.kind(),
             Error::Tables(source) => source.kind(),
             Error::Repo(source) => source.kind(),
+        }
+    }
+
+    /// What mends it, the best first.
+    pub fn cures(&self) -> Vec<Cure> {
+        match self {
+            Error::AsOf(source) => source.cures(),
+            Error::Tables(source) => source.cures(),
+            Error::Repo(source) => source.cures(),
+            _ => self.hint().map(Cure::say).into_iter().collect(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What can go wrong when history is asked where things come from.
 
-use drumlin_model::{CommitId, ErrorKind, RepoPath};
+use drumlin_model::{CommitId, Cure, ErrorKind, RepoPath};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -25,6 +25,14 @@ impl Error {
             Error::NeverWritten { .. } | Error::UnknownCommit { .. } => ErrorKind::NotFound,
             Error::TooManyCommits { .. } => ErrorKind::Unsupported,
             Error::History { source, .. } => source.kind(),
+        }
+    }
+
+    /// What mends it, the best first.
+    pub fn cures(&self) -> Vec<Cure> {
+        match self {
+            Error::History { source, .. } => source.cures(),
+            _ => self.hint().map(Cure::say).into_iter().collect(),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// The longest ref name, in bytes.
 pub const REF_NAME_LEN_MAX: usize = 100;
@@ -130,6 +130,18 @@ impl fmt::Display for RefExpr {
             RefExpr::CommitPrefix(prefix) => f.write_str(prefix),
             RefExpr::Ancestor { of, steps } => write!(f, "{of}~{steps}"),
         }
+    }
+}
+
+impl Serialize for RefExpr {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RefExpr {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::{fmt, str::FromStr};
 
-use drumlin_model::{ErrorKind, PathError, RefExpr, RefNameError, RepoPath};
+use drumlin_model::{Cure, ErrorKind, PathError, RefExpr, RefNameError, RepoPath};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 /// The scheme of every address.
@@ -52,6 +52,11 @@ impl AddressError {
     pub fn kind(&self) -> ErrorKind {
         ErrorKind::InvalidInput
     }
+    /// What mends it, the best first.
+    pub fn cures(&self) -> Vec<Cure> {
+        self.hint().map(Cure::say).into_iter().collect()
+    }
+
     pub fn hint(&self) -> Option<String> {
         Some(format!(
             "write {SCHEME}://REPOSITORY/REF/PATH, for example {SCHEME}://data/main/tables/flights"

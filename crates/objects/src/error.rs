@@ -1,7 +1,7 @@
 //! What goes wrong between an object store's user and a tree, and how each says so in `object_store`'s terms.
 //! Errors of the floors below pass through as the source.
 
-use drumlin_model::{ErrorKind, PathError, RefNameError};
+use drumlin_model::{Cure, ErrorKind, PathError, RefNameError};
 use object_store::{Error as StoreError, path::Path};
 
 /// The name that `object_store` errors carry.
@@ -80,6 +80,14 @@ impl Error {
                 source => source.kind(),
             },
             _ => self.kind(),
+        }
+    }
+
+    /// What mends it, the best first.
+    pub fn cures(&self) -> Vec<Cure> {
+        match self {
+            Error::Repo { source, .. } => source.cures(),
+            _ => self.hint().map(Cure::say).into_iter().collect(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What can go wrong with a repository, in one enum; each case names the thing, its hint is a command to type.
 //! Errors of the chunks below pass through unchanged.
 
-use drumlin_model::{CommitId, ErrorKind, FormatError, OperationId, RefName, RepoPath, commit::COMMIT_LEN_MAX};
+use drumlin_model::{CommitId, Cure, ErrorKind, FormatError, OperationId, RefName, RepoPath, commit::COMMIT_LEN_MAX};
 
 use crate::root::ACTOR_LEN_MAX;
 
@@ -131,6 +131,15 @@ impl Error {
             }
             Error::Contended { .. } | Error::OutcomeUnknown { .. } => ErrorKind::Unavailable,
             Error::Unreadable { source, .. } => source.kind(),
+        }
+    }
+
+    /// What mends it, the best first.
+    pub fn cures(&self) -> Vec<Cure> {
+        match self {
+            Error::Unreadable { source, .. } => source.cures(),
+            Error::Chunks(source) => source.cures(),
+            _ => self.hint().map(Cure::say).into_iter().collect(),
         }
     }
 

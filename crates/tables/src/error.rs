@@ -224,7 +224,7 @@ impl Error {
                 Cure::give("memory", format!("{}MB", (limit_bytes >> 20).max(1) * MORE_MEMORY))
             }
             Error::Contended { .. } => Cure::say("try again when fewer write to the table"),
-            Error::Repo(source) => return source.hint().map(Cure::say).into_iter().collect(),
+            Error::Repo(source) => return source.cures(),
             Error::Damaged { .. } => Cure::run(Verb::Fsck),
             _ => return Vec::new(),
         };

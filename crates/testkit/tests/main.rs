@@ -2,4 +2,5 @@
 
 mod floors;
 mod source;
+mod surface;
 mod tidy;

@@ -93,6 +93,7 @@ enum Staging {
 
 impl WorkingCopy {
     /// Stages what differs from the index at and below each path (the folder itself means everything).
+    #[tracing::instrument(level = "debug", skip_all, fields(paths = paths.len()))]
     pub async fn add(&self, paths: &[PathBuf], progress: &dyn Progress) -> Result<AddSummary> {
         let _lock = self.lock("add")?;
         self.refuse_half_done()?;

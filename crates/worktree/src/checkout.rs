@@ -32,6 +32,7 @@ pub struct CheckoutSummary {
 impl WorkingCopy {
     /// Shows what `target` names, and moves the head to it: to the branch if it is one, else to the bare commit.
     /// Unless forced, refuses to overwrite work that is not committed; staged changes elsewhere stay staged.
+    #[tracing::instrument(level = "debug", skip_all, fields(%target, force))]
     pub async fn checkout(&self, target: &RefExpr, force: bool, progress: &dyn Progress) -> Result<CheckoutSummary> {
         let _lock = self.lock("checkout")?;
         let resolved = self.repo().resolve(target).await?;
@@ -44,6 +45,7 @@ impl WorkingCopy {
     }
 
     /// Makes a branch at `at` (none: where the working copy stands) and checks it out; keeps what is staged.
+    #[tracing::instrument(level = "debug", skip_all, fields(%name, force))]
     pub async fn checkout_new(
         &self,
         by: &By,
@@ -68,6 +70,7 @@ impl WorkingCopy {
 
     /// Brings the working copy to where its branch is now, after something else moved it: files that the user did not
     /// touch are refreshed, those that were touched stay and show as modified.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn follow(&self, progress: &dyn Progress) -> Result<CheckoutSummary> {
         let _lock = self.lock("follow")?;
         self.refuse_half_done()?;

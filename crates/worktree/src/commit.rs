@@ -16,6 +16,7 @@ use crate::{
 impl WorkingCopy {
     /// Commits what is staged. If the branch moved meanwhile, on other paths, the commit goes on top and the files that
     /// others changed are refreshed; if on the same paths, `Error::Conflict` names them and nothing changes.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn commit(&self, info: CommitInfo) -> Result<CommitId> {
         let _lock = self.lock("commit")?;
         self.refuse_half_done()?;

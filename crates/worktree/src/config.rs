@@ -190,11 +190,16 @@ fn changed(text: &str, key: Key, value: Option<&Value>) -> String {
                 .as_table_like_mut()
                 .expect("that it is a table was seen before");
             let mut new = written(value);
-            // A comment after the old value stays behind the new one.
-            if let Some(old) = settings.get(key.as_str()).and_then(Item::as_value) {
-                *new.decor_mut() = old.decor().clone();
+            // What stands around the old value, such as comments, stays around the new one.
+            match settings.get_mut(key.as_str()) {
+                Some(item) => {
+                    if let Some(old) = item.as_value() {
+                        *new.decor_mut() = old.decor().clone();
+                    }
+                    *item = Item::Value(new);
+                }
+                None => drop(settings.insert(key.as_str(), Item::Value(new))),
             }
-            settings.insert(key.as_str(), Item::Value(new));
         }
         None => {
             if let Some(settings) = document.get_mut(SETTINGS).and_then(Item::as_table_like_mut) {

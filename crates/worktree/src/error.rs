@@ -27,6 +27,8 @@ pub enum Error {
     Setting { name: String, why: String },
     #[error("there is no setting {name:?}")]
     NoSuchSetting { name: String, close: Option<&'static str> },
+    #[error("the folder of the user's settings is not known")]
+    NoUserFile,
     #[error("the working copy is in use by {holder}")]
     Locked { holder: String },
     #[error("path {} is outside the working copy {}", path.display(), folder.display())]
@@ -91,7 +93,7 @@ impl Error {
             | E::IgnoreFile { .. } => ErrorKind::InvalidInput,
             E::Locked { .. } => ErrorKind::Unavailable,
             E::WouldOverwrite { .. } => ErrorKind::Conflict,
-            E::Interrupted { .. } | E::Detached => ErrorKind::Precondition,
+            E::Interrupted { .. } | E::Detached | E::NoUserFile => ErrorKind::Precondition,
             E::Io { source, .. } => ErrorKind::of_io(source),
             E::Index {
                 source: heed::Error::Io(source),
@@ -106,7 +108,7 @@ impl Error {
     pub fn cures(&self) -> Vec<Cure> {
         use Error as E;
         vec![match self {
-            E::Repo(error) => return error.hint().map(Cure::say).into_iter().collect(),
+            E::Repo(error) => return error.cures(),
             E::NotARepository { .. } => Cure::run(Verb::Init),
             E::AlreadyAWorkingCopy { .. } | E::WholeFolder { .. } | E::NothingThere { .. } => Cure::run(Verb::Status),
             E::Config { file, .. } | E::IgnoreFile { file, .. } => Cure::edit(file.display().to_string()),
@@ -141,6 +143,7 @@ impl Error {
                 Cure::run(Verb::Clone).why("makes another working copy of the same repository; copy your changes there")
             }
             E::Io { source, path, .. } => return io_cures(source, path),
+            E::NoUserFile => Cure::say("set HOME or XDG_CONFIG_HOME"),
             E::Index { .. } | E::TooNew { .. } => return Vec::new(),
         }]
     }

@@ -6,7 +6,7 @@
 //! - `scan` walks the disk and compares it with `index`, which remembers what was brought or added;
 //! - `plan` says what a checkout has to do, `bring` writes the files;
 //! - `layout` knows the places inside `.drumlin` and where the repository is, `config` reads and changes files of settings,
-//!   `settings` says which of several goes first.
+//!   `settings` says which of several goes first, `configuration` holds both for one run.
 //!
 //! `drumlin-repo` below versions what is given to it and knows nothing of folders.
 //! Invariant: work that is not committed is overwritten only where the user asked for that.
@@ -16,6 +16,7 @@ mod bring;
 mod checkout;
 mod commit;
 mod config;
+mod configuration;
 mod error;
 mod ignores;
 mod index;
@@ -36,6 +37,7 @@ mod working_copy;
 pub use add::AddSummary;
 pub use checkout::CheckoutSummary;
 pub use config::SettingsFile;
+pub use configuration::{Configuration, SettingChanged, SettingsScope};
 use drumlin_repo::Error as RepoError;
 pub use error::{Error, Result};
 pub use index::{ChangeKind, Head};

@@ -33,6 +33,7 @@ type Entries = BTreeMap<RepoPath, Placed>;
 impl WorkingCopy {
     /// Without `staged`: makes the files at and below `paths` what is staged or committed (or what `source` has).
     /// With it: makes what is staged there nothing (or what `source` has), and leaves the files alone.
+    #[tracing::instrument(level = "debug", skip_all, fields(paths = paths.len(), staged))]
     pub async fn restore(
         &self,
         paths: &[PathBuf],

@@ -58,6 +58,7 @@ pub struct Changed {
 }
 
 impl WorkingCopy {
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn status(&self) -> Result<Status> {
         let (head, interrupted, staged) = {
             let reader = self.index().read()?;
@@ -93,6 +94,7 @@ impl WorkingCopy {
     }
 
     /// The changed paths at and below each of `paths` (the folder itself means everything), in order.
+    #[tracing::instrument(level = "debug", skip_all, fields(?side))]
     pub async fn diff(&self, paths: &[PathBuf], side: Side) -> Result<Vec<Changed>> {
         let scopes = self.scopes(paths)?;
         if side == Side::Unstaged {

@@ -41,6 +41,7 @@ struct Inner {
 
 impl WorkingCopy {
     /// Makes `folder` a working copy with a new repository inside it. Files that are there stay, and are not yet added.
+    #[tracing::instrument(level = "debug", skip_all, fields(folder = %folder.display()))]
     pub async fn init(folder: &Path, clock: Arc<dyn Clock>, open: &Opener) -> Result<WorkingCopy> {
         let layout = Layout::create(folder, None)?;
         let storage = open(&layout.repository)?;
@@ -55,6 +56,7 @@ impl WorkingCopy {
 
     /// Makes `folder` a working copy of the repository at `place`, with the files of its default branch. The place of another
     /// working copy means its repository. All working copies of one see each other's commits at once: they share one store.
+    #[tracing::instrument(level = "debug", skip_all, fields(%place, folder = %folder.display()))]
     pub async fn clone_from(place: Place, folder: &Path, clock: Arc<dyn Clock>, open: &Opener) -> Result<WorkingCopy> {
         let place = Layout::repository_at(place)?;
         // Before anything is made: a place that cannot be opened leaves no folder behind.
@@ -66,6 +68,7 @@ impl WorkingCopy {
     }
 
     /// The working copy that `from` lies in. Paths that people type are read as if typed in `from`.
+    #[tracing::instrument(level = "debug", skip_all, fields(from = %from.display()))]
     pub async fn discover(from: &Path, clock: Arc<dyn Clock>, open: &Opener) -> Result<WorkingCopy> {
         let layout = Layout::discover(from)?;
         let repo = Repo::open(open(&layout.repository)?, clock).await?;

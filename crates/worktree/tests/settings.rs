@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use drumlin_model::ErrorKind;
-use drumlin_worktree::{Color, Error, FileLayer, Key, Layers, Origin, Settings, SettingsFile, Value, parse_size};
+use drumlin_worktree::{
+    Color, Configuration, Error, FileLayer, Key, Layers, Origin, Settings, SettingsFile, SettingsScope, Value,
+    parse_size,
+};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -237,6 +240,39 @@ async fn the_file_of_a_working_copy_keeps_where_its_repository_is() {
     lock.lock().unwrap();
     let error = file.set(Key::Memory, None).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_shows_what_it_changed() {
+    let kit = Kit::with(&[("sub/a", "1")]).await;
+    let home = TempDir::new().unwrap();
+    let user = home.path().join("drumlin/config.toml");
+    let mut here = Configuration::load(&kit.at("sub"), Some(user.clone()), layers()).unwrap();
+    assert_eq!(here.settings().threads(), 4);
+    let set = |here: &mut Configuration, scope, value: Option<u64>| {
+        let value = value.map(Value::Count);
+        here.set(scope, Key::Threads, value.as_ref()).unwrap()
+    };
+    let changed = set(&mut here, SettingsScope::User, Some(2));
+    assert_eq!((changed.file.as_path(), changed.before), (user.as_path(), None));
+    assert_eq!(here.settings().threads(), 2);
+    set(&mut here, SettingsScope::Repository, Some(3));
+    assert_eq!(here.settings().threads(), 3);
+    // Another run sees the same; one elsewhere sees the user's file alone.
+    let again = Configuration::load(kit.folder.path(), Some(user.clone()), layers()).unwrap();
+    assert_eq!(again.settings().threads(), 3);
+    let mut elsewhere = Configuration::load(home.path(), Some(user), layers()).unwrap();
+    assert_eq!(elsewhere.settings().threads(), 2);
+    let error = elsewhere
+        .set(SettingsScope::Repository, Key::Threads, None)
+        .unwrap_err();
+    assert!(matches!(error, Error::NotARepository { .. }), "{error}");
+    let changed = set(&mut here, SettingsScope::Repository, None);
+    assert_eq!(changed.before, Some(Value::Count(3)));
+    assert_eq!(here.settings().threads(), 2);
+    let mut homeless = Configuration::load(home.path(), None, layers()).unwrap();
+    let error = homeless.set(SettingsScope::User, Key::Threads, None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Precondition);
 }
 
 proptest! {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use drumlin_verbs::AddRequest;
 
 use crate::{
     context::Context,
@@ -24,8 +24,8 @@ pub struct Add {
 
 impl Add {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let copy = cx.working_copy().await?;
-        let summary = copy.add(&self.paths, &cx.ui.progress()).await?;
+        let request = AddRequest { paths: self.paths };
+        let summary = cx.desk().await?.add(request).await?;
         for path in &summary.special {
             cx.ui
                 .warn(format!("{path} is neither file, folder nor symlink: left out"));
@@ -34,12 +34,7 @@ impl Add {
             cx.ui
                 .warn(format!("{path} changed while it was read: left out; add it again"));
         }
-        let value = json!({
-            "added": summary.added, "modified": summary.modified, "deleted": summary.deleted,
-            "unchanged": summary.unchanged, "bytes": summary.bytes,
-            "special": summary.special, "unstable": summary.unstable,
-        });
-        cx.ui.emit(&value, |out| {
+        cx.ui.emit(&summary, |out| {
             let staged = summary.added + summary.modified + summary.deleted;
             writeln!(
                 out,

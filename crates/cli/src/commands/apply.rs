@@ -1,23 +1,22 @@
 //! `drumlin apply`.
 
-use std::{
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use drumlin_features::{
-    apply::{self, Change, Scope, What},
+    apply::{self, Scope},
     registry,
 };
 use drumlin_model::{By, ErrorKind};
+use drumlin_verbs::DefinitionChange;
 use drumlin_worktree::WorkingCopy;
 use serde_json::json;
 
 use crate::{
+    commands::diff::print_definitions,
     context::{self, Context},
     error::CommandError,
-    ui::{BAD, FAINT, GOOD, NAME, WARN, paint},
+    ui::{FAINT, NAME, paint},
 };
 
 /// Check feature definitions, show what would change, and commit them
@@ -48,7 +47,7 @@ impl Apply {
         let started = cx.clock.now();
         let (files, scope) = self.read(cx, &copy)?;
         let plan = apply::plan(&engine, &branch, &files, scope).await?;
-        let changes = plan.changes.clone();
+        let changes: Vec<DefinitionChange> = plan.changes.iter().cloned().map(DefinitionChange::of).collect();
         let mut value = json!({
             "branch": branch, "changes": changes, "unchanged": plan.unchanged,
             "training_sets": plan.training_sets, "online_views": plan.online_views, "dry_run": self.dry_run,
@@ -80,7 +79,10 @@ impl Apply {
                 paint(NAME, &branch),
                 unchanged
             )?;
-            print_changes(out, &changes)?;
+            print_definitions(out, &changes)?;
+            if changes.is_empty() {
+                writeln!(out, "  {}", paint(FAINT, "no definition changes"))?;
+            }
             for set in &sets {
                 writeln!(
                     out,
@@ -149,42 +151,4 @@ fn read_file(copy: &WorkingCopy, path: &Path, files: &mut registry::Files) -> Re
         std::fs::read(path).map_err(|error| CommandError::io(format!("cannot read {}", path.display()), error))?;
     files.insert(copy.to_repo_path(path)?, bytes.into());
     Ok(())
-}
-
-/// Each changed definition, and each changed field of it.
-pub fn print_changes(out: &mut dyn Write, changes: &[Change]) -> io::Result<()> {
-    for change in changes {
-        let (sign, style) = match change.what {
-            What::Added => ("+", GOOD),
-            What::Removed => ("-", BAD),
-            What::Changed { .. } => ("~", WARN),
-        };
-        let note = if change.meaning { "" } else { "  (no value changes)" };
-        writeln!(
-            out,
-            "  {} {} {}{}",
-            paint(style, sign),
-            change.kind,
-            paint(NAME, &change.name),
-            paint(FAINT, note)
-        )?;
-        if let What::Changed { fields } = &change.what {
-            for field in fields {
-                let show =
-                    |value: &Option<serde_json::Value>| value.as_ref().map_or("none".to_owned(), ToString::to_string);
-                writeln!(
-                    out,
-                    "      {}: {} → {}",
-                    field.field,
-                    show(&field.before),
-                    show(&field.after)
-                )?;
-            }
-        }
-    }
-    if changes.is_empty() {
-        writeln!(out, "  {}", paint(FAINT, "no definition changes"))
-    } else {
-        Ok(())
-    }
 }

@@ -2,10 +2,12 @@
 
 use clap::{Args, Subcommand};
 use drumlin_model::{RefExpr, RefName};
-use serde_json::json;
+use drumlin_verbs::{
+    BranchCreateRequest, BranchDeleteRequest, BranchListRequest, BranchRenameRequest, Desk, RefAnswer,
+};
 
 use crate::{
-    context::{self, Context},
+    context::Context,
     error::CommandError,
     ui::{GOOD, NAME, paint},
 };
@@ -48,63 +50,48 @@ enum Verb {
 
 impl Branch {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let copy = cx.working_copy().await?;
-        let repo = copy.repo();
-        let by = cx.author();
+        let desk = cx.desk().await?;
         match self.verb.unwrap_or(Verb::List) {
-            Verb::List => {
-                let current = copy.head()?.branch;
-                let refs = repo.refs().await?;
-                let rows: Vec<_> = refs
-                    .branches
-                    .iter()
-                    .map(|(name, target)| json!({ "name": name, "commit": target.commit, "current": Some(name) == current.as_ref() }))
-                    .collect();
-                cx.ui.emit(&rows, |out| {
-                    for (name, target) in &refs.branches {
-                        let mark = if Some(name) == current.as_ref() {
-                            paint(GOOD, "*")
-                        } else {
-                            " ".to_owned()
-                        };
-                        writeln!(out, "{mark} {}  {}", paint(NAME, target.commit.short()), name)?;
-                    }
-                    Ok(())
-                })
-            }
+            Verb::List => list(cx, &desk).await,
             Verb::Create { name, at } => {
-                let commit = context::snapshot(&copy, at.as_ref()).await?.commit();
-                let target = repo.branch_create(&by, &name, commit).await?;
-                say(cx, "Made branch", &name, target.commit)
+                let made = desk.branch_create(BranchCreateRequest { name, at }).await?;
+                print(cx, "Made branch", &made)
             }
             Verb::Rename { from, to } => {
-                let target = repo.branch_rename(&by, &from, &to).await?;
-                if copy.head()?.branch.as_ref() == Some(&from) {
-                    copy.checkout(&to.clone().into(), false, &cx.ui.progress()).await?;
-                }
-                say(cx, "Renamed to", &to, target.commit)
+                let renamed = desk.branch_rename(BranchRenameRequest { from, to }).await?;
+                print(cx, "Renamed to", &renamed)
             }
             Verb::Delete { name, dry_run } => {
-                if copy.head()?.branch.as_ref() == Some(&name) {
-                    let message = format!("branch {name} is checked out here");
-                    return Err(CommandError::new(drumlin_model::ErrorKind::Precondition, message)
-                        .with_hint("drumlin checkout OTHER    first"));
-                }
-                let before = repo.resolve(&name.clone().into()).await?;
-                if dry_run {
-                    return say(cx, "Would delete branch", &name, before.commit);
-                }
-                let target = repo.branch_delete(&by, &name).await?;
-                say(cx, "Deleted branch", &name, target.commit)
+                let deleted = desk.branch_delete(BranchDeleteRequest { name, dry_run }).await?;
+                let did = if dry_run {
+                    "Would delete branch"
+                } else {
+                    "Deleted branch"
+                };
+                print(cx, did, &deleted)
             }
         }
     }
 }
 
+async fn list(cx: &Context<'_>, desk: &Desk) -> Result<(), CommandError> {
+    let branches = desk.branch_list(BranchListRequest {}).await?;
+    cx.ui.emit(&branches, |out| {
+        for branch in &branches {
+            let mark = if branch.current {
+                paint(GOOD, "*")
+            } else {
+                " ".to_owned()
+            };
+            writeln!(out, "{mark} {}  {}", paint(NAME, branch.commit.short()), branch.name)?;
+        }
+        Ok(())
+    })
+}
+
 /// One line about one ref, for branches and tags.
-pub fn say(cx: &Context<'_>, did: &str, name: &RefName, commit: drumlin_model::CommitId) -> Result<(), CommandError> {
-    cx.ui
-        .emit(&json!({ "did": did, "name": name, "commit": commit }), |out| {
-            writeln!(out, "{did} {} at {}", paint(NAME, name), commit.short())
-        })
+pub fn print(cx: &Context<'_>, did: &str, answer: &RefAnswer) -> Result<(), CommandError> {
+    cx.ui.emit(answer, |out| {
+        writeln!(out, "{did} {} at {}", paint(NAME, &answer.name), answer.commit.short())
+    })
 }

@@ -2,12 +2,12 @@
 
 use clap::Args;
 use drumlin_model::{RefExpr, RefName};
-use serde_json::json;
+use drumlin_verbs::CheckoutRequest;
 
 use crate::{
     context::Context,
     error::CommandError,
-    ui::{NAME, count, paint},
+    ui::{NAME, count, label, paint},
 };
 
 /// Make the working files those of a branch, tag or commit
@@ -30,28 +30,13 @@ pub struct Checkout {
 
 impl Checkout {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let copy = cx.working_copy().await?;
-        let progress = cx.ui.progress();
-        let summary = match (&self.create, &self.to) {
-            (Some(branch), from) => {
-                copy.checkout_new(&cx.author(), branch, from.as_ref(), self.force, &progress)
-                    .await?
-            }
-            (None, to) => {
-                copy.checkout(
-                    to.as_ref().expect("the parser asks for one of them"),
-                    self.force,
-                    &progress,
-                )
-                .await?
-            }
+        let request = CheckoutRequest {
+            to: self.to,
+            create: self.create,
+            force: self.force,
         };
-        let head = copy.head()?;
-        let value = json!({
-            "branch": head.branch, "commit": head.base.commit,
-            "written": summary.written, "removed": summary.removed,
-        });
-        cx.ui.emit(&value, |out| {
+        let head = cx.desk().await?.checkout(request).await?;
+        cx.ui.emit(&head, |out| {
             let place = if head.branch.is_some() {
                 "On branch"
             } else {
@@ -60,9 +45,9 @@ impl Checkout {
             writeln!(
                 out,
                 "{place} {} ({} files written, {} removed)",
-                paint(NAME, head.label()),
-                count(summary.written),
-                count(summary.removed)
+                paint(NAME, label(head.branch.as_ref(), head.commit)),
+                count(head.written),
+                count(head.removed)
             )
         })
     }

@@ -2,12 +2,9 @@
 
 use clap::Args;
 use drumlin_model::RefExpr;
+use drumlin_verbs::CherryPickRequest;
 
-use crate::{
-    commands::merge::finish,
-    context::{self, Context},
-    error::CommandError,
-};
+use crate::{commands::merge::print, context::Context, error::CommandError};
 
 /// Make a commit here that does what another one did elsewhere
 #[derive(Args)]
@@ -21,15 +18,11 @@ pub struct CherryPick {
 
 impl CherryPick {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let copy = cx.working_copy().await?;
-        let branch = context::current_branch(&copy)?;
-        let commit = copy.repo().resolve(&self.commit).await?.commit;
-        let original = copy.repo().commit_info(commit).await?;
-        let message = self.message.unwrap_or_else(|| original.message.clone());
-        let merged = copy
-            .repo()
-            .cherry_pick(&branch, commit, cx.commit_info("cherry-pick", message, Vec::new()))
-            .await?;
-        finish(cx, &copy, &branch, ("Picked", &commit.short()), merged).await
+        let request = CherryPickRequest {
+            commit: self.commit,
+            message: self.message,
+        };
+        let merged = cx.desk().await?.cherry_pick(request).await?;
+        print(cx, "Picked", &merged)
     }
 }

@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use drumlin_chunks::Place;
-use drumlin_worktree::WorkingCopy;
-use serde_json::json;
+use drumlin_verbs::{CloneRequest, Desk};
 
 use crate::{
-    context::{self, Context},
+    context::Context,
     error::CommandError,
-    ui::{NAME, paint},
+    ui::{NAME, label, paint},
 };
 
 /// Make another working copy of a repository
@@ -29,18 +27,17 @@ pub struct Clone {
 
 impl Clone {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let from = self.from.parse::<Place>()?.from_base(&cx.current);
-        let folder = cx.current.join(&self.folder);
-        let copy = WorkingCopy::clone_from(from, &folder, cx.clock.clone(), &context::open).await?;
-        let head = copy.head()?;
-        let repository = copy.layout().repository.to_string();
-        let value = json!({ "folder": copy.folder(), "repository": repository, "branch": head.branch, "commit": head.base.commit });
-        cx.ui.emit(&value, |out| {
+        let request = CloneRequest {
+            from: self.from,
+            folder: self.folder,
+        };
+        let (_, made) = Desk::clone(&cx.current, cx.options(), request).await?;
+        cx.ui.emit(&made, |out| {
             writeln!(
                 out,
                 "Made a working copy in {} on {}",
-                paint(NAME, copy.folder().display()),
-                paint(NAME, head.label())
+                paint(NAME, made.folder.display()),
+                paint(NAME, label(made.branch.as_ref(), made.commit))
             )
         })
     }

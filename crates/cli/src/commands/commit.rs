@@ -1,7 +1,7 @@
 //! `drumlin commit`.
 
 use clap::Args;
-use serde_json::json;
+use drumlin_verbs::CommitRequest;
 
 use crate::{
     context::Context,
@@ -23,20 +23,16 @@ pub struct Commit {
 
 impl Commit {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let copy = cx.working_copy().await?;
-        let id = copy.commit(cx.commit_info("commit", &self.message, Vec::new())).await?;
-        let label = copy.head()?.label();
-        cx.ui.emit(
-            &json!({ "commit": id, "branch": label, "message": self.message }),
-            |out| {
-                writeln!(
-                    out,
-                    "{} {}  {}",
-                    paint(NAME, &label),
-                    paint(NAME, id.short()),
-                    self.message
-                )
-            },
-        )
+        let request = CommitRequest { message: self.message };
+        let made = cx.desk().await?.commit(request).await?;
+        cx.ui.emit(&made, |out| {
+            writeln!(
+                out,
+                "{} {}  {}",
+                paint(NAME, &made.branch),
+                paint(NAME, made.commit.short()),
+                made.message
+            )
+        })
     }
 }

@@ -1,8 +1,7 @@
 //! `drumlin fsck`.
 
 use clap::Args;
-use drumlin_model::ErrorKind;
-use serde_json::json;
+use drumlin_verbs::FsckRequest;
 
 use crate::{
     context::Context,
@@ -17,18 +16,12 @@ pub struct Fsck {}
 
 impl Fsck {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let copy = cx.working_copy().await?;
-        let report = copy.repo().fsck(&cx.ui.progress()).await?;
-        let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
-        let value = json!({
-            "refs": report.refs, "commits": report.commits, "trees": report.trees, "files": report.files,
-            "bytes": report.bytes, "packs": report.packs, "blobs": report.blobs, "problems": problems,
-        });
-        cx.ui.emit(&value, |out| {
-            for problem in &problems {
+        let report = cx.desk().await?.fsck(FsckRequest {}).await?;
+        cx.ui.emit(&report, |out| {
+            for problem in &report.problems {
                 writeln!(out, "{} {problem}", paint(BAD, "damaged:"))?;
             }
-            let verdict = if problems.is_empty() {
+            let verdict = if report.problems.is_empty() {
                 paint(GOOD, "All is well")
             } else {
                 paint(BAD, "Damage was found")
@@ -41,11 +34,6 @@ impl Fsck {
                 bytes(report.bytes)
             )
         })?;
-        if problems.is_empty() {
-            return Ok(());
-        }
-        let message = format!("{} of the repository's objects are damaged or missing", problems.len());
-        Err(CommandError::new(ErrorKind::Corrupt, message)
-            .with_hint("copy the named objects back from a backup or another copy of the store"))
+        Ok(report.verdict()?)
     }
 }

@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use drumlin_worktree::WorkingCopy;
-use serde_json::json;
+use drumlin_verbs::{Desk, InitRequest};
 
 use crate::{
-    context::{self, Context},
+    context::Context,
     error::CommandError,
-    ui::{NAME, paint},
+    ui::{NAME, label, paint},
 };
 
 /// Make a folder a repository
@@ -25,20 +24,12 @@ pub struct Init {
 
 impl Init {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let folder = cx.current.join(&self.folder);
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| CommandError::io(format!("cannot make {}", folder.display()), error))?;
-        let copy = WorkingCopy::init(&folder, cx.clock.clone(), &context::open).await?;
-        let head = copy.head()?;
-        let branch = head.branch.as_ref().map(ToString::to_string);
-        let value = json!({ "folder": copy.folder(), "branch": branch, "commit": head.base.commit });
-        cx.ui.emit(&value, |out| {
-            writeln!(out, "Made a repository in {}", paint(NAME, copy.folder().display()))?;
-            writeln!(
-                out,
-                "On branch {}; next: drumlin add PATH",
-                paint(NAME, branch.as_deref().unwrap_or("main"))
-            )
+        let request = InitRequest { folder: self.folder };
+        let (_, made) = Desk::init(&cx.current, cx.options(), request).await?;
+        cx.ui.emit(&made, |out| {
+            writeln!(out, "Made a repository in {}", paint(NAME, made.folder.display()))?;
+            let label = label(made.branch.as_ref(), made.commit);
+            writeln!(out, "On branch {}; next: drumlin add PATH", paint(NAME, label))
         })
     }
 }

@@ -3,13 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use drumlin_lineage::{Limits, Lineage as Graphs};
 use drumlin_model::{RefExpr, RepoPath};
+use drumlin_verbs::LineageRequest;
 
-use crate::{
-    context::{self, Context},
-    error::CommandError,
-};
+use crate::{context::Context, error::CommandError};
 
 /// Show what a thing was made from, or what was made from it
 ///
@@ -37,26 +34,18 @@ pub struct Lineage {
 
 impl Lineage {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let copy = cx.working_copy().await?;
-        let path = RepoPath::new(self.path.trim_end_matches('/'))?;
-        let commit = context::snapshot(&copy, self.at.as_ref()).await?.commit();
-        let graphs = Graphs::at(copy.repo(), commit).await?;
-        let defaults = Limits::default();
-        let limits = Limits {
-            depth: self.depth.unwrap_or(defaults.depth),
-            ..defaults
+        let request = LineageRequest {
+            path: RepoPath::new(self.path.trim_end_matches('/'))?,
+            at: self.at,
+            impact: self.impact,
+            depth: self.depth,
         };
-        let graph = if self.impact {
-            graphs.impact(&path, limits)?
-        } else {
-            graphs.origins(&path, commit, limits)?
-        };
+        let graph = cx.desk().await?.lineage(request).await?;
         if let Some(file) = &self.svg {
             std::fs::write(cx.current.join(file), graph.to_svg())
                 .map_err(|error| CommandError::io(format!("cannot write {}", file.display()), error))?;
             cx.ui.note(format!("Drew {}", file.display()));
         }
-        cx.ui
-            .emit(&graph.to_json(), |out| out.write_all(graph.to_text().as_bytes()))
+        cx.ui.emit(&graph, |out| out.write_all(graph.to_text().as_bytes()))
     }
 }

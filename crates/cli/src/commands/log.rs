@@ -1,12 +1,11 @@
 //! `drumlin log`.
 
 use clap::Args;
-use drumlin_model::{Commit, CommitId, RepoPath};
-use futures::StreamExt;
-use serde::Serialize;
+use drumlin_model::RepoPath;
+use drumlin_verbs::{LOG_LIMIT_DEFAULT, LogRequest};
 
 use crate::{
-    context::{self, Context},
+    context::Context,
     error::CommandError,
     ui::{FAINT, NAME, WARN, paint},
 };
@@ -19,39 +18,23 @@ pub struct Log {
     #[arg(value_name = "REF")]
     at: Option<String>,
     /// The most commits to show
-    #[arg(short = 'n', long, default_value_t = 20)]
+    #[arg(short = 'n', long, default_value_t = LOG_LIMIT_DEFAULT)]
     limit: usize,
     /// Only commits whose outputs touch PATH
     #[arg(long)]
     path: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Row<'a> {
-    id: CommitId,
-    #[serde(flatten)]
-    commit: &'a Commit,
-}
-
 impl Log {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let copy = cx.working_copy().await?;
-        let at = self.at.as_deref().map(str::parse).transpose()?;
-        let path = self.path.as_deref().map(RepoPath::new).transpose()?;
-        let start = context::snapshot(&copy, at.as_ref()).await?.commit();
-        let mut commits = copy.repo().log(start);
-        let mut found = Vec::new();
-        while found.len() < self.limit
-            && let Some(next) = commits.next().await
-        {
-            let (id, commit) = next?;
-            if path.as_ref().is_none_or(|path| touches(&commit, path)) {
-                found.push((id, commit));
-            }
-        }
-        let rows: Vec<Row> = found.iter().map(|(id, commit)| Row { id: *id, commit }).collect();
-        cx.ui.emit(&rows, |out| {
-            for Row { id, commit } in &rows {
+        let request = LogRequest {
+            at: self.at.as_deref().map(str::parse).transpose()?,
+            limit: self.limit,
+            path: self.path.as_deref().map(RepoPath::new).transpose()?,
+        };
+        let commits = cx.desk().await?.log(request).await?;
+        cx.ui.emit(&commits, |out| {
+            for commit in &commits {
                 let provenance = &commit.provenance;
                 let merge = if commit.parents.len() > 1 {
                     paint(WARN, " (merge)")
@@ -61,24 +44,13 @@ impl Log {
                 writeln!(
                     out,
                     "{}  {}{merge}",
-                    paint(NAME, id.short()),
+                    paint(NAME, commit.id.short()),
                     commit.message.lines().next().unwrap_or("")
                 )?;
-                let by = format!(
-                    "{} · {} · {}",
-                    provenance.finished, provenance.actor, provenance.operation
-                );
+                let by = format!("{} · {} · {}", provenance.finished, provenance.actor, provenance.verb);
                 writeln!(out, "              {}", paint(FAINT, by))?;
             }
             Ok(())
         })
     }
-}
-
-fn touches(commit: &Commit, path: &RepoPath) -> bool {
-    commit
-        .provenance
-        .outputs
-        .iter()
-        .any(|output| output.is_within(path) || path.is_within(output))
 }

@@ -1,7 +1,7 @@
 //! `drumlin op`.
 
 use clap::Subcommand;
-use futures::{StreamExt, TryStreamExt};
+use drumlin_verbs::{OP_LOG_LIMIT_DEFAULT, OpLogRequest};
 
 use crate::{
     context::Context,
@@ -15,7 +15,7 @@ pub enum Op {
     /// List the operations, newest first
     #[command(after_help = "Examples:\n  drumlin op log\n  drumlin op log -n 100 --json")]
     Log {
-        #[arg(short = 'n', long, default_value_t = 20)]
+        #[arg(short = 'n', long, default_value_t = OP_LOG_LIMIT_DEFAULT)]
         limit: usize,
     },
 }
@@ -23,8 +23,7 @@ pub enum Op {
 impl Op {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
         let Op::Log { limit } = self;
-        let copy = cx.working_copy().await?;
-        let operations: Vec<_> = copy.repo().operations().take(limit).try_collect().await?;
+        let operations = cx.desk().await?.op_log(OpLogRequest { limit }).await?;
         cx.ui.emit(&operations, |out| {
             for operation in &operations {
                 writeln!(out, "{}  {}", paint(NAME, operation.id), operation.summary)?;

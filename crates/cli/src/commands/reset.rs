@@ -2,10 +2,10 @@
 
 use clap::Args;
 use drumlin_model::RefExpr;
-use serde_json::json;
+use drumlin_verbs::ResetRequest;
 
 use crate::{
-    context::{self, Context},
+    context::Context,
     error::CommandError,
     ui::{NAME, paint},
 };
@@ -24,23 +24,19 @@ pub struct Reset {
 
 impl Reset {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let copy = cx.working_copy().await?;
-        let branch = context::current_branch(&copy)?;
-        let to = copy.repo().resolve(&self.to).await?.commit;
-        let from = copy.repo().resolve(&branch.clone().into()).await?.commit;
-        if !self.dry_run {
-            copy.repo().reset(&cx.author(), &branch, to).await?;
-            copy.follow(&cx.ui.progress()).await?;
-        }
-        let value = json!({ "branch": branch, "before": from, "after": to, "dry_run": self.dry_run });
-        cx.ui.emit(&value, |out| {
-            let did = if self.dry_run { "would move" } else { "moved" };
+        let request = ResetRequest {
+            to: self.to,
+            dry_run: self.dry_run,
+        };
+        let moved = cx.desk().await?.reset(request).await?;
+        cx.ui.emit(&moved, |out| {
+            let did = if moved.dry_run { "would move" } else { "moved" };
             writeln!(
                 out,
                 "{} {did} from {} to {}",
-                paint(NAME, &branch),
-                from.short(),
-                paint(NAME, to.short())
+                paint(NAME, &moved.branch),
+                moved.before.short(),
+                paint(NAME, moved.after.short())
             )
         })
     }

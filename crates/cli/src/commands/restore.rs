@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use drumlin_model::RefExpr;
-use serde_json::json;
+use drumlin_verbs::RestoreRequest;
 
 use crate::{
     context::Context,
@@ -32,12 +32,13 @@ pub struct Restore {
 
 impl Restore {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let copy = cx.working_copy().await?;
-        let summary = copy
-            .restore(&self.paths, self.source.as_ref(), self.staged, &cx.ui.progress())
-            .await?;
-        let value = json!({ "written": summary.written, "removed": summary.removed, "unstaged": summary.unstaged });
-        cx.ui.emit(&value, |out| {
+        let request = RestoreRequest {
+            paths: self.paths,
+            source: self.source,
+            staged: self.staged,
+        };
+        let summary = cx.desk().await?.restore(request).await?;
+        cx.ui.emit(&summary, |out| {
             if self.staged {
                 return writeln!(out, "Took {} out of the stage", plural(summary.unstaged, "path"));
             }

@@ -2,12 +2,9 @@
 
 use clap::Args;
 use drumlin_model::RefExpr;
+use drumlin_verbs::RevertRequest;
 
-use crate::{
-    commands::merge::finish,
-    context::{self, Context},
-    error::CommandError,
-};
+use crate::{commands::merge::print, context::Context, error::CommandError};
 
 /// Make a commit that takes back what another one did
 #[derive(Args)]
@@ -21,15 +18,11 @@ pub struct Revert {
 
 impl Revert {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let copy = cx.working_copy().await?;
-        let branch = context::current_branch(&copy)?;
-        let commit = copy.repo().resolve(&self.commit).await?.commit;
-        let message = self.message.unwrap_or_else(|| format!("revert {}", commit.short()));
-        let merged = copy
-            .repo()
-            .revert(&branch, commit, cx.commit_info("revert", message, Vec::new()))
-            .await?;
-        let before = format!("{}~1", commit.short());
-        finish(cx, &copy, &branch, ("Reverted", &before), merged).await
+        let request = RevertRequest {
+            commit: self.commit,
+            message: self.message,
+        };
+        let merged = cx.desk().await?.revert(request).await?;
+        print(cx, "Reverted", &merged)
     }
 }

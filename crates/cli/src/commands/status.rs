@@ -3,9 +3,7 @@
 use std::io::{self, Write};
 
 use clap::Args;
-use drumlin_model::RepoPath;
-use drumlin_worktree::{ChangeKind, Status as State};
-use serde_json::json;
+use drumlin_verbs::{PathChange, StatusAnswer, StatusRequest};
 
 use crate::{
     context::Context,
@@ -23,45 +21,15 @@ const SHOWN_MAX: usize = 20;
 
 impl Status {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let copy = cx.working_copy().await?;
-        let state = copy.status().await?;
-        let changes = |changes: &[(RepoPath, ChangeKind)]| -> Vec<_> {
-            changes
-                .iter()
-                .map(|(path, kind)| json!({ "path": path, "change": word(*kind) }))
-                .collect()
-        };
-        let value = json!({
-            "branch": state.branch, "commit": state.base.commit, "behind": state.behind, "interrupted": state.interrupted,
-            "staged": changes(&state.staged), "unstaged": changes(&state.unstaged), "untracked": state.untracked,
-            "unkeepable": state.unkeepable, "truncated": state.truncated,
-        });
-        cx.ui.emit(&value, |out| show(out, &state))
+        let state = cx.desk().await?.status(StatusRequest {}).await?;
+        cx.ui.emit(&state, |out| show(out, &state))
     }
 }
 
-/// The word for a change, in text and JSON alike.
-pub fn word(kind: ChangeKind) -> &'static str {
-    match kind {
-        ChangeKind::Added => "added",
-        ChangeKind::Modified => "modified",
-        ChangeKind::Deleted => "deleted",
-    }
-}
-
-fn show(out: &mut dyn Write, state: &State) -> io::Result<()> {
+fn show(out: &mut dyn Write, state: &StatusAnswer) -> io::Result<()> {
     match &state.branch {
-        Some(branch) => writeln!(
-            out,
-            "On branch {} at {}",
-            paint(NAME, branch),
-            state.base.commit.short()
-        )?,
-        None => writeln!(
-            out,
-            "At commit {}, on no branch",
-            paint(NAME, state.base.commit.short())
-        )?,
+        Some(branch) => writeln!(out, "On branch {} at {}", paint(NAME, branch), state.commit.short())?,
+        None => writeln!(out, "At commit {}, on no branch", paint(NAME, state.commit.short()))?,
     }
     if let Some(target) = &state.interrupted {
         writeln!(
@@ -99,15 +67,10 @@ fn show(out: &mut dyn Write, state: &State) -> io::Result<()> {
     Ok(())
 }
 
-fn section(
-    out: &mut dyn Write,
-    title: &str,
-    changes: &[(RepoPath, ChangeKind)],
-    style: anstyle::Style,
-) -> io::Result<()> {
+fn section(out: &mut dyn Write, title: &str, changes: &[PathChange], style: anstyle::Style) -> io::Result<()> {
     let rows: Vec<_> = changes
         .iter()
-        .map(|(path, kind)| (path.to_string(), word(*kind)))
+        .map(|changed| (changed.path.to_string(), changed.change.as_str()))
         .collect();
     lines(out, title, &rows, style)
 }

@@ -2,11 +2,11 @@
 
 use clap::{Args, Subcommand};
 use drumlin_model::{RefExpr, RefName};
-use serde_json::json;
+use drumlin_verbs::{TagCreateRequest, TagDeleteRequest, TagListRequest};
 
 use crate::{
-    commands::branch::say,
-    context::{self, Context},
+    commands::branch::print,
+    context::Context,
     error::CommandError,
     ui::{NAME, paint},
 };
@@ -46,38 +46,23 @@ enum Verb {
 
 impl Tag {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let copy = cx.working_copy().await?;
-        let repo = copy.repo();
+        let desk = cx.desk().await?;
         match self.verb.unwrap_or(Verb::List) {
             Verb::List => {
-                let refs = repo.refs().await?;
-                let rows: Vec<_> = refs
-                    .tags
-                    .iter()
-                    .map(|(name, target)| json!({ "name": name, "commit": target.commit }))
-                    .collect();
-                cx.ui.emit(&rows, |out| {
-                    refs.tags
-                        .iter()
-                        .try_for_each(|(name, target)| writeln!(out, "{}  {name}", paint(NAME, target.commit.short())))
+                let tags = desk.tag_list(TagListRequest {}).await?;
+                cx.ui.emit(&tags, |out| {
+                    tags.iter()
+                        .try_for_each(|tag| writeln!(out, "{}  {}", paint(NAME, tag.commit.short()), tag.name))
                 })
             }
             Verb::Create { name, at } => {
-                let commit = context::snapshot(&copy, at.as_ref()).await?.commit();
-                let target = repo.tag_create(&cx.author(), &name, commit).await?;
-                say(cx, "Made tag", &name, target.commit)
+                let made = desk.tag_create(TagCreateRequest { name, at }).await?;
+                print(cx, "Made tag", &made)
             }
-            Verb::Delete { name, dry_run: true } => {
-                let refs = repo.refs().await?;
-                let target = refs
-                    .tags
-                    .get(&name)
-                    .ok_or(drumlin_repo::Error::NoSuchTag { name: name.clone() })?;
-                say(cx, "Would delete tag", &name, target.commit)
-            }
-            Verb::Delete { name, dry_run: false } => {
-                let target = repo.tag_delete(&cx.author(), &name).await?;
-                say(cx, "Deleted tag", &name, target.commit)
+            Verb::Delete { name, dry_run } => {
+                let deleted = desk.tag_delete(TagDeleteRequest { name, dry_run }).await?;
+                let did = if dry_run { "Would delete tag" } else { "Deleted tag" };
+                print(cx, did, &deleted)
             }
         }
     }

@@ -1,7 +1,8 @@
 //! `drumlin undo`.
 
 use clap::Args;
-use drumlin_model::{Operation, OperationId};
+use drumlin_model::OperationId;
+use drumlin_verbs::UndoRequest;
 
 use crate::{
     context::Context,
@@ -23,16 +24,14 @@ pub struct Undo {
 
 impl Undo {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let copy = cx.working_copy().await?;
-        let done: Operation = copy.repo().undo(&cx.author(), self.operation).await?;
-        copy.follow(&cx.ui.progress()).await?;
+        let request = UndoRequest {
+            operation: self.operation,
+        };
+        let done = cx.desk().await?.undo(request).await?;
         cx.ui.emit(&done, |out| {
             writeln!(out, "Undid: {}", done.summary)?;
             for change in &done.changes {
-                let at = change
-                    .before
-                    .as_ref()
-                    .map_or_else(|| "gone".to_owned(), |target| target.commit.short());
+                let at = change.before.map_or_else(|| "gone".to_owned(), |commit| commit.short());
                 writeln!(out, "  {} is now {}", paint(NAME, &change.name), at)?;
             }
             Ok(())

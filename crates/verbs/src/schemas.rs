@@ -1,0 +1,51 @@
+//! The published shapes of answers: a JSON Schema for each verb, generated from the answer's type.
+//! `docs/reference/schemas` holds them as files; a test fails when a type and its file differ.
+
+use drumlin_model::Verb;
+use schemars::{JsonSchema, r#gen::SchemaSettings, schema::RootSchema};
+
+use crate::{
+    AddAnswer, BranchRow, CheckoutAnswer, CloneAnswer, CommitAnswer, CommitView, DiffAnswer, ErrorAnswer, FsckAnswer,
+    InitAnswer, LineageAnswer, MergeAnswer, OperationView, RefAnswer, ResetAnswer, RestoreAnswer, ShowAnswer,
+    StatusAnswer, TagRow,
+};
+
+/// The schema of what `verb` answers; none for a verb that answers with rows of data.
+pub fn answer_schema(verb: Verb) -> Option<RootSchema> {
+    let schema = match verb {
+        Verb::Init => of::<InitAnswer>(),
+        Verb::Clone => of::<CloneAnswer>(),
+        Verb::Status => of::<StatusAnswer>(),
+        Verb::Add => of::<AddAnswer>(),
+        Verb::Restore => of::<RestoreAnswer>(),
+        Verb::Commit => of::<CommitAnswer>(),
+        Verb::Log => of::<Vec<CommitView>>(),
+        Verb::Show => of::<ShowAnswer>(),
+        Verb::Diff => of::<DiffAnswer>(),
+        Verb::BranchList => of::<Vec<BranchRow>>(),
+        Verb::TagList => of::<Vec<TagRow>>(),
+        Verb::BranchCreate | Verb::BranchRename | Verb::BranchDelete | Verb::TagCreate | Verb::TagDelete => {
+            of::<RefAnswer>()
+        }
+        Verb::Checkout => of::<CheckoutAnswer>(),
+        Verb::Merge | Verb::Revert | Verb::CherryPick => of::<MergeAnswer>(),
+        Verb::Reset => of::<ResetAnswer>(),
+        Verb::Undo => of::<OperationView>(),
+        Verb::OpLog => of::<Vec<OperationView>>(),
+        Verb::Lineage => of::<LineageAnswer>(),
+        Verb::Fsck => of::<FsckAnswer>(),
+        _ => return None,
+    };
+    Some(schema)
+}
+
+/// The schema of an error, which is the same for every verb.
+pub fn error_schema() -> RootSchema {
+    of::<ErrorAnswer>()
+}
+
+fn of<T: JsonSchema>() -> RootSchema {
+    SchemaSettings::draft2019_09()
+        .into_generator()
+        .into_root_schema_for::<T>()
+}

@@ -1,0 +1,6 @@
+//! The tests of the verbs, as a surface asks for them.
+
+mod desk;
+mod files;
+mod schemas;
+mod support;
