@@ -4,26 +4,24 @@
 
 use std::{fmt, ops::Range, path::Path as FilePath, path::PathBuf, sync::Arc};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use drumlin_model::{FileId, Timestamp};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
-    GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutPayload, memory::InMemory,
-    path::Path,
+    GetOptions, GetRange, GetResult, GetResultPayload, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
+    PutPayload, memory::InMemory, path::Path,
 };
 
 use crate::{
-    durable_dir::DurableDir,
-    durable_file,
+    disk::{durable_dir::DurableDir, durable_file},
     error::{Error, Result},
-    outboard::OutboardBuilder,
+    format::outboard::OutboardBuilder,
+    limits::Limits,
     task,
 };
 
 /// Parts of a streamed upload: at least the 5 MiB that buckets ask for, and few enough that 5 GB need 640 of the 10,000 allowed.
 const PART_LEN: usize = 8 << 20;
-/// Parts of one upload on their way at once.
-const PARTS_IN_FLIGHT: usize = 2;
 
 /// Whether a create-only put wrote the object or found it there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +44,7 @@ pub struct Bucket {
     store: Arc<dyn ObjectStore>,
     /// The folder that holds the objects as files, where there is one: they can be mapped then.
     folder: Option<Arc<PathBuf>>,
+    limits: Limits,
 }
 
 impl fmt::Debug for Bucket {
@@ -56,7 +55,11 @@ impl fmt::Debug for Bucket {
 
 impl Bucket {
     pub fn new(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store, folder: None }
+        Self {
+            store,
+            folder: None,
+            limits: Limits::DISK,
+        }
     }
 
     pub fn memory() -> Self {
@@ -70,7 +73,19 @@ impl Bucket {
         Ok(Self {
             store: Arc::new(store),
             folder,
+            limits: Limits::DISK,
         })
+    }
+
+    /// The same bucket with other numbers of requests at once.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// How many requests may be on their way at once.
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The store beneath, for wrappers.
@@ -114,7 +129,7 @@ impl Bucket {
             .await
             .map_err(|source| Error::store("write", key, source))?;
         let sent = async {
-            let sent = send_parts(upload.as_mut(), key, file).await?;
+            let sent = send_parts(upload.as_mut(), key, file, self.limits.parts).await?;
             match expected {
                 Some(expected) if expected != sent => Err(Error::FileChanged {
                     path: file.to_path_buf(),
@@ -150,9 +165,18 @@ impl Bucket {
         put.map(drop).map_err(|source| Error::store("write", key, source))
     }
 
+    /// The whole object, however long it is: for one that this process wrote. `get_at_most` is for all others.
     pub async fn get(&self, key: &str) -> Result<Bytes> {
         let get = async { self.store.get(&path(key)).await?.bytes().await };
         get.await.map_err(|source| Error::store("read", key, source))
+    }
+
+    /// The whole object, unless it is longer than `limit` bytes: then it is damaged, because nobody writes such. At most
+    /// about `limit` bytes come into memory, whatever the store says and sends.
+    pub async fn get_at_most(&self, key: &str, limit: u64) -> Result<Bytes> {
+        let got = self.store.get(&path(key)).await;
+        let got = got.map_err(|source| Error::store("read", key, source))?;
+        read_at_most(key, got, limit).await
     }
 
     /// The bytes of a range; fewer come back when the object ends within it.
@@ -214,6 +238,42 @@ impl Bucket {
     }
 }
 
+/// The body of an answer, unless it is longer than `limit` bytes.
+pub(crate) async fn read_at_most(key: &str, got: GetResult, limit: u64) -> Result<Bytes> {
+    let too_long = || {
+        Error::corrupt(
+            key,
+            format!("it is longer than the {limit} bytes that are ever written"),
+        )
+    };
+    let failed = |source| Error::store("read", key, source);
+    if got.meta.size > limit {
+        return Err(too_long());
+    }
+    if matches!(got.payload, GetResultPayload::File(..)) {
+        return got.bytes().await.map_err(failed);
+    }
+    let mut pieces = got.into_stream();
+    let first = pieces.try_next().await.map_err(failed)?.unwrap_or_default();
+    let Some(second) = pieces.try_next().await.map_err(failed)? else {
+        return if first.len() as u64 > limit {
+            Err(too_long())
+        } else {
+            Ok(first)
+        };
+    };
+    let mut body = BytesMut::from(first);
+    let mut next = Some(second);
+    while let Some(piece) = next {
+        body.extend_from_slice(&piece);
+        if body.len() as u64 > limit {
+            return Err(too_long());
+        }
+        next = pieces.try_next().await.map_err(failed)?;
+    }
+    Ok(body.freeze())
+}
+
 fn path(key: &str) -> Path {
     Path::from(key)
 }
@@ -227,7 +287,7 @@ fn info(meta: object_store::ObjectMeta) -> ObjectInfo {
 }
 
 /// Reads the file and sends its parts; the id of what was sent.
-async fn send_parts(upload: &mut dyn MultipartUpload, key: &str, file: &FilePath) -> Result<FileId> {
+async fn send_parts(upload: &mut dyn MultipartUpload, key: &str, file: &FilePath, parts_max: usize) -> Result<FileId> {
     let mut parts = futures::stream::FuturesUnordered::new();
     let mut hashes = OutboardBuilder::default();
     let mut reader = task::open(file.to_path_buf()).await?;
@@ -238,7 +298,7 @@ async fn send_parts(upload: &mut dyn MultipartUpload, key: &str, file: &FilePath
             break;
         }
         parts.push(upload.put_part(PutPayload::from_bytes(part)));
-        if parts.len() >= PARTS_IN_FLIGHT {
+        if parts.len() >= parts_max {
             parts
                 .try_next()
                 .await

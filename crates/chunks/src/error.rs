@@ -3,7 +3,7 @@
 
 use std::{error::Error as StdError, io, ops::Range, path::PathBuf, sync::Arc};
 
-use drumlin_model::{Cure, ErrorKind, FileId, FormatError};
+use drumlin_model::{Cure, ErrorKind, File, FileId, FormatError};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -77,6 +77,26 @@ impl Error {
         Error::Corrupt {
             object: object.into(),
             detail: detail.into(),
+        }
+    }
+
+    /// The content has another length than the tree says.
+    pub(crate) fn wrong_size(file: &File, found: u64) -> Self {
+        Self::corrupt(
+            format!("the content {}", file.id),
+            format!("it has {found} bytes instead of {}", file.size),
+        )
+    }
+
+    pub(crate) fn not_its_hash(id: &FileId) -> Self {
+        Self::corrupt(format!("the content {id}"), "its bytes do not have its hash")
+    }
+
+    /// That an object is not there means that the content of `id` is lost.
+    pub(crate) fn or_missing(self, id: FileId) -> Self {
+        match self {
+            Error::NoObject { .. } => Error::Missing { id },
+            error => error,
         }
     }
 

@@ -14,15 +14,17 @@ use tokio::sync::Mutex;
 
 use crate::{
     bucket::Bucket,
-    cache::Cache,
+    disk::cache::Cache,
     error::{Error, Result},
-    pack::{self, Footer, RecordAt, TAIL_LEN},
-    table::{self, Table},
+    format::{
+        pack::{Footer, TAIL_LEN},
+        record::RecordAt,
+        table::{self, Table},
+    },
+    keys::{INDEX, PACKS, index_key, pack_key},
     task,
 };
 
-pub(crate) const FOLDER: &str = "index/";
-pub(crate) const PACKS: &str = "packs/";
 /// With more packs than this whose footers are in no index object, one is written: so a fresh clone reads about this many
 /// footers at most.
 pub(crate) const UNCOVERED_MAX: usize = 64;
@@ -30,8 +32,6 @@ pub(crate) const UNCOVERED_MAX: usize = 64;
 const ROWS_MAX: usize = 1_000_000;
 /// An index object is merged again only into one that is not many times smaller: each row is rewritten a few times, not always.
 const ABSORB_FACTOR: usize = 4;
-/// Footers and index objects on their way at once.
-const FETCHES: usize = 16;
 
 #[derive(Debug)]
 pub(crate) struct Index {
@@ -149,7 +149,7 @@ impl Index {
         }
         let known = self.loaded();
         // In this order: every pack that an index object of the first listing knows was there before the second.
-        let objects = names(&self.bucket, FOLDER).await?;
+        let objects = names(&self.bucket, INDEX).await?;
         let packs = names(&self.bucket, PACKS).await?;
         let fresh = objects
             .iter()
@@ -157,7 +157,7 @@ impl Index {
         let fresh: Vec<String> = fresh.cloned().collect();
         let objects: Vec<(String, Arc<Table>)> = futures::stream::iter(fresh)
             .map(|name| self.object(name))
-            .buffer_unordered(FETCHES)
+            .buffer_unordered(self.bucket.limits().tables)
             .try_filter_map(|found| std::future::ready(Ok(found)))
             .try_collect()
             .await?;
@@ -172,7 +172,7 @@ impl Index {
         let missing: Vec<PackId> = packs.difference(&covered).copied().collect();
         let footers: Vec<Arc<Table>> = futures::stream::iter(missing)
             .map(|pack| self.footer(pack))
-            .buffer_unordered(FETCHES)
+            .buffer_unordered(self.bucket.limits().tables)
             .try_filter_map(|found| std::future::ready(Ok(found)))
             .try_collect()
             .await?;
@@ -195,7 +195,7 @@ impl Index {
 
     /// An index object, from a local file where there is one. One that is damaged or gone is left out: its packs have footers.
     async fn object(&self, name: String) -> Result<Option<(String, Arc<Table>)>> {
-        let key = format!("{FOLDER}{name}");
+        let key = index_key(&name);
         if let Some(file) = self.bucket.local_file(&key).or_else(|| self.cache.object(&name))
             && let Ok(table) = Table::map_object(&name, &file)
         {
@@ -224,7 +224,7 @@ impl Index {
         if let Some(footer) = self.cache.footer(pack).await {
             return Ok(Some(Arc::new(Table::of_footer(footer))));
         }
-        let tail = match self.bucket.get_tail(&pack::key(&pack), TAIL_LEN).await {
+        let tail = match self.bucket.get_tail(&pack_key(&pack), TAIL_LEN).await {
             Ok((tail, _)) => tail,
             Err(Error::NoObject { .. }) => return Ok(None),
             Err(error) => return Err(error),
@@ -265,7 +265,7 @@ impl Index {
             Ok(table::merge(&tables, |pack| !gone.contains(pack)))
         })
         .await?;
-        let key = format!("{FOLDER}{name}");
+        let key = index_key(&name);
         self.bucket.put_new(&key, bytes.clone()).await?;
         let file = match self.bucket.local_file(&key) {
             Some(file) => Some(file),
@@ -281,7 +281,7 @@ impl Index {
             drop_covered(loaded);
         });
         for old in old.iter().filter(|old| **old != name) {
-            self.bucket.delete(&format!("{FOLDER}{old}")).await?;
+            self.bucket.delete(&index_key(old)).await?;
             self.cache.forget_object(old).await;
         }
         Ok(())

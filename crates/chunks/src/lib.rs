@@ -1,42 +1,37 @@
 //! Bytes in, content-addressed chunks out: cutting, hashing, compressing, packing, indexing, fetching, checking.
 //! Below stands a `Bucket` (any object store) and a `RootStore` (one mutable object); above, `repo` gives names to what is kept here.
 //! Invariant: no byte leaves this crate unverified, and nothing that a writer returned is promised before `flush`.
+//!
+//! `write/` is the way in, `read/` the way out, `format/` the bytes between them; `disk/` is the local folder as a bucket.
+//! `index` knows which record is in which pack, for both sides.
 
-mod blob;
-pub mod bucket;
-mod bytes_reader;
-mod cache;
-pub mod check;
-pub mod cutter;
-mod durable_dir;
-mod durable_file;
-pub mod error;
-mod fetch;
-mod file_builder;
+mod bucket;
+mod disk;
+mod error;
+mod format;
 mod index;
-mod outboard;
-mod pack;
-mod packs;
-pub mod place;
-mod plan;
+mod keys;
+mod limits;
+mod place;
 pub mod progress;
+mod read;
 mod recent;
-mod recipe;
-mod record;
-pub mod root_store;
-pub mod storage;
-pub mod store;
-mod stream;
-mod table;
+mod root_store;
+mod storage;
 mod task;
-pub mod writer;
+mod write;
 
 pub use bucket::{Bucket, ObjectInfo, Put};
-pub use check::Problem;
+pub use disk::directory_root::DirectoryRoot;
 pub use error::{Error, Result};
+pub use format::cutter::{CHUNK_LEN_MAX, CHUNK_LEN_MEAN, CHUNK_LEN_MIN, cut};
+pub use limits::Limits;
 pub use place::Place;
 pub use progress::{NoProgress, Progress, Unit};
-pub use root_store::{DirectoryRoot, ObjectRoot, RootStore, RootVersion, Swap};
+pub use read::{check::Problem, store::ChunkStore};
+pub use root_store::{ObjectRoot, RootStore, RootVersion, Swap};
 pub use storage::{Scratch, Storage};
-pub use store::ChunkStore;
-pub use writer::{Added, ContentWriter, FileWriter, WriteSummary};
+pub use write::{
+    packs::{Added, WriteSummary},
+    writer::{ContentWriter, FileWriter},
+};

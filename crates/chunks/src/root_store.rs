@@ -1,33 +1,27 @@
 //! `RootStore`: the one mutable object of a repository, changed by compare-and-swap. `repo` says what its bytes mean.
-//! Two kinds: `DirectoryRoot` (a file and a lock) and `ObjectRoot` (the conditional put of an object store).
+//! Two kinds: `DirectoryRoot` (a file and a lock, in `disk`) and `ObjectRoot` (the conditional put of an object store).
 //! Invariant: of all swaps from one version, at most one wins.
 
-use std::{
-    fmt::Debug,
-    fs::{File, OpenOptions},
-    io,
-    path::{Path as FilePath, PathBuf},
-    sync::Arc,
-};
+use std::{fmt::Debug, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use drumlin_model::root::ROOT_LEN_MAX;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion, path::Path};
 
 use crate::{
-    durable_file::{self, TMP},
+    bucket::read_at_most,
     error::{Error, Result},
-    task,
 };
 
-const KEY: &str = "root";
-const LOCK: &str = "root.lock";
+/// The key of the root, and the name of its file.
+pub(crate) const KEY: &str = "root";
 
 /// Which state of the root was read; compared by the store alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RootVersion {
-    e_tag: Option<String>,
-    version: Option<String>,
+    pub(crate) e_tag: Option<String>,
+    pub(crate) version: Option<String>,
 }
 
 /// The answer to a swap.
@@ -55,85 +49,6 @@ pub trait RootStore: Send + Sync + Debug {
     async fn swap(&self, expected: Option<&RootVersion>, bytes: Bytes) -> Result<Swap>;
 }
 
-/// A file `root` in a folder: lock, read again, compare, write beside, sync, rename, sync the folder.
-#[derive(Clone, Debug)]
-pub struct DirectoryRoot {
-    folder: Arc<PathBuf>,
-}
-
-impl DirectoryRoot {
-    /// Touches nothing until it is used.
-    pub fn new(folder: &FilePath) -> Self {
-        Self {
-            folder: Arc::new(folder.to_path_buf()),
-        }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.join(KEY)
-    }
-
-    fn read(&self) -> Result<Option<(Bytes, RootVersion)>> {
-        match std::fs::read(self.path()) {
-            Ok(bytes) => {
-                let version = version_of(&bytes);
-                Ok(Some((bytes.into(), version)))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(Error::file("read", self.path(), source)),
-        }
-    }
-
-    /// Waits until no other process or thread swaps. The lock ends with the file, so also with the process.
-    fn lock(&self) -> Result<File> {
-        let tmp = self.folder.join(TMP);
-        let path = tmp.join(LOCK);
-        let open = || {
-            durable_file::create_folders(&tmp)?;
-            let file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)?;
-            file.lock()?;
-            Ok(file)
-        };
-        open().map_err(|source| Error::file("lock", &path, source))
-    }
-
-    fn swap_locked(&self, expected: Option<&RootVersion>, bytes: &[u8]) -> Result<Swap> {
-        let _lock = self.lock()?;
-        let current = self.read()?.map(|(_, version)| version);
-        if current.as_ref() != expected {
-            return Ok(Swap::Lost);
-        }
-        let path = self.path();
-        durable_file::replace(&self.folder, &path, bytes).map_err(|source| Error::file("write", path, source))?;
-        Ok(Swap::Won(version_of(bytes)))
-    }
-}
-
-/// The content names the version: a root with the same bytes is the same state.
-fn version_of(bytes: &[u8]) -> RootVersion {
-    RootVersion {
-        e_tag: Some(blake3::hash(bytes).to_string()),
-        version: None,
-    }
-}
-
-#[async_trait]
-impl RootStore for DirectoryRoot {
-    async fn load(&self) -> Result<Option<(Bytes, RootVersion)>> {
-        let root = self.clone();
-        task::blocking("read the root", move || root.read()).await
-    }
-
-    async fn swap(&self, expected: Option<&RootVersion>, bytes: Bytes) -> Result<Swap> {
-        let (root, expected) = (self.clone(), expected.cloned());
-        task::blocking("write the root", move || root.swap_locked(expected.as_ref(), &bytes)).await
-    }
-}
-
 /// An object `root`, written by conditional put (`If-Match`, `If-None-Match`).
 #[derive(Clone, Debug)]
 pub struct ObjectRoot {
@@ -158,7 +73,7 @@ impl RootStore for ObjectRoot {
             e_tag: got.meta.e_tag.clone(),
             version: got.meta.version.clone(),
         };
-        let bytes = got.bytes().await.map_err(|source| Error::store("read", KEY, source))?;
+        let bytes = read_at_most(KEY, got, ROOT_LEN_MAX as u64).await?;
         Ok(Some((bytes, version)))
     }
 

@@ -10,10 +10,10 @@ use tempfile::{NamedTempFile, TempDir};
 
 use crate::{
     bucket::Bucket,
-    durable_file,
+    disk::{directory_root::DirectoryRoot, durable_file},
     error::{Error, Result},
     place::Place,
-    root_store::{DirectoryRoot, ObjectRoot, RootStore},
+    root_store::{ObjectRoot, RootStore},
 };
 
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     error::{Error, Result},
-    outboard::OutboardBuilder,
+    format::outboard::OutboardBuilder,
 };
 
 /// Runs `work` where it may block, and waits for it.

@@ -1,6 +1,6 @@
 //! Where content is cut is part of the stored format: these numbers may never change.
 
-use drumlin_chunks::cutter::{CHUNK_LEN_MAX, CHUNK_LEN_MIN, cut};
+use drumlin_chunks::{CHUNK_LEN_MAX, CHUNK_LEN_MIN, cut};
 
 use crate::support::{noise, text};
 

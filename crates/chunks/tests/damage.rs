@@ -5,7 +5,7 @@ use drumlin_chunks::{Bucket, ChunkStore};
 use drumlin_model::{ErrorKind, File, FileId, Location, PackId};
 use futures::{StreamExt, TryStreamExt};
 
-use crate::support::{add, assert_corrupt, file, file_of, keys, noise, store, streamed, text};
+use crate::support::{NOW, add, assert_corrupt, file, file_of, keys, noise, store, streamed, text};
 
 /// The object with one byte changed.
 async fn flip(bucket: &Bucket, key: &str, whole: &Bytes, at: usize) {
@@ -17,7 +17,7 @@ async fn flip(bucket: &Bucket, key: &str, whole: &Bytes, at: usize) {
 /// A pack that holds small content, raw and compressed, and a long file with its chunk list.
 async fn small_pack(bucket: &Bucket) -> (PackId, Vec<(Bytes, File, Location)>) {
     let chunks = store(bucket);
-    let writer = chunks.writer();
+    let writer = chunks.writer(NOW);
     let mut files = Vec::new();
     for content in [noise(1, 300), text(1, 400), text(2, 140_000)] {
         let (id, size, at) = writer.add_bytes(content.clone()).await.unwrap();
@@ -82,7 +82,7 @@ async fn each_byte_of_a_pack() {
 async fn each_byte_of_a_blob() {
     let bucket = Bucket::memory();
     let content = text(5, 700);
-    let (id, size, at) = store(&bucket).writer().add_blob(content.clone()).await.unwrap();
+    let (id, size, at) = store(&bucket).writer(NOW).add_blob(content.clone()).await.unwrap();
     let (file, key) = (file(id, size), format!("blobs/{id}"));
     assert_eq!(store(&bucket).check_blob(id).await.unwrap(), []);
     for byte in 0..content.len() {
@@ -111,7 +111,7 @@ async fn each_byte_of_a_blob() {
 /// A blob of some blocks, its id, and the keys of its two objects.
 async fn blocks_blob(bucket: &Bucket) -> (Bytes, File, Location, [String; 2]) {
     let content = noise(9, 3 * BLOCK_LEN + 700);
-    let (id, size, at) = store(bucket).writer().add_blob(content.clone()).await.unwrap();
+    let (id, size, at) = store(bucket).writer(NOW).add_blob(content.clone()).await.unwrap();
     (
         content,
         file(id, size),
@@ -187,10 +187,10 @@ async fn each_byte_of_an_outboard() {
         "no blob",
     );
     // Adding the content again mends both.
-    store(&bucket).writer().add_blob(content.clone()).await.unwrap();
+    store(&bucket).writer(NOW).add_blob(content.clone()).await.unwrap();
     assert_eq!(store(&bucket).check_blob(file.id).await.unwrap(), []);
     bucket.put(&outboard, vec![7; whole.len()].into()).await.unwrap();
-    store(&bucket).writer().add_blob(content).await.unwrap();
+    store(&bucket).writer(NOW).add_blob(content).await.unwrap();
     assert_eq!(bucket.get(&outboard).await.unwrap(), whole);
 }
 
@@ -225,7 +225,7 @@ async fn each_byte_of_an_index_object() {
 
 /// Contents, a pack each; 66 are more than are left unmerged.
 async fn many_packs(chunks: &ChunkStore, seeds: std::ops::Range<u64>) -> Vec<(Bytes, File, Location)> {
-    let writer = chunks.writer();
+    let writer = chunks.writer(NOW);
     let mut files = Vec::new();
     for seed in seeds {
         let content = noise(seed, 90);

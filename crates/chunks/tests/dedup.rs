@@ -6,7 +6,7 @@ use drumlin_model::{Location, PackId};
 use drumlin_testkit::counting_store::Requests;
 use drumlin_testkit::watched_store::Verb;
 
-use crate::support::{add, file_of, keys, noise, store, text};
+use crate::support::{NOW, add, file_of, keys, noise, store, text};
 
 fn pack_of(at: &Location) -> PackId {
     match *at {
@@ -18,7 +18,7 @@ fn pack_of(at: &Location) -> PackId {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn within_a_writer_always() {
     let store = store(&Bucket::memory());
-    let writer = store.writer();
+    let writer = store.writer(NOW);
     let small = writer.add_bytes(noise(1, 500)).await.unwrap();
     let long = writer.add_bytes(noise(2, 3_000_000)).await.unwrap();
     writer.flush().await.unwrap();
@@ -39,7 +39,7 @@ async fn a_changed_long_file_stores_what_changed() {
     let mut after = before[..4_000_000].to_vec();
     after.extend_from_slice(b"a line in the middle");
     after.extend_from_slice(&before[4_000_000..]);
-    let writer = store.writer();
+    let writer = store.writer(NOW);
     writer.add_bytes(after.into()).await.unwrap();
     let summary = writer.flush().await.unwrap();
     assert!(summary.bytes_new <= 3 * 131_072, "{summary:?}");
@@ -57,7 +57,7 @@ async fn between_clones_without_reading_pack_data() {
     let cache = tempfile::tempdir().unwrap();
     for (round, gets) in [(0, packs), (1, 0)] {
         let clone = ChunkStore::new(Bucket::new(counted.clone()), Some(cache.path().to_path_buf()));
-        let writer = clone.writer();
+        let writer = clone.writer(NOW);
         let (_, _, second) = writer.add_bytes(content.clone()).await.unwrap();
         let summary = writer.flush().await.unwrap();
         assert_eq!((second, summary.bytes_new, summary.bytes_stored), (first, 0, 0));
@@ -89,7 +89,7 @@ async fn tables_are_merged() {
     let (counted, requests) = Requests::store(Bucket::memory().object_store());
     let bucket = Bucket::new(counted);
     let chunks = store(&bucket);
-    let writer = chunks.writer();
+    let writer = chunks.writer(NOW);
     let mut contents: Vec<Bytes> = Vec::new();
     for number in 0..400 {
         contents.push(text(number, 100 + number as usize));

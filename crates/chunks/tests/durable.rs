@@ -13,7 +13,7 @@ use drumlin_chunks::{Bucket, DirectoryRoot, RootStore, Storage, Swap};
 use drumlin_model::ErrorKind;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, integration, path::Path as Key};
 
-use crate::support::{chain, keys, noise, store};
+use crate::support::{NOW, chain, keys, noise, store};
 
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
@@ -171,7 +171,7 @@ async fn a_full_disk() {
     };
     let storage = Storage::directory(&disk.folder.path().join("repo")).unwrap();
     let chunks = store(&storage.bucket);
-    let writer = chunks.writer();
+    let writer = chunks.writer(NOW);
     writer.add_bytes(noise(1, 900_000)).await.unwrap();
     writer.flush().await.unwrap();
     writer.add_bytes(noise(2, 4_000_000)).await.unwrap();
@@ -210,7 +210,7 @@ async fn a_disk_that_is_read_only() {
         storage.root.load().await.unwrap(),
         Some((Bytes::from("root"), version.clone()))
     );
-    let writer = store(&storage.bucket).writer();
+    let writer = store(&storage.bucket).writer(NOW);
     writer.add_bytes(noise(2, 1000)).await.unwrap();
     let errors = [
         writer.flush().await.unwrap_err(),

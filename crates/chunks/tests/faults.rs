@@ -8,14 +8,14 @@ use drumlin_model::{ErrorKind, File, Location};
 use drumlin_testkit::faulty_store::{Faults, Side};
 use drumlin_testkit::watched_store::Verb;
 
-use crate::support::{add, chain, file, noise, store, text};
+use crate::support::{NOW, add, chain, file, noise, store, text};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_writer_that_lost_a_pack_accepts_nothing_more() {
     let (faulty, faults) = Faults::store(Bucket::memory().object_store());
     let bucket = Bucket::new(faulty);
     let chunks = store(&bucket);
-    let writer = chunks.writer();
+    let writer = chunks.writer(NOW);
     writer.add_bytes(noise(1, 1000)).await.unwrap();
     faults.fail_once(Side::Before, |request| request.verb == Verb::Put);
     let error = writer.flush().await.unwrap_err();
@@ -33,7 +33,7 @@ async fn a_writer_that_lost_a_pack_accepts_nothing_more() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn flushes_at_once_tell_the_same() {
     let (faulty, faults) = Faults::store(Bucket::memory().object_store());
-    let writer = store(&Bucket::new(faulty)).writer();
+    let writer = store(&Bucket::new(faulty)).writer(NOW);
     for (round, fails) in [false, true].into_iter().enumerate() {
         writer.add_bytes(noise(round as u64, 1000)).await.unwrap();
         if fails {
@@ -52,7 +52,7 @@ async fn flushes_at_once_tell_the_same() {
 async fn a_listing_that_fails_is_told() {
     let (faulty, faults) = Faults::store(Bucket::memory().object_store());
     let chunks = store(&Bucket::new(faulty));
-    let writer = chunks.writer();
+    let writer = chunks.writer(NOW);
     faults.fail_once(Side::Before, |request| request.verb == Verb::List);
     assert_eq!(
         writer.add_bytes(noise(1, 3_000_000)).await.unwrap_err().kind(),
@@ -97,7 +97,7 @@ fn content(seed: u64) -> Bytes {
 
 async fn write_until_death(bucket: &Bucket) -> Vec<(u64, File, Location)> {
     let chunks = store(bucket);
-    let writer = chunks.writer();
+    let writer = chunks.writer(NOW);
     let (mut acknowledged, mut waiting) = (Vec::new(), Vec::new());
     for seed in 0..75 {
         let added = writer.add_bytes(content(seed)).await;

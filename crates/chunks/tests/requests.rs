@@ -5,7 +5,7 @@ use drumlin_chunks::Bucket;
 use drumlin_testkit::counting_store::Requests;
 use futures::TryStreamExt;
 
-use crate::support::{add, file, noise, store, text};
+use crate::support::{NOW, add, file, noise, store, text};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_small_file_is_one_read() {
@@ -45,7 +45,7 @@ async fn a_range_of_a_blob_is_its_outboard_and_one_read() {
     let (counted, requests) = Requests::store(Bucket::memory().object_store());
     let bucket = Bucket::new(counted);
     let content = noise(1, 10_000_000);
-    let (id, size, at) = store(&bucket).writer().add_blob(content.clone()).await.unwrap();
+    let (id, size, at) = store(&bucket).writer(NOW).add_blob(content.clone()).await.unwrap();
     assert_eq!(requests.take().len(), 2, "the blob and its outboard");
     let (file, fresh) = (file(id, size), store(&bucket));
     let ranges = [5_000_000..5_000_100, 5_000_050..5_100_000];
@@ -59,7 +59,11 @@ async fn a_range_of_a_blob_is_its_outboard_and_one_read() {
     assert_eq!(requests.take().len(), 2);
     fresh.read_ranges(&file, &at, &ranges[..1]).await.unwrap();
     assert_eq!(requests.take().len(), 1, "the outboard is kept");
-    let small = store(&bucket).writer().add_blob(content.slice(..65_536)).await.unwrap();
+    let small = store(&bucket)
+        .writer(NOW)
+        .add_blob(content.slice(..65_536))
+        .await
+        .unwrap();
     assert_eq!(requests.take().len(), 1, "one block needs no outboard");
     let file = self::file(small.0, small.1);
     let got = fresh.read_ranges(&file, &at, &[7..9, 8..11]).await.unwrap();
@@ -73,7 +77,7 @@ async fn small_files_share_requests() {
     let (counted, requests) = Requests::store(Bucket::memory().object_store());
     let bucket = Bucket::new(counted);
     let chunks = store(&bucket);
-    let writer = chunks.writer();
+    let writer = chunks.writer(NOW);
     let mut files = Vec::new();
     for number in 0..10_000 {
         let (id, size, at) = writer.add_bytes(noise(number, 7_000)).await.unwrap();

@@ -8,7 +8,7 @@ use drumlin_model::{ErrorKind, File, FileId, Location};
 use futures::TryStreamExt;
 use proptest::prelude::*;
 
-use crate::support::{add, file, file_of, noise, store, streamed, text};
+use crate::support::{NOW, add, file, file_of, noise, store, streamed, text};
 
 /// Lengths at which something changes: nothing, one byte, one block of a blob, two, four, one chunk, two, several windows.
 const LENGTHS: [usize; 12] = [
@@ -33,7 +33,7 @@ async fn every_length_by_every_way() {
     for (number, len) in LENGTHS.into_iter().enumerate() {
         for content in [noise(number as u64, len), text(number as u64, len)] {
             let store = store(&storage.bucket);
-            let writer = store.writer();
+            let writer = store.writer(NOW);
             let path = folder.path().join("content");
             std::fs::write(&path, &content).unwrap();
             let mut pieces = writer.file();
@@ -86,7 +86,7 @@ async fn a_range_outside_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_files_at_once_with_all_kinds_of_location() {
     let store = store(&Bucket::memory());
-    let writer = store.writer();
+    let writer = store.writer(NOW);
     let contents: Vec<Bytes> = (0..300)
         .map(|n| {
             if n % 50 == 0 {
@@ -116,7 +116,7 @@ async fn many_files_at_once_with_all_kinds_of_location() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_tasks_write_at_once() {
     let store = store(&Bucket::memory());
-    let writer = store.writer();
+    let writer = store.writer(NOW);
     let tasks = (0..64u64).map(|n| {
         let writer = writer.clone();
         tokio::spawn(async move { writer.add_bytes(noise(n % 48, 900_000)).await.unwrap() })
@@ -135,7 +135,7 @@ async fn many_tasks_write_at_once() {
 #[tokio::test]
 async fn an_empty_flush_sends_nothing() {
     let store = store(&Bucket::memory());
-    let writer = store.writer();
+    let writer = store.writer(NOW);
     assert_eq!(
         writer.add_bytes(Bytes::new()).await.unwrap(),
         (FileId::of(b""), 0, Location::Unknown)
@@ -175,7 +175,7 @@ fn step() -> impl Strategy<Value = Step> {
 async fn run(steps: Vec<Step>, cuts: Vec<(prop::sample::Index, prop::sample::Index)>) {
     let bucket = Bucket::memory();
     let mut chunks = store(&bucket);
-    let mut writer = chunks.writer();
+    let mut writer = chunks.writer(NOW);
     let mut model: Vec<(Bytes, File, Location)> = Vec::new();
     for step in steps {
         let (content, (id, size, at)) = match step {
@@ -186,7 +186,7 @@ async fn run(steps: Vec<Step>, cuts: Vec<(prop::sample::Index, prop::sample::Ind
             Step::Reopen => {
                 writer.flush().await.unwrap();
                 chunks = store(&bucket);
-                writer = chunks.writer();
+                writer = chunks.writer(NOW);
                 continue;
             }
             Step::Bytes(content) => (content.clone(), writer.add_bytes(content).await.unwrap()),

@@ -2,8 +2,11 @@
 
 use bytes::Bytes;
 use drumlin_chunks::{Bucket, ChunkStore, Error, Result};
-use drumlin_model::{ErrorKind, File, FileId, Location};
+use drumlin_model::{ErrorKind, File, FileId, Location, Timestamp};
 use futures::TryStreamExt;
+
+/// When the writers of these tests begin: 2026-01-01T00:00:00Z.
+pub const NOW: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 
 /// Bytes that no compressor shortens: SplitMix64 from a seed.
 pub fn noise(seed: u64, len: usize) -> Bytes {
@@ -54,7 +57,7 @@ pub fn store(bucket: &Bucket) -> ChunkStore {
 
 /// Adds and flushes one content.
 pub async fn add(store: &ChunkStore, content: &Bytes) -> (File, Location) {
-    let writer = store.writer();
+    let writer = store.writer(NOW);
     let (id, size, at) = writer.add_bytes(content.clone()).await.unwrap();
     writer.flush().await.unwrap();
     assert_eq!((id, size), (FileId::of(content), content.len() as u64));

@@ -9,7 +9,7 @@ use std::{
 use drumlin_chunks::{ChunkStore, NoProgress, Storage};
 use futures::TryStreamExt;
 
-use crate::support::{file, noise, store, text};
+use crate::support::{NOW, file, noise, store, text};
 
 fn rate(what: &str, bytes: u64, took: Duration) {
     let mb_per_s = bytes as f64 / 1e6 / took.as_secs_f64();
@@ -71,7 +71,7 @@ async fn timing_of_small_files() {
     let chunks = store(&storage.bucket);
     settle();
     let start = Instant::now();
-    let writer = chunks.writer();
+    let writer = chunks.writer(NOW);
     let halves = (0..2).map(|half| {
         let (writer, paths) = (writer.clone(), (half..FILES).step_by(2).map(path).collect::<Vec<_>>());
         tokio::task::spawn_blocking(move || {
@@ -109,7 +109,7 @@ async fn long_file(name: &str, content: impl Fn(u64) -> bytes::Bytes) {
     let chunks: ChunkStore = store(&storage.bucket);
     settle();
     let start = Instant::now();
-    let writer = chunks.writer();
+    let writer = chunks.writer(NOW);
     let (id, size, at) = writer.add_file(&path).await.unwrap();
     writer.flush().await.unwrap();
     rate(&format!("add of 2 GB {name}"), size, start.elapsed());

@@ -47,7 +47,7 @@ impl CommitStore {
 
     /// The same, from the bucket whatever is cached.
     pub async fn read_stored(&self, id: CommitId) -> Result<Arc<Commit>> {
-        let bytes = match self.bucket.get(&key(id)).await {
+        let bytes = match self.bucket.get_at_most(&key(id), COMMIT_LEN_MAX as u64).await {
             Err(ChunksError::NoObject { .. }) => return Err(Error::NoSuchCommit { commit: id }),
             bytes => bytes?,
         };

@@ -141,7 +141,10 @@ impl RootFile {
     }
 
     pub async fn page(&self, id: OperationId) -> Result<OperationPage> {
-        let bytes = self.bucket.get(&page_key(id)).await?;
+        let bytes = self
+            .bucket
+            .get_at_most(&page_key(id), OPERATIONS_LEN_MAX as u64)
+            .await?;
         Ok(OperationPage::from_bytes(id, &bytes)?)
     }
 
@@ -150,7 +153,10 @@ impl RootFile {
         let Some(id) = operation.changes_in else {
             return Ok(operation.changes.clone());
         };
-        let bytes = self.bucket.get(&changes_key(id)).await?;
+        let bytes = self
+            .bucket
+            .get_at_most(&changes_key(id), CHANGES_LEN_MAX as u64)
+            .await?;
         Ok(Changes::from_bytes(id, &bytes)?.changes)
     }
 

@@ -76,7 +76,7 @@ impl Session {
         let inner = Inner {
             repo: base.repo().clone(),
             branch,
-            writer: base.repo().chunk_store().writer(),
+            writer: base.repo().chunk_store().writer(base.repo().now()),
             state: Mutex::new(State {
                 base: base.target(),
                 overlay: Overlay::default(),

@@ -101,7 +101,7 @@ impl WorkingCopy {
         let scopes = self.scopes(paths)?;
         let settled_before = self.disk_instant_ns()?;
         let base = self.repo().snapshot_of(self.head()?.base);
-        let writer = self.repo().chunk_store().writer();
+        let writer = self.repo().chunk_store().writer(self.repo().now());
         progress.start("add", Some(0), Unit::Bytes);
         let added = Adding {
             copy: self,

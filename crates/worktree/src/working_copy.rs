@@ -63,7 +63,7 @@ impl WorkingCopy {
         let repo = Repo::open(open(&place)?, clock).await?;
         let layout = Layout::create(folder, Some(place))?;
         let copy = WorkingCopy::start(layout, repo, true).await?;
-        copy.fill(&drumlin_chunks::progress::NoProgress).await?;
+        copy.fill(&drumlin_chunks::NoProgress).await?;
         Ok(copy)
     }
 

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, fs::File, path::Path};
 
-use drumlin_chunks::progress::{Progress, Unit};
+use drumlin_chunks::{Progress, Unit};
 use drumlin_model::{CommitId, Input, Timestamp};
 use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;

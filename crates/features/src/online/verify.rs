@@ -16,7 +16,7 @@ use datafusion::{
     logical_expr::LogicalPlanBuilder,
     physical_plan::{SendableRecordBatchStream, stream::RecordBatchStreamAdapter, streaming::PartitionStream},
 };
-use drumlin_chunks::progress::{Progress, Unit};
+use drumlin_chunks::{Progress, Unit};
 use drumlin_model::{CommitId, Timestamp};
 use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;

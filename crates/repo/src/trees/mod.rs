@@ -43,6 +43,11 @@ const RANGES_AHEAD: usize = 4;
 pub type Change = (RepoPath, Option<Placed>);
 
 /// The trees of one repository. Cheap to clone; clones share one cache.
+/// The longest objects of both kinds, in bytes: their sections at their limits (64 MiB; 1 MiB and 400 KiB) where compression
+/// makes them a little longer.
+const TREE_LEN_MAX: u64 = 65 << 20;
+const RANGE_LEN_MAX: u64 = 2 << 20;
+
 #[derive(Clone)]
 pub struct TreeStore {
     inner: Arc<Inner>,
@@ -147,19 +152,19 @@ impl TreeStore {
     }
 
     async fn fetch_tree(&self, id: TreeId) -> Result<Tree> {
-        let bytes = self.fetch(&tree_key(id)).await?;
+        let bytes = self.fetch(&tree_key(id), TREE_LEN_MAX).await?;
         Ok(Tree::from_bytes(id, &bytes)?)
     }
 
     async fn fetch_range(&self, id: RangeId) -> Result<Range> {
-        let bytes = self.fetch(&range_key(id)).await?;
+        let bytes = self.fetch(&range_key(id), RANGE_LEN_MAX).await?;
         blocking("read a range", move || Range::from_bytes(id, &bytes))
             .await?
             .map_err(Error::from)
     }
 
-    async fn fetch(&self, key: &str) -> Result<Bytes> {
-        match self.inner.bucket.get(key).await {
+    async fn fetch(&self, key: &str, len_max: u64) -> Result<Bytes> {
+        match self.inner.bucket.get_at_most(key, len_max).await {
             Ok(bytes) => Ok(bytes),
             Err(drumlin_chunks::Error::NoObject { .. }) => Err(Error::MissingObject { key: key.to_owned() }),
             Err(source) => Err(source.into()),

@@ -21,7 +21,7 @@ use object_store::{
 };
 
 use crate::{
-    durable_file::{self, Staged, TMP},
+    disk::durable_file::{self, Staged, TMP},
     error,
 };
 

@@ -8,13 +8,13 @@ use drumlin_model::{ChunkId, FileId};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::{
-    cutter::{self, CHUNK_LEN_MAX},
     error::Result,
-    pack::{Kind, RecordAt},
-    packs::{NewRecord, Packs},
-    recipe::{Recipe, RecipeChunk},
-    record,
-    writer::Added,
+    format::{
+        cutter::{self, CHUNK_LEN_MAX},
+        recipe::{Recipe, RecipeChunk},
+        record::{self, Kind, RecordAt},
+    },
+    write::packs::{Added, NewRecord, Packs},
 };
 
 /// How much is cut, hashed and compressed together.

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use drumlin_model::PackId;
 
-use crate::{durable_file::Staged, pack::Footer};
+use crate::{disk::durable_file::Staged, format::pack::Footer};
 
 const FOOTERS: &str = "footers";
 const OBJECTS: &str = "index";

@@ -14,16 +14,21 @@ use drumlin_model::{FileId, Location};
 use tokio::sync::Semaphore;
 
 use crate::{
-    blob::{blob_key, outboard_key},
     bucket::{Bucket, Put},
-    cutter::CHUNK_LEN_MAX,
     error::{Error, Result},
-    file_builder::{BLOCK_LEN, FileBuilder},
-    outboard::{Outboard, OutboardBuilder},
-    packs::Packs,
+    format::{
+        cutter::CHUNK_LEN_MAX,
+        outboard::{Outboard, OutboardBuilder},
+    },
+    index::Index,
+    keys::{blob_key, outboard_key},
     progress::{NoProgress, Progress},
-    store::ChunkStore,
     task,
+    write::{
+        file_builder::{BLOCK_LEN, FileBuilder},
+        pack_ids::PackIds,
+        packs::{Added, Packs, WriteSummary},
+    },
 };
 
 /// Files read at once by `add_file`, each on a thread of its own. Enough to hide a disk's latency, and far from the 512 threads
@@ -34,22 +39,6 @@ const INLINE_LEN_MAX: usize = 32 << 10;
 /// Blocks that are read ahead of the one in work.
 const BLOCKS_AHEAD: usize = 1;
 
-/// What was added: the content's id, its size in bytes, and where it will be after the next `flush`.
-pub type Added = (FileId, u64, Location);
-
-/// What a flush made durable.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WriteSummary {
-    /// Content that was added since the last flush, in bytes.
-    pub bytes_added: u64,
-    /// Of those, bytes that were not in the repository before.
-    pub bytes_new: u64,
-    /// What was sent to the bucket, in bytes.
-    pub bytes_stored: u64,
-    pub packs: u64,
-    pub blobs: u64,
-}
-
 /// Clones write into the same packs, from as many tasks as there are.
 #[derive(Clone, Debug)]
 pub struct ContentWriter {
@@ -58,9 +47,9 @@ pub struct ContentWriter {
 }
 
 impl ContentWriter {
-    pub(crate) fn new(store: ChunkStore) -> Self {
+    pub(crate) fn new(bucket: Bucket, index: Arc<Index>, ids: PackIds) -> Self {
         Self {
-            packs: Arc::new(Packs::new(store)),
+            packs: Arc::new(Packs::new(bucket, index, ids)),
             files: Arc::new(Semaphore::new(FILES_AT_ONCE)),
         }
     }
@@ -196,7 +185,7 @@ impl ContentWriter {
     }
 
     fn bucket(&self) -> &Bucket {
-        self.packs.store().bucket()
+        self.packs.bucket()
     }
 
     /// Sends what is not sent yet. Only when this returned well is everything durable that was returned before it was called.

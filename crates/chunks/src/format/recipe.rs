@@ -5,11 +5,12 @@
 use drumlin_model::{ChunkId, FileId, PackId};
 
 use crate::{
-    bytes_reader::BytesReader,
-    cutter::CHUNK_LEN_MAX,
     error::{Error, Result},
-    pack::{Kind, RecordAt},
-    record,
+    format::{
+        bytes_reader::BytesReader,
+        cutter::CHUNK_LEN_MAX,
+        record::{self, Kind, RecordAt},
+    },
 };
 
 const FORMAT: u8 = 1;

@@ -12,9 +12,12 @@ use drumlin_model::{FormatError, PackId};
 use memmap2::Mmap;
 
 use crate::{
-    bytes_reader::BytesReader,
     error::{Error, Result},
-    pack::{self, Footer, ROW_LEN, RecordAt},
+    format::{
+        bytes_reader::BytesReader,
+        pack::Footer,
+        record::{self, ROW_LEN, RecordAt},
+    },
 };
 
 const HEAD: &[u8; 8] = b"DRUMINDX";
@@ -127,7 +130,7 @@ impl Table {
             Some(number) => u32::from_le_bytes(*number) as usize,
             None => 0,
         };
-        pack::record_of(row, *self.packs.get(number)?)
+        record::record_of(row, *self.packs.get(number)?)
     }
 
     /// Where copies of a record are, one for each pack that holds it.

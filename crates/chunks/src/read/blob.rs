@@ -11,22 +11,12 @@ use futures::{
 };
 
 use crate::{
-    check::Problem,
     error::{Error, Result},
-    outboard::{BLOCK_LEN, Outboard, OutboardBuilder},
-    plan::RUN_LEN_MAX,
-    store::ChunkStore,
-    stream::WINDOWS,
+    format::outboard::{BLOCK_LEN, Outboard, OutboardBuilder},
+    keys::{blob_key, outboard_key},
+    read::{plan::RUN_LEN_MAX, store::ChunkStore},
     task,
 };
-
-pub(crate) fn blob_key(id: &FileId) -> String {
-    format!("blobs/{id}")
-}
-
-pub(crate) fn outboard_key(id: &FileId) -> String {
-    format!("outboards/{id}")
-}
 
 impl ChunkStore {
     /// Some ranges of a blob, each of which lies within it: the blocks that they touch are fetched, once each, and verified.
@@ -41,7 +31,7 @@ impl ChunkStore {
             .map(|run| run.start * BLOCK_LEN..(run.end * BLOCK_LEN).min(file.size))
             .collect();
         let read = self.exact_ranges(&blob_key(&file.id), &runs).await;
-        let read = read.map_err(|error| missing(error, file.id))?;
+        let read = read.map_err(|error| error.or_missing(file.id))?;
         let read = verified(file.id, outboard, blocks, read).await?;
         let slice = |range: &Range<u64>| {
             if range.is_empty() {
@@ -56,6 +46,7 @@ impl ChunkStore {
 
     /// The blob from its beginning to its end, each piece verified.
     pub(crate) fn blob_stream(self, file: File) -> BoxStream<'static, Result<Bytes>> {
+        let windows = self.bucket().limits().windows;
         let parts = parts(file.size).map(move |range| {
             let (store, file) = (self.clone(), file.clone());
             async move {
@@ -63,7 +54,7 @@ impl ChunkStore {
                 Ok(read.pop().expect("one for one"))
             }
         });
-        parts.buffered(WINDOWS).boxed()
+        parts.buffered(windows).boxed()
     }
 
     async fn outboard(&self, file: &File) -> Result<Arc<Outboard>> {
@@ -92,7 +83,7 @@ impl ChunkStore {
     }
 
     /// Reads the whole blob; it has to have its hash.
-    async fn outboard_of_content(&self, file: &File) -> Result<Outboard> {
+    pub(crate) async fn outboard_of_content(&self, file: &File) -> Result<Outboard> {
         let mut pieces = self.clone().blob_pieces(file.clone());
         let mut builder = OutboardBuilder::default();
         while let Some(piece) = pieces.try_next().await? {
@@ -104,55 +95,22 @@ impl ChunkStore {
         }
         match builder.finish() {
             (id, outboard) if id == file.id => Ok(outboard),
-            _ => Err(not_its_hash(&file.id)),
+            _ => Err(Error::not_its_hash(&file.id)),
         }
     }
 
     /// The bytes as they are.
     fn blob_pieces(self, file: File) -> BoxStream<'static, Result<Bytes>> {
         let key: Arc<str> = blob_key(&file.id).into();
+        let windows = self.bucket().limits().windows;
         let parts = parts(file.size).map(move |range| {
             let (store, key, id) = (self.clone(), key.clone(), file.id);
             async move {
                 let read = store.exact_bytes(&key, range).await;
-                read.map_err(|error| missing(error, id))
+                read.map_err(|error| error.or_missing(id))
             }
         });
-        parts.buffered(WINDOWS).boxed()
-    }
-
-    /// Reads a whole blob, piece by piece, and verifies its hash; then whether its outboard is what follows from it.
-    pub async fn check_blob(&self, id: FileId) -> Result<Vec<Problem>> {
-        let key = blob_key(&id);
-        let Some(info) = self.bucket().head(&key).await? else {
-            return Ok(vec![Problem::gone(key)]);
-        };
-        let file = File {
-            id,
-            size: info.size,
-            executable: false,
-        };
-        match self.outboard_of_content(&file).await {
-            Ok(outboard) if outboard.is_stored() => self.check_outboard(&id, &outboard).await,
-            Ok(_) => Ok(Vec::new()),
-            Err(Error::Corrupt { detail, .. }) => Ok(vec![Problem { object: key, detail }]),
-            Err(Error::Missing { .. }) => Ok(vec![Problem::gone(key)]),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn check_outboard(&self, id: &FileId, outboard: &Outboard) -> Result<Vec<Problem>> {
-        let key = outboard_key(id);
-        let detail = match self.bucket().get(&key).await {
-            Ok(stored) if stored == outboard.to_object() => return Ok(Vec::new()),
-            Ok(_) => "it is not that of its blob, so each reader of a range reads the whole blob first",
-            Err(Error::NoObject { .. }) => "it is not there, so each reader of a range reads the whole blob first",
-            Err(error) => return Err(error),
-        };
-        Ok(vec![Problem {
-            object: key,
-            detail: detail.to_string(),
-        }])
+        parts.buffered(windows).boxed()
     }
 }
 
@@ -195,16 +153,4 @@ async fn verified(id: FileId, outboard: Arc<Outboard>, runs: Vec<Range<u64>>, re
 fn parts(size: u64) -> stream::Iter<impl Iterator<Item = Range<u64>>> {
     let starts = (0..size).step_by(RUN_LEN_MAX as usize);
     stream::iter(starts.map(move |start| start..size.min(start + RUN_LEN_MAX)))
-}
-
-pub(crate) fn not_its_hash(id: &FileId) -> Error {
-    Error::corrupt(format!("the content {id}"), "its bytes do not have its hash")
-}
-
-/// That there is no such blob means that its content is lost.
-pub(crate) fn missing(error: Error, id: FileId) -> Error {
-    match error {
-        Error::NoObject { .. } => Error::Missing { id },
-        error => error,
-    }
 }

@@ -1,8 +1,8 @@
-//! `ChunkStore`: content by its id. Reads here, verified; writes through a `ContentWriter`.
-//! Above, `repo` keeps ids and locations in trees; below, `fetch`, `plan` and `index` find the bytes.
+//! Whole files, ranges of files and many files by their ids: what the floors above read with.
+//! `fetch`, `stream` and `blob` do it, each for its kind of content.
 //! Invariant: a read returns the bytes whose hash was asked for, or an error.
 
-use std::{ops::Range, path::PathBuf, sync::Arc};
+use std::ops::Range;
 
 use bytes::Bytes;
 use drumlin_model::{ChunkId, File, FileId, Location};
@@ -12,73 +12,33 @@ use futures::{
 };
 
 use crate::{
-    blob::{blob_key, missing, not_its_hash},
-    bucket::Bucket,
     error::{Error, Result},
-    fetch::{Content, wrong_size},
-    index::Index,
-    outboard::Outboard,
-    plan::{self, Wanted},
-    recent::Recent,
-    recipe::{Recipe, RecipeChunk},
+    format::recipe::RecipeChunk,
+    keys::blob_key,
+    read::{
+        fetch::Content,
+        plan::{self, Wanted},
+        store::ChunkStore,
+        stream::verify,
+    },
     task,
-    writer::ContentWriter,
 };
 
-/// Reads of packs, or of longer files, at once in `read_many`.
-const READS: usize = 4;
-/// Kept chunk lists: enough for 20 GB of files.
-const RECIPE_BYTES_MAX: usize = 32 << 20;
-/// Kept outboards: enough for 32 GB of blobs.
-const OUTBOARD_BYTES_MAX: usize = 16 << 20;
-
-#[derive(Clone, Debug)]
-pub struct ChunkStore {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    bucket: Bucket,
-    index: Index,
-    /// So that reading a long file piece by piece fetches its chunk list once.
-    recipes: Recent<Recipe>,
-    outboards: Recent<Outboard>,
-}
-
 impl ChunkStore {
-    /// `cache` is a local folder for what the index fetches; it may be shared by the processes of one clone.
-    pub fn new(bucket: Bucket, cache: Option<PathBuf>) -> Self {
-        let index = Index::new(bucket.clone(), cache);
-        Self {
-            inner: Arc::new(Inner {
-                bucket,
-                index,
-                recipes: Recent::new(RECIPE_BYTES_MAX),
-                outboards: Recent::new(OUTBOARD_BYTES_MAX),
-            }),
-        }
-    }
-
-    pub fn bucket(&self) -> &Bucket {
-        &self.inner.bucket
-    }
-
-    pub(crate) fn index(&self) -> &Index {
-        &self.inner.index
-    }
-
-    pub(crate) fn recipes(&self) -> &Recent<Recipe> {
-        &self.inner.recipes
-    }
-
-    pub(crate) fn outboards(&self) -> &Recent<Outboard> {
-        &self.inner.outboards
-    }
-
-    /// A new writer. Has to be called within a tokio runtime, which the writer then uploads on.
-    pub fn writer(&self) -> ContentWriter {
-        ContentWriter::new(self.clone())
+    /// The content from its beginning to its end. Pieces come as they are verified; only the end of the stream says that all was well.
+    pub fn stream(&self, file: &File, at: &Location) -> BoxStream<'static, Result<Bytes>> {
+        let (store, file, at) = (self.clone(), file.clone(), *at);
+        stream::once(async move {
+            let id = file.id;
+            Ok::<_, Error>(match store.content(&file, &at).await? {
+                Content::Empty => stream::empty().boxed(),
+                Content::Chunk(_) => stream::once(async move { store.read(&file, &at).await }).boxed(),
+                Content::Recipe(recipe) => verify(id, store.recipe_stream(recipe)),
+                Content::Blob => store.blob_stream(file),
+            })
+        })
+        .try_flatten()
+        .boxed()
     }
 
     /// The whole content. It has to fit into memory; `stream` is for what does not.
@@ -94,9 +54,9 @@ impl ChunkStore {
             Content::Blob => {
                 let bytes = self
                     .bucket()
-                    .get(&blob_key(&file.id))
+                    .get_at_most(&blob_key(&file.id), file.size)
                     .await
-                    .map_err(|error| missing(error, file.id))?;
+                    .map_err(|error| error.or_missing(file.id))?;
                 self.whole(file, bytes).await
             }
         }
@@ -106,10 +66,10 @@ impl ChunkStore {
         let file = file.clone();
         task::blocking("verify content", move || {
             if bytes.len() as u64 != file.size {
-                return Err(wrong_size(&file, bytes.len() as u64));
+                return Err(Error::wrong_size(&file, bytes.len() as u64));
             }
             if FileId::of(&bytes) != file.id {
-                return Err(not_its_hash(&file.id));
+                return Err(Error::not_its_hash(&file.id));
             }
             Ok(bytes)
         })
@@ -180,13 +140,14 @@ impl ChunkStore {
         let store = self.clone();
         stream::once(async move { store.plan_many(files).await })
             .map_ok(|(runs, others, store)| {
+                let reads = store.bucket().limits().reads;
                 let single = store.clone();
                 let runs = stream::iter(runs)
                     .map(move |run| {
                         let store = store.clone();
                         async move { store.run(run).await }
                     })
-                    .buffer_unordered(READS)
+                    .buffer_unordered(reads)
                     .map_ok(|chunks| stream::iter(chunks.into_iter().map(Ok)))
                     .try_flatten();
                 let others = stream::iter(others)
@@ -194,7 +155,7 @@ impl ChunkStore {
                         let store = single.clone();
                         async move { Ok((number, store.read(&file, &at).await?)) }
                     })
-                    .buffer_unordered(READS);
+                    .buffer_unordered(reads);
                 runs.chain(others)
             })
             .try_flatten()

@@ -6,16 +6,18 @@
 use std::cell::RefCell;
 
 use bytes::Bytes;
-use drumlin_model::ChunkId;
+use drumlin_model::{ChunkId, Location, PackId};
 
 use crate::{
-    cutter::CHUNK_LEN_MAX,
     error::{Error, Result},
+    format::{bytes_reader::BytesReader, cutter::CHUNK_LEN_MAX},
 };
 
 pub(crate) const RAW: u8 = 0;
 pub(crate) const ZSTD: u8 = 1;
 pub(crate) const RECIPE: u8 = 2;
+/// A row of a table: `id 32 | kind u8 | offset u32 | stored u32 | len u32`.
+pub(crate) const ROW_LEN: usize = 32 + 1 + 3 * 4;
 const CHECK_LEN: usize = 8;
 /// Fast enough that compressing never waits longer than a disk would.
 const ZSTD_LEVEL: i32 = 1;
@@ -112,4 +114,66 @@ fn looks_random(content: &[u8]) -> bool {
     let squares: u64 = counts.iter().map(|&count| u64::from(count) * u64::from(count)).sum();
     let even = (sample_len * sample_len / 256) as f64;
     squares as f64 / even < PROBE_EVENNESS_MAX
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Chunk,
+    Recipe,
+}
+
+/// Where a record is, and how long it and its content are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RecordAt {
+    pub pack: PackId,
+    pub kind: Kind,
+    pub offset: u32,
+    /// Length of the record.
+    pub stored: u32,
+    /// Length of a chunk's content; of a recipe, of its record.
+    pub len: u32,
+}
+
+impl RecordAt {
+    pub(crate) fn location(&self) -> Location {
+        let (pack, offset, stored) = (self.pack, u64::from(self.offset), self.stored);
+        match self.kind {
+            Kind::Chunk => Location::Chunk { pack, offset, stored },
+            Kind::Recipe => Location::Recipe { pack, offset, stored },
+        }
+    }
+
+    pub(crate) fn end(&self) -> u64 {
+        u64::from(self.offset) + u64::from(self.stored)
+    }
+}
+
+pub(crate) fn row_of(id: &[u8; 32], at: &RecordAt) -> [u8; ROW_LEN] {
+    let mut row = [0; ROW_LEN];
+    row[..32].copy_from_slice(id);
+    row[32] = match at.kind {
+        Kind::Chunk => 0,
+        Kind::Recipe => 1,
+    };
+    row[33..37].copy_from_slice(&at.offset.to_le_bytes());
+    row[37..41].copy_from_slice(&at.stored.to_le_bytes());
+    row[41..45].copy_from_slice(&at.len.to_le_bytes());
+    row
+}
+
+/// The record that a row tells of. `None` for a kind that is not known.
+pub(crate) fn record_of(row: &[u8], pack: PackId) -> Option<RecordAt> {
+    let mut reader = BytesReader::new(row.get(32..)?);
+    let kind = match reader.u8()? {
+        0 => Kind::Chunk,
+        1 => Kind::Recipe,
+        _ => return None,
+    };
+    Some(RecordAt {
+        pack,
+        kind,
+        offset: reader.u32()?,
+        stored: reader.u32()?,
+        len: reader.u32()?,
+    })
 }

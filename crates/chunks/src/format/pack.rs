@@ -6,19 +6,21 @@
 //! a row is `id 32 | kind u8 | offset u32 | stored u32 | len u32`, and rows are sorted by id.
 
 use bytes::Bytes;
-use drumlin_model::{ChunkId, FileId, FormatError, Location, PackId};
+use drumlin_model::{ChunkId, FileId, FormatError, PackId};
 
 use crate::{
-    bytes_reader::BytesReader,
     error::{Error, Result},
-    recipe::Recipe,
-    record,
+    format::{
+        bytes_reader::BytesReader,
+        recipe::Recipe,
+        record::{self, Kind, ROW_LEN, RecordAt, record_of, row_of},
+    },
+    keys::pack_key,
 };
 
 pub(crate) const HEAD: &[u8; 8] = b"DRUMPACK";
 const END: &[u8; 8] = b"DRUMFOOT";
 const FORMAT: u32 = 1;
-pub(crate) const ROW_LEN: usize = 32 + 1 + 3 * 4;
 const TRAILER_LEN: usize = 4 + 4 + 32 + 8;
 /// Where a pack is closed. Half of the most that a pack may be, because three are in memory while a writer is busy
 /// (one filling, two on their way): 96 MiB.
@@ -28,73 +30,6 @@ pub(crate) const RECORDS_MAX: usize = 20_000;
 /// The length of the one read that gets a whole footer.
 pub(crate) const TAIL_LEN: u64 = 1 << 20;
 const _: () = assert!(RECORDS_MAX * ROW_LEN + TRAILER_LEN <= TAIL_LEN as usize);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
-    Chunk,
-    Recipe,
-}
-
-/// Where a record is, and how long it and its content are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct RecordAt {
-    pub pack: PackId,
-    pub kind: Kind,
-    pub offset: u32,
-    /// Length of the record.
-    pub stored: u32,
-    /// Length of a chunk's content; of a recipe, of its record.
-    pub len: u32,
-}
-
-impl RecordAt {
-    pub(crate) fn location(&self) -> Location {
-        let (pack, offset, stored) = (self.pack, u64::from(self.offset), self.stored);
-        match self.kind {
-            Kind::Chunk => Location::Chunk { pack, offset, stored },
-            Kind::Recipe => Location::Recipe { pack, offset, stored },
-        }
-    }
-
-    pub(crate) fn end(&self) -> u64 {
-        u64::from(self.offset) + u64::from(self.stored)
-    }
-}
-
-/// The key of a pack in the bucket.
-pub(crate) fn key(pack: &PackId) -> String {
-    format!("packs/{pack}")
-}
-
-pub(crate) fn row_of(id: &[u8; 32], at: &RecordAt) -> [u8; ROW_LEN] {
-    let mut row = [0; ROW_LEN];
-    row[..32].copy_from_slice(id);
-    row[32] = match at.kind {
-        Kind::Chunk => 0,
-        Kind::Recipe => 1,
-    };
-    row[33..37].copy_from_slice(&at.offset.to_le_bytes());
-    row[37..41].copy_from_slice(&at.stored.to_le_bytes());
-    row[41..45].copy_from_slice(&at.len.to_le_bytes());
-    row
-}
-
-/// The record that a row tells of. `None` for a kind that is not known.
-pub(crate) fn record_of(row: &[u8], pack: PackId) -> Option<RecordAt> {
-    let mut reader = BytesReader::new(row.get(32..)?);
-    let kind = match reader.u8()? {
-        0 => Kind::Chunk,
-        1 => Kind::Recipe,
-        _ => return None,
-    };
-    Some(RecordAt {
-        pack,
-        kind,
-        offset: reader.u32()?,
-        stored: reader.u32()?,
-        len: reader.u32()?,
-    })
-}
 
 /// A pack that is being filled.
 #[derive(Debug)]
@@ -113,9 +48,9 @@ pub(crate) struct SealedPack {
 }
 
 impl PackBuilder {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(id: PackId) -> Self {
         Self {
-            id: PackId::from_bytes(rand::random()),
+            id,
             bytes: HEAD.to_vec(),
             rows: Vec::new(),
         }
@@ -179,7 +114,7 @@ pub(crate) struct Footer {
 impl Footer {
     /// Finds the footer at the end of `tail`, the last bytes of a pack.
     pub(crate) fn from_tail(pack: PackId, tail: &Bytes) -> Result<Self> {
-        let damaged = |detail: &str| Error::corrupt(format!("the table of {}", key(&pack)), detail);
+        let damaged = |detail: &str| Error::corrupt(format!("the table of {}", pack_key(&pack)), detail);
         let Some(start) = tail.len().checked_sub(TRAILER_LEN) else {
             return Err(damaged("the pack is cut short"));
         };
@@ -197,7 +132,7 @@ impl Footer {
         }
         if format != FORMAT {
             return Err(FormatError::TooNew {
-                object: key(&pack),
+                object: pack_key(&pack),
                 found: format,
                 newest: FORMAT,
             }

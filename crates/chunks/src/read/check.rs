@@ -5,16 +5,13 @@ use drumlin_model::{File, FileId, Location, PackId};
 use futures::TryStreamExt;
 
 use crate::{
-    blob::blob_key,
     error::{Error, Result},
-    fetch::Content,
-    index::{self, FOLDER, PACKS},
-    pack,
-    store::ChunkStore,
-    table, task,
+    format::{outboard::Outboard, pack, table},
+    index,
+    keys::{BLOBS, INDEX, PACKS, blob_key, outboard_key, pack_key},
+    read::{fetch::Content, store::ChunkStore},
+    task,
 };
-
-const BLOBS: &str = "blobs/";
 
 /// Something that a check found wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +22,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(crate) fn gone(object: String) -> Self {
+    fn gone(object: String) -> Self {
         let detail = "it is not there".to_string();
         Self { object, detail }
     }
@@ -34,7 +31,7 @@ impl Problem {
 impl ChunkStore {
     /// Reads a whole pack and verifies every byte of it.
     pub async fn check_pack(&self, pack: PackId) -> Result<Vec<Problem>> {
-        let key = pack::key(&pack);
+        let key = pack_key(&pack);
         let bytes = match self.bucket().get(&key).await {
             Err(Error::NoObject { .. }) => return Ok(vec![Problem::gone(key)]),
             other => other?,
@@ -49,9 +46,43 @@ impl ChunkStore {
             .collect())
     }
 
+    /// Reads a whole blob, piece by piece, and verifies its hash; then whether its outboard is what follows from it.
+    pub async fn check_blob(&self, id: FileId) -> Result<Vec<Problem>> {
+        let key = blob_key(&id);
+        let Some(info) = self.bucket().head(&key).await? else {
+            return Ok(vec![Problem::gone(key)]);
+        };
+        let file = File {
+            id,
+            size: info.size,
+            executable: false,
+        };
+        match self.outboard_of_content(&file).await {
+            Ok(outboard) if outboard.is_stored() => self.check_outboard(&id, &outboard).await,
+            Ok(_) => Ok(Vec::new()),
+            Err(Error::Corrupt { detail, .. }) => Ok(vec![Problem { object: key, detail }]),
+            Err(Error::Missing { .. }) => Ok(vec![Problem::gone(key)]),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn check_outboard(&self, id: &FileId, outboard: &Outboard) -> Result<Vec<Problem>> {
+        let key = outboard_key(id);
+        let detail = match self.bucket().get(&key).await {
+            Ok(stored) if stored == outboard.to_object() => return Ok(Vec::new()),
+            Ok(_) => "it is not that of its blob, so each reader of a range reads the whole blob first",
+            Err(Error::NoObject { .. }) => "it is not there, so each reader of a range reads the whole blob first",
+            Err(error) => return Err(error),
+        };
+        Ok(vec![Problem {
+            object: key,
+            detail: detail.to_string(),
+        }])
+    }
+
     /// Verifies every index object. A damaged one costs time, not data: it can be deleted.
     pub async fn check_index(&self) -> Result<Vec<Problem>> {
-        let mut objects = self.bucket().list(FOLDER.trim_end_matches('/'));
+        let mut objects = self.bucket().list(INDEX.trim_end_matches('/'));
         let mut problems = Vec::new();
         while let Some(info) = objects.try_next().await? {
             let bytes = match self.bucket().get(&info.key).await {
@@ -59,7 +90,7 @@ impl ChunkStore {
                 Err(Error::NoObject { .. }) => continue,
                 other => other?,
             };
-            let name = info.key.trim_start_matches(FOLDER);
+            let name = info.key.trim_start_matches(INDEX);
             if let Err(Error::Corrupt { detail, .. }) = table::verify_object(name, &bytes) {
                 problems.push(Problem {
                     object: info.key.clone(),

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use drumlin_model::{ChunkId, PackId};
 
-use crate::pack::RecordAt;
+use crate::format::record::RecordAt;
 
 /// The most that one read fetches, and the most content that it may hold decoded, in bytes.
 pub(crate) const RUN_LEN_MAX: u64 = 8 << 20;

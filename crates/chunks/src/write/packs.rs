@@ -14,22 +14,41 @@ use tokio::{
 };
 
 use crate::{
-    bucket::Put,
+    bucket::{Bucket, Put},
     error::{Error, Result},
-    pack::{self, Kind, PackBuilder, RecordAt, SealedPack},
-    record,
-    store::ChunkStore,
-    writer::{Added, WriteSummary},
+    format::{
+        pack::{PackBuilder, SealedPack},
+        record::{self, Kind, RecordAt},
+    },
+    index::Index,
+    keys::pack_key,
+    task,
+    write::pack_ids::PackIds,
 };
 
-/// Packs on their way at once.
-const UPLOADS: u32 = 2;
 /// With less new content than this, a writer stores without asking what others stored: asking costs more.
 const ASK_LEN_MIN: u64 = 1 << 20;
 
+/// What was added: the content's id, its size in bytes, and where it will be after the next `flush`.
+pub type Added = (FileId, u64, Location);
+
+/// What a flush made durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WriteSummary {
+    /// Content that was added since the last flush, in bytes.
+    pub bytes_added: u64,
+    /// Of those, bytes that were not in the repository before.
+    pub bytes_new: u64,
+    /// What was sent to the bucket, in bytes.
+    pub bytes_stored: u64,
+    pub packs: u64,
+    pub blobs: u64,
+}
+
 #[derive(Debug)]
 pub(crate) struct Packs {
-    store: ChunkStore,
+    bucket: Bucket,
+    index: Arc<Index>,
     runtime: Handle,
     state: Arc<Mutex<State>>,
     uploads: Arc<Semaphore>,
@@ -38,6 +57,7 @@ pub(crate) struct Packs {
 
 #[derive(Debug)]
 struct State {
+    ids: PackIds,
     open: PackBuilder,
     seen: HashMap<[u8; 32], RecordAt>,
     /// Packs that were sealed and have not arrived.
@@ -69,9 +89,10 @@ enum Pushed {
 
 impl Packs {
     /// Uploads run on the runtime that this is called in.
-    pub(crate) fn new(store: ChunkStore) -> Self {
+    pub(crate) fn new(bucket: Bucket, index: Arc<Index>, ids: PackIds) -> Self {
         let state = State {
-            open: PackBuilder::new(),
+            open: PackBuilder::new(ids.next()),
+            ids,
             seen: HashMap::new(),
             on_their_way: 0,
             arrivals: 0,
@@ -79,23 +100,25 @@ impl Packs {
             len_new: 0,
             summary: WriteSummary::default(),
         };
+        let uploads = bucket.limits().uploads;
         Self {
-            store,
+            bucket,
+            index,
             runtime: Handle::current(),
             state: Arc::new(Mutex::new(state)),
-            uploads: Arc::new(Semaphore::new(UPLOADS as usize)),
+            uploads: Arc::new(Semaphore::new(uploads as usize)),
             asked: OnceCell::new(),
         }
     }
 
-    pub(crate) fn store(&self) -> &ChunkStore {
-        &self.store
+    pub(crate) fn bucket(&self) -> &Bucket {
+        &self.bucket
     }
 
     /// Where a record is, if this writer wrote it or the index knows of it.
     pub(crate) fn find(&self, id: &[u8; 32]) -> Option<RecordAt> {
         let seen = lock(&self.state).seen.get(id).copied();
-        seen.or_else(|| self.store.index().find(id))
+        seen.or_else(|| self.index.find(id))
     }
 
     /// To be asked before `find`, and given with what was not found: if it is another then, `find` is asked again.
@@ -117,10 +140,7 @@ impl Packs {
     }
 
     async fn ask(&self) -> Result<()> {
-        self.asked
-            .get_or_try_init(|| self.store.index().refresh())
-            .await
-            .copied()
+        self.asked.get_or_try_init(|| self.index.refresh()).await.copied()
     }
 
     /// Content of one chunk.
@@ -207,7 +227,7 @@ impl Packs {
         let mut state = lock(&self.state);
         state.check()?;
         let seen = state.seen.get(new.id).copied();
-        let arrived = || self.store.index().find(new.id);
+        let arrived = || self.index.find(new.id);
         if let Some(at) = if state.arrivals == new.arrivals {
             seen
         } else {
@@ -244,10 +264,18 @@ impl Packs {
     }
 
     fn send(&self, state: &mut State, slot: OwnedSemaphorePermit) {
-        let pack = std::mem::replace(&mut state.open, PackBuilder::new());
+        let pack = {
+            let next = PackBuilder::new(state.ids.next());
+            std::mem::replace(&mut state.open, next)
+        };
         state.on_their_way += 1;
-        self.runtime
-            .spawn(upload(self.store.clone(), self.state.clone(), pack, slot));
+        self.runtime.spawn(upload(
+            self.bucket.clone(),
+            self.index.clone(),
+            self.state.clone(),
+            pack,
+            slot,
+        ));
     }
 
     pub(crate) async fn flush(&self) -> Result<WriteSummary> {
@@ -262,7 +290,7 @@ impl Packs {
         // All slots are free only when every pack has arrived, or failed to.
         let _all = self
             .uploads
-            .acquire_many(UPLOADS)
+            .acquire_many(self.bucket.limits().uploads)
             .await
             .expect("the semaphore is never closed");
         let mut state = lock(&self.state);
@@ -306,13 +334,19 @@ impl Drop for Trip {
     }
 }
 
-async fn upload(store: ChunkStore, state: Arc<Mutex<State>>, pack: PackBuilder, slot: OwnedSemaphorePermit) {
+async fn upload(
+    bucket: Bucket,
+    index: Arc<Index>,
+    state: Arc<Mutex<State>>,
+    pack: PackBuilder,
+    slot: OwnedSemaphorePermit,
+) {
     let mut trip = Trip {
         state,
         arrived: false,
         _slot: slot,
     };
-    match send_pack(&store, pack).await {
+    match send_pack(&bucket, &index, pack).await {
         Ok(sent) => {
             let mut state = lock(&trip.state);
             state.summary.packs += 1;
@@ -329,17 +363,14 @@ async fn upload(store: ChunkStore, state: Arc<Mutex<State>>, pack: PackBuilder, 
     }
     trip.arrived = true;
     // The index is a view: that it could not be merged now is made up for by the next writer.
-    let _ = store.index().compact_if_due().await;
+    let _ = index.compact_if_due().await;
 }
 
-async fn send_pack(store: &ChunkStore, pack: PackBuilder) -> Result<SealedPack> {
-    let sealed = crate::task::blocking("seal a pack", move || Ok(pack.seal())).await?;
+async fn send_pack(bucket: &Bucket, index: &Index, pack: PackBuilder) -> Result<SealedPack> {
+    let sealed = task::blocking("seal a pack", move || Ok(pack.seal())).await?;
     // A pack's id is random: one that existed is ours, from a request whose answer was lost.
-    store
-        .bucket()
-        .put_new(&pack::key(&sealed.id), sealed.bytes.clone())
-        .await?;
-    store.index().register(sealed.footer.clone()).await;
+    bucket.put_new(&pack_key(&sealed.id), sealed.bytes.clone()).await?;
+    index.register(sealed.footer.clone()).await;
     Ok(sealed)
 }
 

@@ -4,51 +4,31 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use drumlin_model::{File, FileId, Location};
+use drumlin_model::FileId;
 use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
 
 use crate::{
-    blob::not_its_hash,
     error::{Error, Result},
-    fetch::{self, Content},
-    plan::{self, RUN_LEN_MAX},
-    recipe::{Recipe, RecipeChunk},
-    store::ChunkStore,
+    format::recipe::{Recipe, RecipeChunk},
+    read::{
+        fetch,
+        plan::{self, RUN_LEN_MAX},
+        store::ChunkStore,
+    },
 };
 
-/// Windows fetched ahead of the reader, itself included: with 8 MiB each stored and decoded, about 50 MB at most.
-pub(crate) const WINDOWS: usize = 3;
-/// Reads of different packs for one window at once.
-const READS: usize = 4;
-
 impl ChunkStore {
-    /// The content from its beginning to its end. Pieces come as they are verified; only the end of the stream says that all was well.
-    pub fn stream(&self, file: &File, at: &Location) -> BoxStream<'static, Result<Bytes>> {
-        let (store, file, at) = (self.clone(), file.clone(), *at);
-        stream::once(async move {
-            let id = file.id;
-            Ok::<_, Error>(match store.content(&file, &at).await? {
-                Content::Empty => stream::empty().boxed(),
-                Content::Chunk(_) => stream::once(async move { store.read(&file, &at).await }).boxed(),
-                Content::Recipe(recipe) => verify(id, store.recipe_stream(recipe)),
-                Content::Blob => store.blob_stream(file),
-            })
-        })
-        .try_flatten()
-        .boxed()
-    }
-
-    fn recipe_stream(self, recipe: Arc<Recipe>) -> BoxStream<'static, Result<Bytes>> {
-        let windows = windows(&recipe.chunks);
+    pub(crate) fn recipe_stream(self, recipe: Arc<Recipe>) -> BoxStream<'static, Result<Bytes>> {
+        let (windows, ahead) = (windows(&recipe.chunks), self.bucket().limits().windows);
         let fetched = stream::iter(windows).map(move |window| {
             let (store, recipe) = (self.clone(), recipe.clone());
             async move { store.chunks(&recipe.chunks[window]).await }
         });
         fetched
-            .buffered(WINDOWS)
+            .buffered(ahead)
             .map_ok(|chunks| stream::iter(chunks.into_iter().map(Ok)))
             .try_flatten()
             .boxed()
@@ -57,7 +37,9 @@ impl ChunkStore {
     /// The contents of some chunks, in order.
     pub(crate) async fn chunks(&self, chunks: &[RecipeChunk]) -> Result<Vec<Bytes>> {
         let runs = plan::runs(fetch::wanted(chunks));
-        let mut fetched = stream::iter(runs).map(|run| self.run(run)).buffer_unordered(READS);
+        let mut fetched = stream::iter(runs)
+            .map(|run| self.run(run))
+            .buffer_unordered(self.bucket().limits().reads);
         let mut contents = vec![Bytes::new(); chunks.len()];
         while let Some(run) = fetched.try_next().await? {
             run.into_iter().for_each(|(number, content)| contents[number] = content);
@@ -82,7 +64,7 @@ fn windows(chunks: &[RecipeChunk]) -> Vec<Range<usize>> {
 }
 
 /// Passes pieces on, and ends with an error where together they do not have the hash.
-fn verify(id: FileId, pieces: BoxStream<'static, Result<Bytes>>) -> BoxStream<'static, Result<Bytes>> {
+pub(crate) fn verify(id: FileId, pieces: BoxStream<'static, Result<Bytes>>) -> BoxStream<'static, Result<Bytes>> {
     let start = Some((pieces, blake3::Hasher::new()));
     stream::try_unfold(start, move |state| async move {
         let Some((mut pieces, mut hasher)) = state else {
@@ -94,7 +76,7 @@ fn verify(id: FileId, pieces: BoxStream<'static, Result<Bytes>>) -> BoxStream<'s
                 Ok(Some((piece, Some((pieces, hasher)))))
             }
             None if FileId::from(hasher.finalize()) == id => Ok(None),
-            None => Err(not_its_hash(&id)),
+            None => Err(Error::not_its_hash(&id)),
         }
     })
     .boxed()

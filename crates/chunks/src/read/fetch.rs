@@ -8,13 +8,16 @@ use bytes::Bytes;
 use drumlin_model::{ChunkId, File, FileId, Location, PackId};
 
 use crate::{
-    blob::blob_key,
     error::{Error, Result},
-    pack::{self, Kind, RecordAt},
-    plan::{Run, Wanted},
-    recipe::{Recipe, RecipeChunk},
-    record,
-    store::ChunkStore,
+    format::{
+        recipe::{Recipe, RecipeChunk},
+        record::{self, Kind, RecordAt},
+    },
+    keys::{blob_key, pack_key},
+    read::{
+        plan::{Run, Wanted},
+        store::ChunkStore,
+    },
     task,
 };
 
@@ -34,7 +37,7 @@ impl ChunkStore {
             return if empty {
                 Ok(Content::Empty)
             } else {
-                Err(wrong_size(file, 0))
+                Err(Error::wrong_size(file, 0))
             };
         }
         let (kind, pack, offset, stored) = match *at {
@@ -77,7 +80,7 @@ impl ChunkStore {
     async fn content_at(&self, file: &File, at: RecordAt) -> Result<Content> {
         match at.kind {
             Kind::Chunk if u64::from(at.len) == file.size => Ok(Content::Chunk(at)),
-            Kind::Chunk => Err(wrong_size(file, at.len.into())),
+            Kind::Chunk => Err(Error::wrong_size(file, at.len.into())),
             Kind::Recipe => self.recipe(file, at).await.map(Content::Recipe),
         }
     }
@@ -89,7 +92,7 @@ impl ChunkStore {
         let open = |record: Bytes, _: &RecordAt| Recipe::from_record(&record, &file.id);
         let recipe = std::sync::Arc::new(self.verified(file.id.as_bytes(), at, open).await?);
         if recipe.size != file.size {
-            return Err(wrong_size(file, recipe.size));
+            return Err(Error::wrong_size(file, recipe.size));
         }
         self.recipes().put(file.id, recipe.clone(), recipe.memory());
         Ok(recipe)
@@ -139,8 +142,7 @@ impl ChunkStore {
 
     /// Exactly these bytes of a pack; one that is too short is damaged.
     async fn pack_bytes(&self, pack: &PackId, range: Range<u64>) -> Result<Bytes> {
-        let key = pack::key(pack);
-        self.exact_bytes(&key, range).await
+        self.exact_bytes(&pack_key(pack), range).await
     }
 
     /// Exactly these bytes of an object; one that is too short is damaged.
@@ -249,11 +251,4 @@ pub(crate) fn wanted<'a>(chunks: impl IntoIterator<Item = &'a RecipeChunk>) -> V
 /// Whether another copy may be better.
 fn is_damage(error: &Error) -> bool {
     matches!(error, Error::Corrupt { .. } | Error::NoObject { .. })
-}
-
-pub(crate) fn wrong_size(file: &File, found: u64) -> Error {
-    Error::corrupt(
-        format!("the content {}", file.id),
-        format!("it has {found} bytes instead of {}", file.size),
-    )
 }
