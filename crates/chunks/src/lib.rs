@@ -13,7 +13,7 @@ mod index;
 mod keys;
 mod limits;
 mod place;
-mod progress;
+pub mod progress;
 mod read;
 mod recent;
 mod root_store;
