@@ -6,7 +6,7 @@ use std::{fmt, ops::Range, path::Path as FilePath, path::PathBuf, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use drumlin_model::{FileId, Timestamp};
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{StreamExt, TryStreamExt, future, stream::BoxStream};
 use object_store::{
     GetOptions, GetRange, GetResult, GetResultPayload, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
     PutPayload, memory::InMemory, path::Path,
@@ -235,6 +235,32 @@ impl Bucket {
             source,
         };
         self.store.list(prefix.as_ref()).map_ok(info).map_err(failed).boxed()
+    }
+
+    /// The objects directly below a folder of keys whose names start with `start` and go on, in no order. A bucket lists
+    /// in the order of keys, so of those it is asked for the one page that they stand on.
+    pub fn list_named(&self, folder: &str, start: &str) -> BoxStream<'static, Result<ObjectInfo>> {
+        let first = format!("{folder}/{start}");
+        let failed = {
+            let key = first.clone();
+            move |source| Error::Store {
+                action: "list",
+                key: key.clone(),
+                source,
+            }
+        };
+        let objects = self.store.list_with_offset(Some(&path(folder)), &path(&first));
+        let is_ordered = self.folder.is_none();
+        let before_the_end = {
+            let first = first.clone();
+            move |object: &ObjectInfo| future::ready(Ok(!is_ordered || object.key.starts_with(&first)))
+        };
+        objects
+            .map_ok(info)
+            .map_err(failed)
+            .try_take_while(before_the_end)
+            .try_filter(move |object| future::ready(object.key.starts_with(&first)))
+            .boxed()
     }
 }
 

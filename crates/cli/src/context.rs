@@ -4,8 +4,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use drumlin_chunks::{Place, Storage};
-use drumlin_model::{By, ErrorKind, Input, Provenance, RefExpr, RefName};
-use drumlin_repo::{Clock, CommitInfo, Repo, Snapshot, SystemClock};
+use drumlin_model::{By, ErrorKind, RefExpr, RefName};
+use drumlin_repo::{Clock, Repo, Snapshot, SystemClock};
 use drumlin_tables::{Engine, EngineOptions};
 use drumlin_verbs::{Desk, DeskOptions, git_code};
 use drumlin_worktree::WorkingCopy;
@@ -75,19 +75,11 @@ impl<'a> Context<'a> {
         By::new(actor.unwrap_or_else(|| "unknown".to_owned()), self.clock.now())
     }
 
-    /// What a commit of this command says of itself.
-    pub fn commit_info(&self, operation: &str, message: impl Into<String>, inputs: Vec<Input>) -> CommitInfo {
-        let provenance = Provenance {
-            operation: operation.to_owned(),
-            actor: self.author().actor,
-            started: self.clock.now(),
-            inputs,
+    /// Who asks, since now, with the code that this folder holds.
+    pub fn by(&self) -> By {
+        By {
             code: git_code(&self.current),
-            ..Provenance::default()
-        };
-        CommitInfo {
-            message: message.into(),
-            provenance,
+            ..self.author()
         }
     }
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use drumlin_model::{By, CommitId, Input, Provenance, RefName, RepoPath, names::Verb};
+use drumlin_model::{By, CommitId, Input, RefName, RepoPath, names::Verb};
 use drumlin_repo::{CommitInfo, Session};
 use drumlin_tables::Engine;
 use serde::Serialize;
@@ -141,17 +141,15 @@ impl Plan {
             "definitions".to_owned(),
             self.changes.iter().map(|change| change.name.as_str()).collect(),
         )];
-        let provenance = Provenance {
-            operation: Verb::Apply.as_str().to_owned(),
-            actor: by.actor,
-            started: by.started,
+        let info = CommitInfo {
+            by,
+            verb: Verb::Apply,
+            message,
             inputs: self.inputs,
             outputs: self.writes.into_iter().map(|(path, _)| path).collect(),
             parameters: BTreeMap::from(parameters),
-            code: by.code,
-            ..Provenance::default()
         };
-        Ok(self.session.commit(CommitInfo { message, provenance }).await?)
+        Ok(self.session.commit(info).await?)
     }
 
     fn sentence(&self) -> String {

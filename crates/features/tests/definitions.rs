@@ -305,11 +305,11 @@ async fn a_plan_says_field_by_field_what_changes() {
     assert_eq!(plan.training_sets, ["set"]);
     assert_eq!(plan.online_views, ["weather_hourly"]);
     let commit = plan.commit(by(), None).await.unwrap();
-    let info = fixture.test.repo.commit_info(commit).await.unwrap();
-    assert_eq!(info.provenance.operation, "apply");
-    assert_eq!(info.provenance.outputs, [drumlin_testkit::path("features/all.yaml")]);
-    assert_eq!(info.provenance.inputs[0].name, "tables/weather");
-    assert_eq!(info.message, "Apply definitions: change weather_hourly");
+    let provenance = fixture.test.provenance(commit).await;
+    assert_eq!(provenance.verb, "apply");
+    assert_eq!(provenance.outputs, [drumlin_testkit::path("features/all.yaml")]);
+    assert_eq!(provenance.inputs[0].name, "tables/weather");
+    assert_eq!(provenance.message, "Apply definitions: change weather_hourly");
 }
 
 #[tokio::test]

@@ -37,16 +37,11 @@ async fn a_set_has_the_spine_and_the_features_as_of_each_row() {
     );
     let temp = set.schema.iter().find(|column| column.name == "temp").unwrap();
     assert_eq!((temp.data_type.as_str(), temp.nulls), ("Float64", 3));
-    let info = fixture.test.repo.commit_info(created.commit.unwrap()).await.unwrap();
-    assert_eq!(info.provenance.operation, "train create");
-    let inputs: Vec<&str> = info.provenance.inputs.iter().map(|input| input.name.as_str()).collect();
+    let provenance = fixture.test.provenance(created.commit.unwrap()).await;
+    assert_eq!(provenance.verb, "train create");
+    let inputs: Vec<&str> = provenance.inputs.iter().map(|input| input.name.as_str()).collect();
     assert_eq!(inputs, ["features/all.yaml", "tables/flights", "tables/weather"]);
-    assert!(
-        info.provenance
-            .inputs
-            .iter()
-            .all(|input| input.commit == Some(set.commit))
-    );
+    assert!(provenance.inputs.iter().all(|input| input.commit == Some(set.commit)));
 }
 
 #[tokio::test]
@@ -65,9 +60,8 @@ features: [flight]
     let scope = drumlin_features::apply::Scope::Given;
     let plan = drumlin_features::apply::plan(&fixture.engine, &drumlin_testkit::name("main"), &given, scope).await;
     let commit = plan.unwrap().commit(crate::support::by(), None).await.unwrap();
-    let info = fixture.test.repo.commit_info(commit).await.unwrap();
-    let read: Vec<_> = info
-        .provenance
+    let provenance = fixture.test.provenance(commit).await;
+    let read: Vec<_> = provenance
         .inputs
         .iter()
         .map(|input| (input.name.as_str(), &input.into[..]))
@@ -80,8 +74,8 @@ features: [flight]
 
     let create = fixture.request_set("main", "s").await;
     let created = fixture.train("main", create).await.unwrap();
-    let info = fixture.test.repo.commit_info(created.commit.unwrap()).await.unwrap();
-    let inputs: Vec<&str> = info.provenance.inputs.iter().map(|input| input.name.as_str()).collect();
+    let provenance = fixture.test.provenance(created.commit.unwrap()).await;
+    let inputs: Vec<&str> = provenance.inputs.iter().map(|input| input.name.as_str()).collect();
     assert_eq!(
         inputs,
         ["features/all.yaml", "tables/flights", "tables/weather"],
@@ -162,7 +156,7 @@ async fn a_part_that_was_altered_is_not_the_set_that_was_made() {
     let part = drumlin_model::RepoPath::new("training/set/part-00000.parquet").unwrap();
     let session = fixture.test.repo.session(&"main".parse().unwrap()).await.unwrap();
     session.write(&part, "something else".into()).await.unwrap();
-    session.commit(drumlin_repo::CommitInfo::default()).await.unwrap();
+    session.commit(drumlin_testkit::info("alter")).await.unwrap();
     let head = fixture.snapshot("main").await;
     let rebuilt = fixture.rebuild(&head, "set").await;
     assert_eq!((rebuilt.equal, rebuilt.altered), (false, vec![part.to_string()]));

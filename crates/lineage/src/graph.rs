@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use drumlin_model::{Commit, CommitId, RepoPath};
+use drumlin_model::{CommitId, Provenance, RepoPath, Timestamp};
 
 /// What a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,7 +60,7 @@ impl NodeKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     pub kind: NodeKind,
-    /// A path, an address outside the repository, or the operation of a run.
+    /// A path, an address outside the repository, or the verb of a run.
     pub name: String,
     /// The commit that wrote this version, or that is the run; none outside the repository.
     pub commit: Option<CommitId>,
@@ -68,8 +68,17 @@ pub struct Node {
     pub version: Option<String>,
     /// Of a run that made its outputs of different things: the one that this node is about.
     pub output: Option<RepoPath>,
-    /// The record of the run that wrote this, or that this is. None outside, and where history does not reach.
-    pub record: Option<Arc<Commit>>,
+    /// The run that wrote this, or that this is. None outside, and where history does not reach.
+    pub run: Option<RunRecord>,
+}
+
+/// What a commit says of the run that it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunRecord {
+    /// When it was finished.
+    pub time: Timestamp,
+    /// None when it is gone: what the run read is not known then, and what it wrote is what its commit changed.
+    pub provenance: Option<Arc<Provenance>>,
 }
 
 /// Data ran from one node to the other; both are positions in `Graph::nodes`.

@@ -7,7 +7,8 @@ use crate::graph::{Direction, Graph, Node, NodeKind};
 
 impl Graph {
     /// `{direction, roots, nodes: [{id, kind, name, ...}], edges: [{from, to}], truncated}`. Edges run the way data ran.
-    /// A run's node has the whole record; that of a version has the commit, operation, actor and time that wrote it.
+    /// A run's node has the whole record; that of a version has the commit, verb, actor and time that wrote it. Where the
+    /// provenance is gone, `provenance_gone` is true and all but the time is missing.
     pub fn to_json(&self) -> Value {
         let ids: Vec<String> = self.nodes.iter().map(Node::id).collect();
         let nodes: Vec<Value> = self
@@ -67,14 +68,16 @@ fn node_json(node: &Node, id: &str) -> Value {
     if let Some(output) = &node.output {
         put("output", json!(output));
     }
-    if let Some(record) = &node.record {
-        let provenance = &record.provenance;
-        put("operation", json!(provenance.operation));
+    if let Some(run) = &node.run {
+        put("finished", json!(run.time.to_string()));
+        put("provenance_gone", json!(run.provenance.is_none()));
+    }
+    if let Some(provenance) = node.run.as_ref().and_then(|run| run.provenance.as_ref()) {
+        put("verb", json!(provenance.verb));
         put("actor", json!(provenance.actor));
-        put("finished", json!(provenance.finished.to_string()));
         if node.kind == NodeKind::Run {
             put("started", json!(provenance.started.to_string()));
-            put("message", json!(record.message));
+            put("message", json!(provenance.message));
             put("parameters", json!(provenance.parameters));
             put("code", json!(provenance.code));
         }

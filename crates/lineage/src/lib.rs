@@ -20,5 +20,6 @@ mod versions;
 mod walk;
 
 pub use error::{Error, Result};
-pub use graph::{Direction, Edge, Graph, Node, NodeKind};
-pub use lineage::{DEPTH_MAX, Limits, Lineage, NODES_MAX};
+pub use graph::{Direction, Edge, Graph, Node, NodeKind, RunRecord};
+pub use lineage::Lineage;
+pub use thing::{DEPTH_MAX, Limits, NODES_MAX};

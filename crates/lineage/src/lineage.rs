@@ -1,54 +1,30 @@
-//! `Lineage`: the questions. It resolves what every run read to the version that was current there, then walks.
-//! `history` reads the commits, `versions` finds what was current, `walk` turns a question into a `graph`.
+//! `Lineage`: what every run read, resolved to the version that was current there, and the steps between things.
+//! `history` reads the commits, `versions` finds what was current, `walk` takes the steps and answers questions.
 //! Invariant: what a run read was there before the run, since a commit's id holds the ids of all that it names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use drumlin_model::{CommitId, Input, RepoPath};
+use drumlin_model::{CommitId, Input, RepoPath, Verb};
 use drumlin_repo::Repo;
 
 use crate::{
     artifact::{artifact, kind},
-    error::{Error, Result},
-    graph::{Direction, Graph, NodeKind},
+    error::Result,
+    graph::{Direction, NodeKind},
     history::History,
-    thing::{Thing, Things},
+    thing::{Thing, Things, Via},
     versions::{Current, Writers},
-    walk,
 };
 
-/// How many steps from the question an answer reaches, unless told otherwise: more than any pipeline that people can follow.
-/// Earlier versions of the same table are one step.
-pub const DEPTH_MAX: usize = 64;
-/// How many nodes an answer has, unless told otherwise: a page that a browser still draws.
-pub const NODES_MAX: usize = 5_000;
 /// A folder that was read as a whole is shown as its parts up to this many, else as one node.
 const PARTS_MAX: usize = 100;
-/// Operations that change a thing in place: what they write is made from the version before it.
-const IN_PLACE: [&str; 3] = ["table append", "table upsert", "table delete"];
-
-/// How far an answer goes. What is cut off is marked as truncated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    pub depth: usize,
-    pub nodes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            depth: DEPTH_MAX,
-            nodes: NODES_MAX,
-        }
-    }
-}
 
 /// What is known of where things come from, up to one commit.
 #[derive(Debug)]
 pub struct Lineage {
     pub(crate) history: History,
-    head: CommitId,
-    writers: Writers,
+    pub(crate) head: CommitId,
+    pub(crate) writers: Writers,
     pub(crate) things: Things,
     /// What each run read, by its position.
     reads: Vec<Vec<Reading>>,
@@ -69,13 +45,6 @@ impl Reading {
     fn went_into(&self, path: &RepoPath) -> bool {
         self.into.is_empty() || self.into.contains(path)
     }
-}
-
-/// A run on the way from a thing to others; of one that read different things for different outputs, the part that made one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Via {
-    pub run: usize,
-    pub output: Option<RepoPath>,
 }
 
 /// One path that a run read, at the commit of a position; without an input, the version that it changed in place.
@@ -106,36 +75,7 @@ impl Lineage {
         Ok(lineage)
     }
 
-    /// What `path`, as it is at `commit`, was made from: down to raw files and what lies outside.
-    pub fn origins(&self, path: &RepoPath, commit: CommitId, limits: Limits) -> Result<Graph> {
-        let at = self.history.position(commit).ok_or(Error::UnknownCommit { commit })?;
-        let current = self.writers.current(&self.history, path);
-        let mut starts: Vec<Thing> = self.parts(path, &[at], &current).remove(0);
-        if starts.is_empty() {
-            return Err(Error::NeverWritten {
-                path: path.clone(),
-                commit,
-            });
-        }
-        starts.sort();
-        Ok(walk::walk(self, starts, Direction::Origins, limits))
-    }
-
-    /// Everything that was made from any version of `path`, up to the commit that this was read at.
-    pub fn impact(&self, path: &RepoPath, limits: Limits) -> Result<Graph> {
-        let mut starts = self.all_versions(path);
-        if starts.is_empty() {
-            return Err(Error::NeverWritten {
-                path: path.clone(),
-                commit: self.head,
-            });
-        }
-        // Newest first.
-        starts.sort_by(|a, b| b.at().cmp(&a.at()).then_with(|| a.cmp(b)));
-        Ok(walk::walk(self, starts, Direction::Impact, limits))
-    }
-
-    fn all_versions(&self, path: &RepoPath) -> Vec<Thing> {
+    pub(crate) fn all_versions(&self, path: &RepoPath) -> Vec<Thing> {
         let below = self
             .writers
             .within(path)
@@ -160,7 +100,7 @@ impl Lineage {
     fn resolve_reads(&mut self) {
         let mut by_path: BTreeMap<RepoPath, Vec<Read>> = BTreeMap::new();
         for (run, record) in self.history.commits.iter().enumerate() {
-            for input in &record.commit.provenance.inputs {
+            for input in record.inputs() {
                 match (
                     RepoPath::new(&input.name),
                     input.commit.and_then(|commit| self.history.position(commit)),
@@ -244,14 +184,14 @@ impl Lineage {
         let Some(&parent) = record.parents.first() else {
             return Vec::new();
         };
-        if !IN_PLACE.contains(&record.commit.provenance.operation.as_str()) {
+        if !record.verb().is_some_and(Verb::changes_in_place) {
             return Vec::new();
         }
         record.things().into_iter().map(|path| (path, parent)).collect()
     }
 
     /// For each commit, the versions that `path` consisted of there: its own, and those of newer parts when it is a folder.
-    fn parts(&self, path: &RepoPath, ats: &[usize], whole: &Current) -> Vec<Vec<Thing>> {
+    pub(crate) fn parts(&self, path: &RepoPath, ats: &[usize], whole: &Current) -> Vec<Vec<Thing>> {
         let own = |at: usize| whole[at].map(|version| self.version(path, version));
         let mut found: Vec<Vec<Thing>> = ats.iter().map(|&at| own(at).into_iter().collect()).collect();
         let below: Vec<&str> = match artifact(path) == *path && !is_one_thing(path) {

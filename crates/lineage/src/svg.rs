@@ -198,8 +198,8 @@ impl Label {
     fn of(node: &Node) -> Self {
         let is_run = node.kind == NodeKind::Run;
         let commit = node.commit.map(|commit| commit.short()).unwrap_or_default();
-        let note = match (&node.record, node.kind) {
-            (Some(record), NodeKind::Run) => date(record.provenance.finished),
+        let note = match (&node.run, node.kind) {
+            (Some(run), NodeKind::Run) => date(run.time),
             (_, NodeKind::External) => node.short_version().unwrap_or(node.kind.label()).to_owned(),
             _ => match node.short_version() {
                 Some(version) => format!("@{commit}  version {version}"),
@@ -271,13 +271,17 @@ fn full(node: &Node) -> String {
     let mut lines = vec![format!("{} ({})", node.name, node.kind.label())];
     lines.extend(node.commit.map(|commit| format!("commit {commit}")));
     lines.extend(node.version.as_ref().map(|version| format!("version {version}")));
-    if let Some(record) = &node.record {
-        let provenance = &record.provenance;
+    if let Some(run) = &node.run
+        && run.provenance.is_none()
+    {
+        lines.push(format!("{}, what made it is gone", run.time));
+    }
+    if let Some(provenance) = node.run.as_ref().and_then(|run| run.provenance.as_ref()) {
         lines.push(format!(
             "{} by {}, {}",
-            provenance.operation, provenance.actor, provenance.finished
+            provenance.verb, provenance.actor, provenance.finished
         ));
-        lines.extend((!record.message.is_empty()).then(|| record.message.clone()));
+        lines.extend((!provenance.message.is_empty()).then(|| provenance.message.clone()));
         lines.extend(provenance.code.as_ref().map(|code| {
             format!(
                 "code {}{}",

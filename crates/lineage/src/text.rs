@@ -3,9 +3,9 @@
 
 use std::collections::HashSet;
 
-use drumlin_model::{Commit, Timestamp};
+use drumlin_model::Timestamp;
 
-use crate::graph::{Direction, Graph, Node, NodeKind};
+use crate::graph::{Direction, Graph, Node, NodeKind, RunRecord};
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 /// How much of the code's Git commit is shown, in characters.
@@ -114,7 +114,7 @@ fn line(node: &Node) -> String {
     if let (Some(version), true) = (node.short_version(), node.kind != NodeKind::External) {
         line.push_str(&format!(" version {version}"));
     }
-    match &node.record {
+    match &node.run {
         Some(record) => line.push_str(&format!(" ({})", run(record))),
         None if matches!(node.kind, NodeKind::External | NodeKind::Folder) => {}
         None => line.push_str(" (written by nothing that the history holds)"),
@@ -123,11 +123,13 @@ fn line(node: &Node) -> String {
 }
 
 /// Who did what, when, with which code.
-fn run(record: &Commit) -> String {
-    let provenance = &record.provenance;
-    let finished = provenance.finished.micros();
-    let seconds = Timestamp::from_micros(finished - finished.rem_euclid(MICROS_PER_SECOND));
-    let mut text = format!("{} by {}, {seconds}", provenance.operation, provenance.actor);
+fn run(record: &RunRecord) -> String {
+    let micros = record.time.micros();
+    let seconds = Timestamp::from_micros(micros - micros.rem_euclid(MICROS_PER_SECOND));
+    let Some(provenance) = &record.provenance else {
+        return format!("{seconds}, what made it is gone");
+    };
+    let mut text = format!("{} by {}, {seconds}", provenance.verb, provenance.actor);
     if let Some(code) = &provenance.code {
         let commit: String = code.git_commit.chars().take(GIT_COMMIT_LEN).collect();
         let changed = if code.dirty { " with changes" } else { "" };

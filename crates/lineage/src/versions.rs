@@ -72,11 +72,7 @@ impl Writers {
 impl Record {
     /// What the commit wrote, each thing once. A merge only brings versions together: what it names was written before.
     pub fn things(&self) -> BTreeSet<RepoPath> {
-        let outputs: &[RepoPath] = if self.is_merge() {
-            &[]
-        } else {
-            &self.commit.provenance.outputs
-        };
+        let outputs = if self.is_merge() { &[] } else { self.outputs() };
         outputs.iter().map(artifact).collect()
     }
 
@@ -86,7 +82,7 @@ impl Record {
 
     /// Whether a merge took `path` from its second parent; none when it did not record what it took.
     fn took(&self, path: &RepoPath) -> Option<bool> {
-        let outputs = &self.commit.provenance.outputs;
+        let outputs = self.outputs();
         let took = || {
             outputs
                 .iter()

@@ -1,20 +1,55 @@
-//! The walk from what was asked about to everything that it leads to, as a `Graph`.
+//! The two questions, origins and impact: a walk from what was asked about to everything that it leads to, as a `Graph`.
 //! `lineage` says what the steps from a thing are.
 //! Invariant: a version is visited once however many ways lead to it, so no walk can go round.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use drumlin_model::RepoPath;
+use drumlin_model::{CommitId, RepoPath};
 
 use crate::{
     artifact::kind,
+    error::{Error, Result},
     graph::{Direction, Edge, Graph, Node, NodeKind},
-    lineage::{Limits, Lineage, Via},
-    thing::Thing,
+    lineage::Lineage,
+    thing::{Limits, Thing, Via},
 };
 
+/// What the run is called of which nothing is known any more.
+const GONE: &str = "(gone)";
+
+impl Lineage {
+    /// What `path`, as it is at `commit`, was made from: down to raw files and what lies outside.
+    pub fn origins(&self, path: &RepoPath, commit: CommitId, limits: Limits) -> Result<Graph> {
+        let at = self.history.position(commit).ok_or(Error::UnknownCommit { commit })?;
+        let current = self.writers.current(&self.history, path);
+        let mut starts: Vec<Thing> = self.parts(path, &[at], &current).remove(0);
+        if starts.is_empty() {
+            return Err(Error::NeverWritten {
+                path: path.clone(),
+                commit,
+            });
+        }
+        starts.sort();
+        Ok(walk(self, starts, Direction::Origins, limits))
+    }
+
+    /// Everything that was made from any version of `path`, up to the commit that this was read at.
+    pub fn impact(&self, path: &RepoPath, limits: Limits) -> Result<Graph> {
+        let mut starts = self.all_versions(path);
+        if starts.is_empty() {
+            return Err(Error::NeverWritten {
+                path: path.clone(),
+                commit: self.head,
+            });
+        }
+        // Newest first.
+        starts.sort_by(|a, b| b.at().cmp(&a.at()).then_with(|| a.cmp(b)));
+        Ok(walk(self, starts, Direction::Impact, limits))
+    }
+}
+
 /// Breadth first, so that each node is met at its smallest depth.
-pub(crate) fn walk(lineage: &Lineage, starts: Vec<Thing>, direction: Direction, limits: Limits) -> Graph {
+fn walk(lineage: &Lineage, starts: Vec<Thing>, direction: Direction, limits: Limits) -> Graph {
     let mut walk = Walk::new(lineage, direction);
     let mut queue: VecDeque<(Thing, usize)> = VecDeque::new();
     for start in starts {
@@ -90,11 +125,15 @@ impl<'a> Walk<'a> {
         let record = &self.lineage.history.commits[via.run];
         self.node(Key::Run(via.clone()), || Node {
             kind: NodeKind::Run,
-            name: record.commit.provenance.operation.clone(),
+            name: record
+                .run
+                .provenance
+                .as_ref()
+                .map_or_else(|| GONE.to_owned(), |provenance| provenance.verb.clone()),
             commit: Some(record.id),
             version: None,
             output: via.output.clone(),
-            record: Some(record.commit.clone()),
+            run: Some(record.run.clone()),
         })
     }
 
@@ -128,7 +167,7 @@ fn node(lineage: &Lineage, thing: &Thing) -> Node {
         .and_then(|id| lineage.things.versions.get(id))
         .cloned();
     let commit = record.map(|record| record.id);
-    let written = thing.written_at().map(|at| lineage.history.commits[at].commit.clone());
+    let written = thing.written_at().map(|at| lineage.history.commits[at].run.clone());
     match thing {
         Thing::Version { path, .. } => Node {
             kind: kind(path),
@@ -136,7 +175,7 @@ fn node(lineage: &Lineage, thing: &Thing) -> Node {
             commit,
             version,
             output: None,
-            record: written,
+            run: written,
         },
         Thing::Folder { path, .. } => Node {
             kind: NodeKind::Folder,
@@ -144,7 +183,7 @@ fn node(lineage: &Lineage, thing: &Thing) -> Node {
             commit,
             version,
             output: None,
-            record: None,
+            run: None,
         },
         Thing::External { name, version } => Node {
             kind: NodeKind::External,
@@ -152,7 +191,7 @@ fn node(lineage: &Lineage, thing: &Thing) -> Node {
             commit: None,
             version: version.clone(),
             output: None,
-            record: None,
+            run: None,
         },
         Thing::Unknown { name, commit } => {
             let kind = RepoPath::new(name).map_or(NodeKind::External, |path| kind(&path));
@@ -162,7 +201,7 @@ fn node(lineage: &Lineage, thing: &Thing) -> Node {
                 commit: Some(*commit),
                 version,
                 output: None,
-                record: None,
+                run: None,
             }
         }
     }

@@ -1,10 +1,9 @@
 //! The JSON and SVG of a graph: complete, well formed, and the same each time.
 
-use drumlin_model::Provenance;
-use drumlin_repo::CommitInfo;
+use drumlin_model::Verb;
 use drumlin_testkit::path;
 
-use crate::support::{Run, Story, code, outside};
+use crate::support::{Run, Story, by_ann, code, outside};
 
 #[tokio::test]
 async fn json_has_every_node_and_edge_by_ids_that_mean_the_same_everywhere() {
@@ -44,20 +43,10 @@ async fn a_run_tells_its_parameters_and_code() {
     let story = Story::new().await;
     let session = story.repo.session("main").await;
     session.write(&path("a"), "a".into()).await.unwrap();
-    let provenance = Provenance {
-        operation: "commit".into(),
-        actor: "ann".into(),
-        parameters: [("max_age".to_owned(), serde_json::json!({"hours": 3}))].into(),
-        code: Some(code(true)),
-        ..Provenance::default()
-    };
-    session
-        .commit(CommitInfo {
-            message: "a".into(),
-            provenance,
-        })
-        .await
-        .unwrap();
+    let mut info = by_ann(Verb::Commit, "a");
+    info.by.code = Some(code(true));
+    info.parameters = [("max_age".to_owned(), serde_json::json!({"hours": 3}))].into();
+    session.commit(info).await.unwrap();
     let json = story.origins("a").await.to_json();
     let run = json["nodes"]
         .as_array()
@@ -131,7 +120,7 @@ async fn names_from_outside_cannot_break_out_of_the_drawing() {
             "main",
             Run {
                 step: "t",
-                operation: "table create",
+                verb: Verb::TableCreate,
                 inputs,
                 outputs,
             },

@@ -1,6 +1,7 @@
 //! Folders that were written or read as a whole.
 
 use drumlin_lineage::NodeKind;
+use drumlin_model::Verb;
 
 use crate::support::{Run, Story};
 
@@ -13,7 +14,7 @@ async fn a_folder_that_was_written_covers_the_files_in_it() {
         .await
         .unwrap();
     let mut info = drumlin_testkit::info("many");
-    info.provenance.outputs = vec![drumlin_testkit::path("images")];
+    info.outputs = vec![drumlin_testkit::path("images")];
     let commit = session.commit(info).await.unwrap();
     story.steps.insert("many", commit);
     let graph = story.origins("images/cats/1.png").await;
@@ -28,7 +29,7 @@ async fn a_folder_that_was_written_covers_the_files_in_it() {
             "main",
             Run {
                 step: "one",
-                operation: "commit",
+                verb: Verb::Commit,
                 inputs: vec![],
                 outputs,
             },
@@ -40,7 +41,7 @@ async fn a_folder_that_was_written_covers_the_files_in_it() {
             "main",
             Run {
                 step: "t",
-                operation: "table create",
+                verb: Verb::TableCreate,
                 inputs,
                 outputs: &["tables/t"],
             },
@@ -70,7 +71,7 @@ async fn a_folder_of_many_files_is_one_node_and_each_file_still_leads_up() {
             "main",
             Run {
                 step: "raw",
-                operation: "commit",
+                verb: Verb::Commit,
                 inputs: vec![],
                 outputs: &outputs,
             },
@@ -82,7 +83,7 @@ async fn a_folder_of_many_files_is_one_node_and_each_file_still_leads_up() {
             "main",
             Run {
                 step: "fixed",
-                operation: "commit",
+                verb: Verb::Commit,
                 inputs: vec![],
                 outputs,
             },
@@ -94,7 +95,7 @@ async fn a_folder_of_many_files_is_one_node_and_each_file_still_leads_up() {
             "main",
             Run {
                 step: "t",
-                operation: "table create",
+                verb: Verb::TableCreate,
                 inputs,
                 outputs: &["tables/t"],
             },

@@ -1,5 +1,7 @@
 //! Impact: from a raw file up to everything that it touches, at each of its versions.
 
+use drumlin_model::Verb;
+
 use crate::support::{Run, Story, outside};
 
 #[tokio::test]
@@ -28,7 +30,7 @@ async fn each_version_has_its_own_impact_the_newest_first() {
             "main",
             Run {
                 step: "late",
-                operation: "commit",
+                verb: Verb::Commit,
                 inputs: vec![],
                 outputs,
             },
@@ -41,7 +43,7 @@ async fn each_version_has_its_own_impact_the_newest_first() {
             "main",
             Run {
                 step: "again",
-                operation: "table overwrite",
+                verb: Verb::TableOverwrite,
                 inputs,
                 outputs,
             },
@@ -71,7 +73,7 @@ async fn what_an_append_changed_is_touched_by_what_was_there_before() {
             "main",
             Run {
                 step: "raw",
-                operation: "commit",
+                verb: Verb::Commit,
                 inputs: vec![],
                 outputs: &["raw/a.csv"],
             },
@@ -83,7 +85,7 @@ async fn what_an_append_changed_is_touched_by_what_was_there_before() {
             "main",
             Run {
                 step: "create",
-                operation: "table create",
+                verb: Verb::TableCreate,
                 inputs,
                 outputs,
             },
@@ -96,7 +98,7 @@ async fn what_an_append_changed_is_touched_by_what_was_there_before() {
                 "main",
                 Run {
                     step,
-                    operation: "table append",
+                    verb: Verb::TableAppend,
                     inputs,
                     outputs,
                 },
@@ -109,7 +111,7 @@ async fn what_an_append_changed_is_touched_by_what_was_there_before() {
             "main",
             Run {
                 step: "train",
-                operation: "train create",
+                verb: Verb::TrainCreate,
                 inputs,
                 outputs: &["training/s"],
             },

@@ -1,9 +1,9 @@
 //! Branches and merges: a merge brings versions together and is the origin of nothing.
 
-use drumlin_repo::CommitInfo;
-use drumlin_testkit::{info, name};
+use drumlin_model::Verb;
+use drumlin_testkit::name;
 
-use crate::support::{Run, Story};
+use crate::support::{Run, Story, by_ann};
 
 async fn write(story: &mut Story, branch: &str, step: &'static str, output: &str) {
     story
@@ -11,7 +11,7 @@ async fn write(story: &mut Story, branch: &str, step: &'static str, output: &str
             branch,
             Run {
                 step,
-                operation: "commit",
+                verb: Verb::Commit,
                 inputs: vec![],
                 outputs: &[output],
             },
@@ -26,13 +26,6 @@ async fn name_head(story: &mut Story, step: &'static str) {
 }
 
 /// How `revert` and `cherry-pick` are told what to do.
-fn by_ann(operation: &str) -> CommitInfo {
-    let mut info = info(operation);
-    info.provenance.operation = operation.into();
-    info.provenance.actor = "ann".into();
-    info
-}
-
 #[tokio::test]
 async fn after_a_merge_each_path_has_the_version_of_the_side_that_changed_it() {
     let mut story = Story::new().await;
@@ -60,7 +53,7 @@ async fn what_was_made_on_a_branch_is_in_the_impact_after_the_merge() {
             "side",
             Run {
                 step: "fix",
-                operation: "table create",
+                verb: Verb::TableCreate,
                 inputs,
                 outputs,
             },
@@ -96,7 +89,7 @@ async fn a_revert_is_the_origin_of_what_it_put_back() {
     write(&mut story, "main", "mistake", "file").await;
     let repo = &story.repo;
     repo.repo
-        .revert(&name("main"), story.steps["mistake"], by_ann("revert"))
+        .revert(&name("main"), story.steps["mistake"], by_ann(Verb::Revert, "revert"))
         .await
         .unwrap();
     name_head(&mut story, "back").await;
@@ -121,14 +114,18 @@ async fn a_cherry_pick_leads_to_the_commit_that_it_took_and_to_nothing_else_that
     let outputs = &["one", "two"];
     let made = Run {
         step: "made",
-        operation: "table create",
+        verb: Verb::TableCreate,
         inputs,
         outputs,
     };
     story.run("side", made).await;
     let repo = &story.repo;
     repo.repo
-        .cherry_pick(&name("main"), story.steps["made"], by_ann("cherry-pick"))
+        .cherry_pick(
+            &name("main"),
+            story.steps["made"],
+            by_ann(Verb::CherryPick, "cherry-pick"),
+        )
         .await
         .unwrap();
     name_head(&mut story, "picked").await;
@@ -152,7 +149,7 @@ async fn what_a_revert_takes_away_was_made_from_nothing() {
     write(&mut story, "main", "base", "notes").await;
     write(&mut story, "main", "added", "file").await;
     let repo = &story.repo.repo;
-    repo.revert(&name("main"), story.steps["added"], by_ann("revert"))
+    repo.revert(&name("main"), story.steps["added"], by_ann(Verb::Revert, "revert"))
         .await
         .unwrap();
     name_head(&mut story, "gone").await;

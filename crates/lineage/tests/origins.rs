@@ -1,11 +1,10 @@
 //! Origins: from what was made down to raw files and what lies outside, each version that was current when it was read.
 
-use drumlin_lineage::{Error, Limits, NodeKind};
-use drumlin_model::{ErrorKind, Provenance};
-use drumlin_repo::CommitInfo;
+use drumlin_lineage::{Error, Limits, Lineage, NodeKind};
+use drumlin_model::{ErrorKind, Verb};
 use drumlin_testkit::path;
 
-use crate::support::{Run, Story, code, outside};
+use crate::support::{Run, Story, by_ann, code, outside};
 
 #[tokio::test]
 async fn a_training_set_leads_down_to_the_raw_files() {
@@ -46,7 +45,7 @@ async fn an_input_means_the_version_that_was_current_where_it_was_read() {
             "main",
             Run {
                 step: "corrected",
-                operation: "commit",
+                verb: Verb::Commit,
                 inputs: vec![],
                 outputs,
             },
@@ -62,7 +61,7 @@ async fn an_input_means_the_version_that_was_current_where_it_was_read() {
             "main",
             Run {
                 step: "old",
-                operation: "table create",
+                verb: Verb::TableCreate,
                 inputs,
                 outputs: &["tables/old"],
             },
@@ -74,7 +73,7 @@ async fn an_input_means_the_version_that_was_current_where_it_was_read() {
             "main",
             Run {
                 step: "new",
-                operation: "table create",
+                verb: Verb::TableCreate,
                 inputs,
                 outputs: &["tables/new"],
             },
@@ -95,10 +94,10 @@ async fn an_input_means_the_version_that_was_current_where_it_was_read() {
 async fn a_changed_table_is_made_from_its_earlier_versions_which_stand_side_by_side() {
     let mut story = Story::new().await;
     let outputs = &["tables/t"];
-    for (step, operation) in [
-        ("day1", "table create"),
-        ("day2", "table append"),
-        ("day3", "table upsert"),
+    for (step, verb) in [
+        ("day1", Verb::TableCreate),
+        ("day2", Verb::TableAppend),
+        ("day3", Verb::TableUpsert),
     ] {
         let inputs = vec![outside(&format!("/data/{step}.csv"))];
         story
@@ -106,7 +105,7 @@ async fn a_changed_table_is_made_from_its_earlier_versions_which_stand_side_by_s
                 "main",
                 Run {
                     step,
-                    operation,
+                    verb,
                     inputs,
                     outputs,
                 },
@@ -119,7 +118,7 @@ async fn a_changed_table_is_made_from_its_earlier_versions_which_stand_side_by_s
             "main",
             Run {
                 step: "train",
-                operation: "train create",
+                verb: Verb::TrainCreate,
                 inputs,
                 outputs: &["training/s"],
             },
@@ -141,7 +140,7 @@ async fn a_changed_table_is_made_from_its_earlier_versions_which_stand_side_by_s
             "main",
             Run {
                 step: "anew",
-                operation: "table overwrite",
+                verb: Verb::TableOverwrite,
                 inputs,
                 outputs,
             },
@@ -162,7 +161,7 @@ async fn a_thousand_appends_are_a_list_and_not_a_limit() {
             "main",
             Run {
                 step: "first",
-                operation: "table create",
+                verb: Verb::TableCreate,
                 inputs: vec![],
                 outputs,
             },
@@ -175,7 +174,7 @@ async fn a_thousand_appends_are_a_list_and_not_a_limit() {
                 "main",
                 Run {
                     step: "append",
-                    operation: "table append",
+                    verb: Verb::TableAppend,
                     inputs,
                     outputs,
                 },
@@ -204,7 +203,7 @@ async fn what_lies_outside_is_named_with_its_version() {
             "main",
             Run {
                 step: "create",
-                operation: "table create",
+                verb: Verb::TableCreate,
                 inputs,
                 outputs,
             },
@@ -228,7 +227,7 @@ async fn what_was_read_from_another_branch_is_followed_there() {
             "side",
             Run {
                 step: "late",
-                operation: "table append",
+                verb: Verb::TableAppend,
                 inputs,
                 outputs,
             },
@@ -240,7 +239,7 @@ async fn what_was_read_from_another_branch_is_followed_there() {
             "main",
             Run {
                 step: "mixed",
-                operation: "train create",
+                verb: Verb::TrainCreate,
                 inputs,
                 outputs: &["training/mixed"],
             },
@@ -264,7 +263,7 @@ async fn an_input_that_nothing_wrote_is_said_to_be_unknown() {
             "main",
             Run {
                 step: "odd",
-                operation: "train create",
+                verb: Verb::TrainCreate,
                 inputs,
                 outputs: &["training/odd"],
             },
@@ -282,19 +281,9 @@ async fn the_code_and_its_state_are_shown() {
     for (file, dirty) in [("a", false), ("b", true)] {
         let session = story.repo.session("main").await;
         session.write(&path(file), file.into()).await.unwrap();
-        let provenance = Provenance {
-            operation: "commit".into(),
-            actor: "ann".into(),
-            code: Some(code(dirty)),
-            ..Provenance::default()
-        };
-        session
-            .commit(CommitInfo {
-                message: String::new(),
-                provenance,
-            })
-            .await
-            .unwrap();
+        let mut info = by_ann(Verb::Commit, "");
+        info.by.code = Some(code(dirty));
+        session.commit(info).await.unwrap();
         let text = story.origins(file).await.to_text();
         let end = if dirty {
             ", code 0123456789 with changes)\n"
@@ -349,4 +338,36 @@ async fn errors_name_what_was_asked() {
         .origins(&path("tables/weather"), unknown, Limits::default())
         .unwrap_err();
     assert!(matches!(error, Error::UnknownCommit { .. }));
+}
+
+#[tokio::test]
+async fn a_run_whose_provenance_is_gone_stays_and_says_so() {
+    let story = Story::flights().await;
+    let repo = &story.repo.repo;
+    let weather = repo.commit(story.steps["weather"]).await.unwrap().provenance;
+    let bucket = &repo.storage().bucket;
+    bucket.delete(&format!("provenance/{weather}")).await.unwrap();
+    let fresh = story.repo.reopen().await;
+    let train = story.steps["train"];
+    let lineage = Lineage::at(&fresh.repo, train).await.unwrap();
+    let graph = lineage
+        .origins(&path("training/delays"), train, Limits::default())
+        .unwrap();
+    let table = graph.nodes.iter().find(|node| node.name == "tables/weather").unwrap();
+    assert_eq!(table.commit, Some(story.steps["weather"]), "what the commit changed");
+    assert!(table.run.as_ref().unwrap().provenance.is_none());
+    assert!(graph.to_text().contains("what made it is gone)"), "{}", graph.to_text());
+    let json = graph.to_json();
+    let nodes = json["nodes"].as_array().unwrap();
+    let run = nodes
+        .iter()
+        .find(|node| node["id"] == format!("run:{}", story.steps["weather"]));
+    let run = run.unwrap();
+    assert_eq!(
+        (&run["name"], &run["provenance_gone"]),
+        (&"(gone)".into(), &true.into())
+    );
+    assert!(run.get("actor").is_none());
+    assert!(graph.to_svg().contains("what made it is gone"));
+    assert!(!graph.nodes.iter().any(|node| node.name == "raw/weather.csv"));
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use drumlin_lineage::{Direction, Graph, NodeKind};
-use drumlin_model::{CommitId, Input};
+use drumlin_model::{CommitId, Input, Verb};
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
 
 use crate::support::{Run, Story};
@@ -108,7 +108,7 @@ fn known(graph: &Graph) -> BTreeSet<(String, CommitId)> {
     let versions = graph
         .nodes
         .iter()
-        .filter(|node| node.kind != NodeKind::Run && node.record.is_some());
+        .filter(|node| node.kind != NodeKind::Run && node.run.is_some());
     versions.map(|node| (node.name.clone(), node.commit.unwrap())).collect()
 }
 
@@ -132,13 +132,16 @@ async fn build(steps: Vec<Step>) -> (Story, Model) {
             })
             .collect();
         let outputs: Vec<&str> = step.outputs.iter().map(|&path| PATHS[path]).collect();
-        let operation = if step.append { "table append" } else { "table create" };
+        let verb = match step.append {
+            true => Verb::TableAppend,
+            false => Verb::TableCreate,
+        };
         let commit = story
             .run(
                 "main",
                 Run {
                     step: STEPS[at],
-                    operation,
+                    verb,
                     inputs,
                     outputs: &outputs,
                 },

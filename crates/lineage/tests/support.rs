@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use drumlin_lineage::{Graph, Limits, Lineage};
-use drumlin_model::{Code, CommitId, Input, Provenance};
+use drumlin_model::{By, Code, CommitId, Input, Timestamp, Verb};
 use drumlin_repo::{CommitInfo, Merged};
 use drumlin_testkit::{TestRepo, author, name, path};
 
@@ -18,9 +18,14 @@ pub struct Story {
 /// One run: what it did, read and wrote.
 pub struct Run<'a> {
     pub step: &'static str,
-    pub operation: &'a str,
+    pub verb: Verb,
     pub inputs: Vec<Input>,
     pub outputs: &'a [&'a str],
+}
+
+/// What a commit of Ann's says of itself.
+pub fn by_ann(verb: Verb, message: &str) -> CommitInfo {
+    CommitInfo::new(By::new("ann", Timestamp::default()), verb, message)
 }
 
 /// Something outside the repository.
@@ -65,20 +70,12 @@ impl Story {
                 .await
                 .unwrap();
         }
-        let provenance = Provenance {
-            operation: run.operation.into(),
-            actor: "ann".into(),
+        let info = CommitInfo {
             inputs: run.inputs,
             outputs: run.outputs.iter().map(|output| path(output)).collect(),
-            ..Provenance::default()
+            ..by_ann(run.verb, run.step)
         };
-        let commit = session
-            .commit(CommitInfo {
-                message: run.step.into(),
-                provenance,
-            })
-            .await
-            .unwrap();
+        let commit = session.commit(info).await.unwrap();
         self.steps.insert(run.step, commit);
         commit
     }
@@ -93,15 +90,7 @@ impl Story {
 
     pub async fn merge(&mut self, step: &'static str, into: &str, from: &str) -> CommitId {
         let from = self.repo.head(from).await.unwrap();
-        let provenance = Provenance {
-            operation: "merge".into(),
-            actor: "ann".into(),
-            ..Provenance::default()
-        };
-        let info = CommitInfo {
-            message: step.into(),
-            provenance,
-        };
+        let info = by_ann(Verb::Merge, step);
         let merged = self.repo.repo.merge(&name(into), from, info).await.unwrap();
         let Merged::Committed(commit) = merged else {
             panic!("{merged:?}")
@@ -160,7 +149,7 @@ impl Story {
                 "main",
                 Run {
                     step: "raw",
-                    operation: "commit",
+                    verb: Verb::Commit,
                     inputs: vec![],
                     outputs: &raw,
                 },
@@ -173,7 +162,7 @@ impl Story {
                     "main",
                     Run {
                         step,
-                        operation: "table create",
+                        verb: Verb::TableCreate,
                         inputs,
                         outputs: &[table],
                     },
@@ -190,7 +179,7 @@ impl Story {
                 "main",
                 Run {
                     step: "apply",
-                    operation: "apply",
+                    verb: Verb::Apply,
                     inputs,
                     outputs: &outputs,
                 },
@@ -209,7 +198,7 @@ impl Story {
                 "main",
                 Run {
                     step: "train",
-                    operation: "train create",
+                    verb: Verb::TrainCreate,
                     inputs,
                     outputs,
                 },

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{commit::Code, time::Timestamp};
+use crate::{provenance::Code, time::Timestamp};
 
 /// Who asks, since when, and with which code.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,104 +1,96 @@
-//! `Commit`: a tree, its parents and its provenance. Stored as one line that names the format, then JSON,
-//! so that an auditor needs no tool of ours to read one. The id is the hash of those bytes.
-
-use std::collections::BTreeMap;
+//! `Commit`: a tree, its parents, its generation and time, and the id of its provenance. Small: walks read thousands.
+//! `provenance` says what made it. The id is the hash of the stored bytes (`document`).
+//! Invariant: a commit's generation is greater than that of each of its ancestors.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    document::Document,
     error::FormatError,
-    id::{CommitId, TreeId},
-    path::RepoPath,
+    id::{CommitId, ProvenanceId, TreeId},
     time::Timestamp,
 };
 
 /// The newest commit format that this program writes and reads.
 pub const COMMIT_FORMAT: u32 = 1;
-const MAGIC: &str = "drumlin commit ";
-/// The largest commit that is written and read, in bytes: provenance is names, not data.
-pub const COMMIT_LEN_MAX: usize = 16 << 20;
+/// The longest commit that is read, in bytes. One with `PARENTS_MAX` parents takes a tenth; the rest is for fields to come.
+pub const COMMIT_LEN_MAX: usize = 64 << 10;
+/// The most parents of a commit: a merge has two, and a merge of more heads at once than this is no work of people.
+pub const PARENTS_MAX: usize = 64;
+/// The greatest generation: every program that reads JSON keeps numbers up to here exact.
+pub const GENERATION_MAX: u64 = 1 << 53;
+
+const DOCUMENT: Document = Document {
+    noun: "commit",
+    magic: "drumlin commit ",
+    format: COMMIT_FORMAT,
+    len_max: COMMIT_LEN_MAX,
+};
+/// What a commit takes for each parent, and for all else, at most, in bytes.
+const PARENT_LEN: usize = 4 + 2 + 64 + 2;
+const REST_LEN_MAX: usize = 1024;
+const _: () = assert!(PARENTS_MAX * PARENT_LEN + REST_LEN_MAX <= COMMIT_LEN_MAX);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commit {
     pub tree: TreeId,
-    /// None for the first commit; the first parent is the branch that was written to.
+    /// None for a first commit; the first parent is the branch that was written to.
     pub parents: Vec<CommitId>,
-    pub message: String,
-    pub provenance: Provenance,
+    /// 1 for a commit without parents, else one more than the greatest of the parents. An ancestor always has a smaller
+    /// one, whatever the clocks said, so a walk knows where it may stop.
+    pub generation: u64,
+    /// When it was finished, as the writer's clock said.
+    pub time: Timestamp,
+    /// What made it: an object of its own, which may be erased without a change of any commit.
+    pub provenance: ProvenanceId,
 }
 
-/// What made a commit: the record from which lineage is read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Provenance {
-    /// The verb, as on the command line: `commit`, `table append`, `apply`, `train create`.
-    pub operation: String,
-    /// Who asked for it.
-    pub actor: String,
-    pub started: Timestamp,
-    pub finished: Timestamp,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub inputs: Vec<Input>,
-    /// What was written: files, or folders whose whole content is one thing (a table, a training set).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub outputs: Vec<RepoPath>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub parameters: BTreeMap<String, serde_json::Value>,
-    /// The Git commit of the code that ran, when there was one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<Code>,
-}
-
-/// Something that was read: a path of this repository at a commit, or an address outside it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Input {
-    /// A repository path, or a URL or file path outside the repository.
-    pub name: String,
-    /// The commit that the path was read at; none for what is outside the repository.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub commit: Option<CommitId>,
-    /// The version of the thing itself where it has one: a table version, a content hash, an etag.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// The outputs that it went into; all of them when none is named.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub into: Vec<RepoPath>,
-}
-
-/// The state of the code's own version control.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Code {
-    pub git_commit: String,
-    /// Whether files differed from that commit.
-    pub dirty: bool,
+/// A commit that cannot be: it would have more than `PARENTS_MAX` parents.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a commit of {count} parents; at most {PARENTS_MAX} are possible")]
+pub struct TooManyParents {
+    pub count: usize,
 }
 
 impl Commit {
+    /// A commit on top of others, each given with its id.
+    pub fn on<'a>(
+        parents: impl IntoIterator<Item = (CommitId, &'a Commit)>,
+        tree: TreeId,
+        time: Timestamp,
+        provenance: ProvenanceId,
+    ) -> Result<Self, TooManyParents> {
+        let (parents, generations): (Vec<_>, Vec<_>) =
+            parents.into_iter().map(|(id, parent)| (id, parent.generation)).unzip();
+        if parents.len() > PARENTS_MAX {
+            return Err(TooManyParents { count: parents.len() });
+        }
+        Ok(Self {
+            tree,
+            parents,
+            generation: 1 + generations.into_iter().max().unwrap_or(0),
+            time,
+            provenance,
+        })
+    }
+
+    /// The bytes to store; their hash is the commit's id.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = format!("{MAGIC}{COMMIT_FORMAT}\n").into_bytes();
-        serde_json::to_writer_pretty(&mut bytes, self).expect("a commit has only string keys");
-        bytes.push(b'\n');
-        bytes
+        DOCUMENT.write(self)
     }
 
     /// Reads a commit back and checks that the bytes are those that `id` names.
     pub fn from_bytes(id: CommitId, bytes: &[u8]) -> Result<Self, FormatError> {
-        let object = || format!("commit {id}");
-        FormatError::check_len(&object(), bytes, COMMIT_LEN_MAX)?;
-        if CommitId::of(bytes) != id {
-            return Err(FormatError::damaged(object(), "its bytes do not have its hash"));
+        let commit: Self = DOCUMENT.read(&id, bytes, CommitId::of)?;
+        let damaged = |detail: String| Err(FormatError::damaged(format!("commit {id}"), detail));
+        if commit.parents.len() > PARENTS_MAX {
+            return damaged(format!("it has {} parents", commit.parents.len()));
         }
-        let line_end = bytes.iter().position(|&b| b == b'\n').unwrap_or(bytes.len());
-        let format = std::str::from_utf8(&bytes[..line_end])
-            .ok()
-            .and_then(|line| line.strip_prefix(MAGIC)?.parse().ok())
-            .ok_or_else(|| FormatError::damaged(object(), "it does not start as a commit does"))?;
-        if format > COMMIT_FORMAT {
-            return Err(FormatError::TooNew {
-                object: object(),
-                found: format,
-                newest: COMMIT_FORMAT,
-            });
+        let is_first = commit.parents.is_empty();
+        if !(1..GENERATION_MAX).contains(&commit.generation) || is_first != (commit.generation == 1) {
+            let count = commit.parents.len();
+            return damaged(format!("it has generation {} and {count} parents", commit.generation));
         }
-        serde_json::from_slice(&bytes[line_end..]).map_err(|error| FormatError::damaged(object(), error.to_string()))
+        Ok(commit)
     }
 }

@@ -87,6 +87,8 @@ macro_rules! ids {
 ids! {
     /// Names a commit: the hash of its stored bytes.
     CommitId = "commit id";
+    /// Names the provenance of a commit: the hash of its stored bytes.
+    ProvenanceId = "provenance id";
     /// Names a tree: the hash of its index node's identity bytes.
     TreeId = "tree id";
     /// Names one content-cut run of a tree's entries: the hash of its identity bytes.

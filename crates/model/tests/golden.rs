@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use drumlin_model::{
-    Changes, Code, Commit, CommitId, ErrorKind, FormatError, Input, Operation, OperationId, OperationPage, Provenance,
-    Ref, RefChange, RefKind, RefName, RefTarget, Refs, Remote, RepoPath, RepositoryId, Requires, Rest, Root, Settings,
-    Timestamp, TreeId,
+    Changes, Code, Commit, CommitId, ErrorKind, FormatError, Input, Nonce, Operation, OperationId, OperationPage,
+    Provenance, ProvenanceId, Ref, RefChange, RefKind, RefName, RefTarget, Refs, Remote, RepoPath, RepositoryId,
+    Requires, Rest, Root, Settings, Timestamp, TreeId,
 };
 
 fn target(text: &[u8]) -> Ref {
@@ -30,8 +30,19 @@ fn path(text: &str) -> RepoPath {
 }
 
 fn commit() -> Commit {
-    let provenance = Provenance {
-        operation: "apply".into(),
+    Commit {
+        tree: TreeId::of(b"tree"),
+        parents: vec![CommitId::of(b"parent"), CommitId::of(b"merged")],
+        generation: 7,
+        time: Timestamp::from_micros(1_704_067_200_000_001),
+        provenance: ProvenanceId::of(b"provenance"),
+    }
+}
+
+fn provenance() -> Provenance {
+    Provenance {
+        message: "what was done".into(),
+        verb: "apply".into(),
         actor: "ann".into(),
         started: Timestamp::from_micros(1),
         finished: Timestamp::from_micros(1_704_067_200_000_001),
@@ -47,12 +58,7 @@ fn commit() -> Commit {
             git_commit: "0123".into(),
             dirty: true,
         }),
-    };
-    Commit {
-        tree: TreeId::of(b"tree"),
-        parents: vec![CommitId::of(b"parent")],
-        message: "what was done".into(),
-        provenance,
+        nonce: Nonce::from_bytes(*b"0123456789abcdef"),
     }
 }
 
@@ -141,6 +147,14 @@ fn root() -> Root {
         older_operations: Some(OperationId::of(b"older")),
         rest: noted(),
     }
+}
+
+#[test]
+fn a_provenance() {
+    let bytes = provenance().to_bytes();
+    golden("provenance", &bytes);
+    let read = Provenance::from_bytes(ProvenanceId::of(&bytes), &bytes);
+    assert_eq!(read.expect("it is read"), provenance());
 }
 
 #[test]

@@ -4,6 +4,7 @@
     reason = "a test stops at the first thing that it did not expect"
 )]
 
+mod commits;
 mod features;
 mod golden;
 mod tree_codec;

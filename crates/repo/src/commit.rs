@@ -1,7 +1,7 @@
 //! `Session::commit` and `Session::rebase`: private changes become a commit on top of whatever the branch is by then.
 //! `session` holds the changes; `root` swaps.
-//! Invariant: bytes, then tree, then commit are durable before the root names them; a commit moves the branch whole or
-//! not at all.
+//! Invariant: all that a commit names is durable before the commit is written, and the commit before the root names it; a
+//! commit moves the branch whole or not at all.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,10 +9,12 @@ use std::{
 };
 
 use drumlin_model::{
-    Commit, CommitId, EntryKind, Operation, Placed, Provenance, Ref, RefChange, RefKind, RefName, RefTarget, RepoPath,
-    TreeId,
+    Commit, CommitId, EntryKind, Operation, Placed, Ref, RefChange, RefKind, RefName, RefTarget, RepoPath, TreeId,
 };
-use futures::TryStreamExt;
+use futures::{
+    TryStreamExt,
+    future::{try_join, try_join3},
+};
 
 use crate::{
     error::{Error, Result},
@@ -29,7 +31,6 @@ pub const OUTPUTS_MAX: usize = 256;
 pub const CONFLICT_PATHS_MAX: usize = 1000;
 /// How long the summary of an operation may be, in characters; the whole message is in the commit.
 const SUMMARY_LEN_MAX: usize = 200;
-const VERB: &str = "commit";
 
 impl Session {
     /// Makes the changes one commit on the branch. If others moved the branch meanwhile, on paths that do not meet ours,
@@ -42,9 +43,8 @@ impl Session {
                 branch: self.branch().clone(),
             });
         }
-        self.flush().await?;
         let number = captured.number;
-        let made = commit(self.repo(), self.branch(), captured, info).await?;
+        let made = commit(self, captured, info).await?;
         self.settle(made, number);
         Ok(made.commit)
     }
@@ -77,58 +77,72 @@ impl Session {
     }
 }
 
-async fn commit(repo: &Repo, branch: &RefName, captured: Captured, info: CommitInfo) -> Result<RefTarget> {
+/// Puts the changes on top of the branch, however often others come before.
+async fn commit(session: &Session, captured: Captured, mut info: CommitInfo) -> Result<RefTarget> {
+    let (repo, branch) = (session.repo(), session.branch());
     let Captured { mut base, changes, .. } = captured;
     let ours: BTreeMap<RepoPath, Change> = changes.into_iter().collect();
-    let intent = repo.intent(verb(&info.provenance), &info.provenance.actor);
-    let mut transaction = repo.root().begin_at(intent, branch, base).await?;
+    if info.outputs.is_empty() {
+        info.outputs = outputs(ours.keys());
+    }
+    let mut transaction = repo
+        .root()
+        .begin_at(repo.intent(info.verb.as_str(), &info.by.actor), branch, base)
+        .await?;
+    let mut planned: Option<RefChange> = None;
     loop {
         let head = transaction.branch(branch)?;
         if head.commit != base.commit {
             expect_none(branch, &meetings(repo, base.tree, head.tree, &ours).await?)?;
             base = head.target();
         }
-        let changes = ours
-            .iter()
-            .map(|(path, change)| (path.clone(), change.placed().cloned()))
-            .collect();
-        let tree = repo.trees().apply(head.tree, changes).await?;
-        if tree == head.tree {
-            return Err(Error::NothingToCommit { branch: branch.clone() });
-        }
-        let mut info = info.clone();
-        if info.provenance.outputs.is_empty() {
-            info.provenance.outputs = outputs(ours.keys());
-        }
-        let change = repo.commit_onto(branch, &head, tree, vec![head.commit], &info).await?;
-        if let Some(operation) = transaction.swap(vec![change], summary(&info.message)).await? {
+        // A swap that was lost to another branch's is tried again as it was planned.
+        let change = match planned.take().filter(|change| change.before.as_ref() == Some(&head)) {
+            Some(change) => change,
+            None => write(session, &ours, &head, &info).await?,
+        };
+        if let Some(operation) = transaction.swap(vec![change.clone()], summary(&info.message)).await? {
             return Ok(target_after(&operation));
         }
+        planned = Some(change);
     }
 }
 
+/// Writes a commit of the changes on top of `head`: all that it names in one go, then the commit itself.
+async fn write(
+    session: &Session,
+    ours: &BTreeMap<RepoPath, Change>,
+    head: &Ref,
+    info: &CommitInfo,
+) -> Result<RefChange> {
+    let (repo, branch) = (session.repo(), session.branch());
+    let changes = ours
+        .iter()
+        .map(|(path, change)| (path.clone(), change.placed().cloned()))
+        .collect();
+    // The parent is read for its generation, while the tree is.
+    let (applied, _) = try_join(repo.trees().begin_apply(head.tree, changes), repo.commit(head.commit)).await?;
+    if applied.tree() == head.tree {
+        return Err(Error::NothingToCommit { branch: branch.clone() });
+    }
+    let time = repo.now();
+    let provenance = repo.commits().write_provenance(info.provenance(time));
+    let ((), tree, provenance) = try_join3(session.flush(), applied.stored(), provenance).await?;
+    let commit = repo.commits().write_on(&[head.commit], tree, time, provenance).await?;
+    Ok(RefChange::moved(branch, head, RefTarget { commit, tree }))
+}
+
 impl Repo {
-    /// Writes a commit and says how it changes the branch; nothing names it yet.
-    pub(crate) async fn commit_onto(
-        &self,
-        branch: &RefName,
-        head: &Ref,
-        tree: TreeId,
-        parents: Vec<CommitId>,
-        info: &CommitInfo,
-    ) -> Result<RefChange> {
-        let provenance = Provenance {
-            finished: self.now(),
-            ..info.provenance.clone()
+    /// The paths that a commit changed against its first parent, as its provenance would name them: of very many, the
+    /// folders. A commit without a parent names none.
+    pub async fn changed_by(&self, commit: &Commit) -> Result<Vec<RepoPath>> {
+        let Some(&parent) = commit.parents.first() else {
+            return Ok(Vec::new());
         };
-        let commit = Commit {
-            tree,
-            parents,
-            message: info.message.clone(),
-            provenance,
-        };
-        let commit = self.commits().write(commit).await?;
-        Ok(RefChange::moved(branch, head, RefTarget { commit, tree }))
+        let before = self.commit(parent).await?.tree;
+        let diffs = self.trees().diff(before, commit.tree);
+        let changed: BTreeSet<_> = diffs.map_ok(|diff| diff.path).try_collect().await?;
+        Ok(outputs(changed.iter()))
     }
 }
 
@@ -137,14 +151,6 @@ pub(crate) fn target_after(operation: &Operation) -> RefTarget {
     let change = operation.changes.first().expect("a commit changes one ref");
     let after = change.after.as_ref().expect("a commit leaves its branch somewhere");
     after.target()
-}
-
-pub(crate) fn verb(provenance: &Provenance) -> &str {
-    if provenance.operation.is_empty() {
-        VERB
-    } else {
-        &provenance.operation
-    }
 }
 
 pub(crate) fn summary(message: &str) -> String {

@@ -1,45 +1,77 @@
-//! `CommitStore`: reads and writes commits, and walks their history.
-//! `repo` shows it; `merge` asks it for common ancestors.
-//! Invariant: a commit is checked against its id whenever it comes from the bucket.
+//! `CommitStore`: reads and writes commits and their provenance, each an object of its own.
+//! `walk` goes through history with it; `repo` shows it.
+//! Invariant: what comes from the bucket is checked against the id that it was asked by.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap, HashSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use drumlin_chunks::{Bucket, Error as ChunksError};
-use drumlin_model::{Commit, CommitId, Timestamp, commit::COMMIT_LEN_MAX};
-use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
+use drumlin_model::{
+    Commit, CommitId, Provenance, ProvenanceId, Timestamp, TreeId, commit::COMMIT_LEN_MAX,
+    provenance::PROVENANCE_LEN_MAX,
+};
+use futures::{TryStreamExt, future::try_join_all};
 
 use crate::{
     cache::Cache,
     error::{Error, Result},
 };
 
-/// Commits that one handle keeps decoded, in bytes.
-const CACHE_LEN_MAX: usize = 16 << 20;
+/// Commits that one handle keeps decoded, in bytes: some 60,000 of them.
+const COMMITS_CACHE_LEN_MAX: usize = 16 << 20;
+/// Provenance that one handle keeps decoded, in bytes.
+const PROVENANCE_CACHE_LEN_MAX: usize = 16 << 20;
+/// What a decoded commit takes beside its parents, with its place in the cache, in bytes.
+const COMMIT_WEIGHT: usize = 256;
 /// How many candidates for a prefix an error names.
 const CANDIDATES_MAX: usize = 20;
-const FOLDER: &str = "commits";
+const COMMITS: &str = "commits";
+const PROVENANCE: &str = "provenance";
+
+/// What a commit's provenance said, or that nobody can tell any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProvenanceRead {
+    Stored(Arc<Provenance>),
+    /// The object is gone: it was erased, or it was lost, which a check of the repository names.
+    Gone,
+}
+
+impl ProvenanceRead {
+    pub fn stored(&self) -> Option<&Arc<Provenance>> {
+        match self {
+            ProvenanceRead::Stored(provenance) => Some(provenance),
+            ProvenanceRead::Gone => None,
+        }
+    }
+}
+
+/// A commit of a history, with what is known of how it came to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    pub id: CommitId,
+    pub commit: Arc<Commit>,
+    pub provenance: ProvenanceRead,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct CommitStore {
     bucket: Bucket,
-    cache: Arc<Cache<CommitId, Arc<Commit>>>,
+    commits: Arc<Cache<CommitId, Arc<Commit>>>,
+    provenance: Arc<Cache<ProvenanceId, Arc<Provenance>>>,
 }
 
 impl CommitStore {
     pub fn new(bucket: Bucket) -> Self {
         Self {
             bucket,
-            cache: Arc::new(Cache::new(CACHE_LEN_MAX)),
+            commits: Arc::new(Cache::new(COMMITS_CACHE_LEN_MAX)),
+            provenance: Arc::new(Cache::new(PROVENANCE_CACHE_LEN_MAX)),
         }
     }
 
     pub async fn read(&self, id: CommitId) -> Result<Arc<Commit>> {
-        match self.cache.get(&id) {
+        match self.commits.get(&id) {
             Some(commit) => Ok(commit),
             None => self.read_stored(id).await,
         }
@@ -47,24 +79,72 @@ impl CommitStore {
 
     /// The same, from the bucket whatever is cached.
     pub async fn read_stored(&self, id: CommitId) -> Result<Arc<Commit>> {
-        let bytes = match self.bucket.get_at_most(&key(id), COMMIT_LEN_MAX as u64).await {
+        let key = commit_key(id);
+        let bytes = match self.bucket.get_at_most(&key, COMMIT_LEN_MAX as u64).await {
             Err(ChunksError::NoObject { .. }) => return Err(Error::NoSuchCommit { commit: id }),
             bytes => bytes?,
         };
         let commit = Arc::new(Commit::from_bytes(id, &bytes)?);
-        self.cache.insert(id, commit.clone(), bytes.len());
+        self.keep(id, commit.clone());
         Ok(commit)
     }
 
-    pub async fn write(&self, commit: Commit) -> Result<CommitId> {
+    async fn write(&self, commit: Commit) -> Result<CommitId> {
         let bytes = commit.to_bytes();
-        if bytes.len() > COMMIT_LEN_MAX {
-            return Err(Error::CommitTooLong { len: bytes.len() });
-        }
         let id = CommitId::of(&bytes);
+        self.bucket.put_new(&commit_key(id), Bytes::from(bytes)).await?;
+        self.keep(id, Arc::new(commit));
+        Ok(id)
+    }
+
+    /// Writes a commit on top of one or two others. Its tree and its provenance have to be stored.
+    pub async fn write_on(
+        &self,
+        parents: &[CommitId],
+        tree: TreeId,
+        time: Timestamp,
+        provenance: ProvenanceId,
+    ) -> Result<CommitId> {
+        let read = |&id| async move { Ok::<_, Error>((id, self.read(id).await?)) };
+        let parents = try_join_all(parents.iter().map(read)).await?;
+        let parents = parents.iter().map(|(id, commit)| (*id, &**commit));
+        let commit = Commit::on(parents, tree, time, provenance).expect("two parents are not too many");
+        self.write(commit).await
+    }
+
+    fn keep(&self, id: CommitId, commit: Arc<Commit>) {
+        let weight = COMMIT_WEIGHT + commit.parents.len() * size_of::<CommitId>();
+        self.commits.insert(id, commit, weight);
+    }
+
+    pub async fn read_provenance(&self, id: ProvenanceId) -> Result<ProvenanceRead> {
+        match self.provenance.get(&id) {
+            Some(provenance) => Ok(ProvenanceRead::Stored(provenance)),
+            None => self.read_stored_provenance(id).await,
+        }
+    }
+
+    /// The same, from the bucket whatever is cached.
+    pub async fn read_stored_provenance(&self, id: ProvenanceId) -> Result<ProvenanceRead> {
+        let key = provenance_key(id);
+        let bytes = match self.bucket.get_at_most(&key, PROVENANCE_LEN_MAX as u64).await {
+            Err(ChunksError::NoObject { .. }) => return Ok(ProvenanceRead::Gone),
+            bytes => bytes?,
+        };
+        let provenance = Arc::new(Provenance::from_bytes(id, &bytes)?);
+        self.provenance.insert(id, provenance.clone(), bytes.len());
+        Ok(ProvenanceRead::Stored(provenance))
+    }
+
+    pub async fn write_provenance(&self, provenance: Provenance) -> Result<ProvenanceId> {
+        let bytes = provenance.to_bytes();
         let len = bytes.len();
-        self.bucket.put_new(&key(id), Bytes::from(bytes)).await?;
-        self.cache.insert(id, Arc::new(commit), len);
+        if len > PROVENANCE_LEN_MAX {
+            return Err(Error::ProvenanceTooLong { len });
+        }
+        let id = ProvenanceId::of(&bytes);
+        self.bucket.put_new(&provenance_key(id), Bytes::from(bytes)).await?;
+        self.provenance.insert(id, Arc::new(provenance), len);
         Ok(id)
     }
 
@@ -74,12 +154,10 @@ impl CommitStore {
             return self.read(id).await.map(|_| id);
         }
         let mut candidates = Vec::new();
-        let mut objects = self.bucket.list(FOLDER);
+        let mut objects = self.bucket.list_named(COMMITS, prefix);
         while let Some(object) = objects.try_next().await? {
             let name = object.key.rsplit('/').next().unwrap_or_default();
-            if name.starts_with(prefix)
-                && let Ok(id) = name.parse::<CommitId>()
-            {
+            if let Ok(id) = name.parse::<CommitId>() {
                 candidates.push(id);
             }
         }
@@ -98,148 +176,12 @@ impl CommitStore {
             }
         }
     }
-
-    /// A commit and all its ancestors, each once. A parent never comes before the child that led to it, and is dated
-    /// no later than it here, so that a clock that was set back does not bring old commits up.
-    pub fn log(&self, from: CommitId) -> BoxStream<'static, Result<(CommitId, Arc<Commit>)>> {
-        let walk = Walk {
-            commits: self.clone(),
-            first: Some(from),
-            queue: BinaryHeap::new(),
-            met: HashSet::new(),
-        };
-        stream::try_unfold(walk, |mut walk| async move {
-            Ok(walk.next().await?.map(|item| (item, walk)))
-        })
-        .boxed()
-    }
-
-    /// Whether `ancestor` is `of` or one of its ancestors.
-    pub async fn is_ancestor(&self, ancestor: CommitId, of: CommitId) -> Result<bool> {
-        let mut log = self.log(of);
-        while let Some((id, _)) = log.try_next().await? {
-            if id == ancestor {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// A newest common ancestor that is no ancestor of another one. Histories that cross have several: then it is the
-    /// one that is dated last, and of those the one with the smallest id.
-    pub async fn merge_base(&self, a: CommitId, b: CommitId) -> Result<Option<CommitId>> {
-        if a == b {
-            return Ok(Some(a));
-        }
-        let mut candidates = Paint::default().run(self, a, b).await?;
-        candidates.sort();
-        candidates.dedup();
-        let ids: Vec<_> = candidates.into_iter().rev().map(|(_, Reverse(id))| id).collect();
-        if let [only] = ids[..] {
-            return Ok(Some(only));
-        }
-        for &id in &ids {
-            if !self.is_below_another(id, &ids).await? {
-                return Ok(Some(id));
-            }
-        }
-        Ok(None)
-    }
-
-    async fn is_below_another(&self, id: CommitId, others: &[CommitId]) -> Result<bool> {
-        for &other in others.iter().filter(|other| **other != id) {
-            if self.is_ancestor(id, other).await? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
 }
 
-fn key(id: CommitId) -> String {
-    format!("{FOLDER}/{id}")
+fn commit_key(id: CommitId) -> String {
+    format!("{COMMITS}/{id}")
 }
 
-/// A walk over ancestors, newest first. Ties go to the smaller id, so that the order is the same everywhere.
-struct Walk {
-    commits: CommitStore,
-    first: Option<CommitId>,
-    queue: BinaryHeap<(Timestamp, Reverse<CommitId>)>,
-    met: HashSet<CommitId>,
-}
-
-impl Walk {
-    async fn next(&mut self) -> Result<Option<(CommitId, Arc<Commit>)>> {
-        if let Some(first) = self.first.take() {
-            self.met.insert(first);
-            self.queue.push((Timestamp::from_micros(i64::MAX), Reverse(first)));
-        }
-        let Some((shown, Reverse(id))) = self.queue.pop() else {
-            return Ok(None);
-        };
-        let commit = self.commits.read(id).await?;
-        for &parent in &commit.parents {
-            if self.met.insert(parent) {
-                let time = self.commits.read(parent).await?.provenance.finished;
-                self.queue.push((time.min(shown), Reverse(parent)));
-            }
-        }
-        Ok(Some((id, commit)))
-    }
-}
-
-const FROM_A: u8 = 1;
-const FROM_B: u8 = 2;
-/// Below a common ancestor: of no more interest, but what it colors is.
-const STALE: u8 = 4;
-
-/// Colors the ancestors of two commits, newest first, until only those below common ones are left to visit.
-#[derive(Default)]
-struct Paint {
-    colors: HashMap<CommitId, u8>,
-    queue: BinaryHeap<(Timestamp, Reverse<CommitId>)>,
-}
-
-impl Paint {
-    /// Every best common ancestor, and perhaps some that are not best.
-    async fn run(
-        mut self,
-        commits: &CommitStore,
-        a: CommitId,
-        b: CommitId,
-    ) -> Result<Vec<(Timestamp, Reverse<CommitId>)>> {
-        self.color(commits, a, FROM_A).await?;
-        self.color(commits, b, FROM_B).await?;
-        let mut common = Vec::new();
-        while let Some((time, Reverse(id))) = self.pop() {
-            let mut color = self.colors[&id];
-            if color == FROM_A | FROM_B {
-                common.push((time, Reverse(id)));
-                color |= STALE;
-            }
-            for &parent in &commits.read(id).await?.parents {
-                self.color(commits, parent, color).await?;
-            }
-        }
-        common.retain(|(_, Reverse(id))| self.colors[id] & STALE == 0);
-        Ok(common)
-    }
-
-    /// The newest commit to visit, while any but stale ones are left. The queue is as long as history is wide.
-    fn pop(&mut self) -> Option<(Timestamp, Reverse<CommitId>)> {
-        let is_live = |(_, Reverse(id)): &(Timestamp, Reverse<CommitId>)| self.colors[id] & STALE == 0;
-        self.queue.iter().any(is_live).then(|| self.queue.pop()).flatten()
-    }
-
-    async fn color(&mut self, commits: &CommitStore, id: CommitId, color: u8) -> Result<()> {
-        let before = self.colors.get(&id).copied().unwrap_or(0);
-        let after = before | color;
-        if after == before {
-            return Ok(());
-        }
-        self.colors.insert(id, after);
-        let time = commits.read(id).await?.provenance.finished;
-        self.queue.push((time, Reverse(id)));
-        Ok(())
-    }
+pub(crate) fn provenance_key(id: ProvenanceId) -> String {
+    format!("{PROVENANCE}/{id}")
 }

@@ -1,7 +1,9 @@
 //! What can go wrong with a repository, in one enum; each case names the thing, its hint is a command to type.
 //! Errors of the chunks below pass through unchanged.
 
-use drumlin_model::{CommitId, Cure, ErrorKind, FormatError, OperationId, RefName, RepoPath, commit::COMMIT_LEN_MAX};
+use drumlin_model::{
+    CommitId, Cure, ErrorKind, FormatError, OperationId, RefName, RepoPath, provenance::PROVENANCE_LEN_MAX,
+};
 
 use crate::root::ACTOR_LEN_MAX;
 
@@ -88,8 +90,8 @@ pub enum Error {
     TooManyChanges { changes: usize },
     #[error("the name of who asks has {len} bytes; at most {ACTOR_LEN_MAX} are recorded")]
     ActorTooLong { len: usize },
-    #[error("the record of this commit would be {len} bytes long; at most {COMMIT_LEN_MAX} are read back")]
-    CommitTooLong { len: usize },
+    #[error("the provenance of this commit would be {len} bytes long; at most {PROVENANCE_LEN_MAX} are read back")]
+    ProvenanceTooLong { len: usize },
     #[error("{path:?} cannot be read as commit {commit} has it")]
     Unreadable {
         path: RepoPath,
@@ -126,7 +128,7 @@ impl Error {
             | Error::FirstOperation { .. }
             | Error::NoParent { .. }
             | Error::TooManyRefs { .. } => ErrorKind::Precondition,
-            Error::CommitTooLong { .. } | Error::TooManyChanges { .. } | Error::ActorTooLong { .. } => {
+            Error::ProvenanceTooLong { .. } | Error::TooManyChanges { .. } | Error::ActorTooLong { .. } => {
                 ErrorKind::InvalidInput
             }
             Error::Contended { .. } | Error::OutcomeUnknown { .. } => ErrorKind::Unavailable,
@@ -156,7 +158,7 @@ impl Error {
                 "drumlin op log".to_owned()
             }
             Error::TooManyRefs { .. } => "drumlin tag delete NAME".to_owned(),
-            Error::CommitTooLong { .. } => "a shorter message, or fewer inputs in one commit".to_owned(),
+            Error::ProvenanceTooLong { .. } => "a shorter message, or fewer inputs in one commit".to_owned(),
             Error::NoSuchPath { .. } => "drumlin status".to_owned(),
             Error::PathClash { file, .. } => format!("drumlin show {file:?}"),
             Error::Conflict { branch, .. } => format!("drumlin log {branch}"),

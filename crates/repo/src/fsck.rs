@@ -10,15 +10,17 @@ use std::{
 
 use drumlin_chunks::{Progress, Unit};
 use drumlin_model::{
-    CommitId, EntryKind, ErrorKind, File, FileId, Location, Operation, Placed, RangeId, Ref, RefKind, Refs, RepoPath,
-    Root, TreeId,
+    Commit, CommitId, EntryKind, ErrorKind, File, FileId, Location, Operation, Placed, ProvenanceId, RangeId, Ref,
+    RefKind, Refs, RepoPath, Root, TreeId,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
+    commits::{ProvenanceRead, provenance_key},
     error::{Error, Result},
     repo::Repo,
     root::Loaded,
+    walk::{self, expect_generation},
 };
 
 /// Files up to this length, in bytes, are one chunk, and are read many at a time.
@@ -208,12 +210,55 @@ impl Check<'_> {
             let commit = self.repo.commits().read_stored(id).await;
             if let Some(commit) = self.found(commit, &format!("commits/{id}"), Some(id))? {
                 queue.extend(&commit.parents);
-                commits.insert(id, commit.tree);
+                commits.insert(id, commit);
             }
             self.report.commits += 1;
             self.progress.advance(1);
         }
+        self.generations(&commits)?;
+        self.provenance(&commits).await?;
         self.progress.finish();
+        let trees = commits.into_iter().map(|(id, commit)| (id, commit.tree)).collect();
+        self.targets(refs, &trees);
+        Ok(trees)
+    }
+
+    /// Whether each commit has one generation more than the greatest of its parents.
+    fn generations(&mut self, commits: &BTreeMap<CommitId, Arc<Commit>>) -> Result<()> {
+        for (&id, commit) in commits {
+            let parents = commit.parents.iter().map(|parent| commits.get(parent));
+            // What a parent that cannot be read would say is not known; that it cannot is a problem of its own.
+            let Some(parents) = parents.collect::<Option<Vec<_>>>() else {
+                continue;
+            };
+            let greatest = parents.iter().map(|parent| parent.generation).max().unwrap_or(0);
+            let right = expect_generation(id, commit, greatest + 1);
+            self.found(right, &format!("commits/{id}"), Some(id))?;
+        }
+        Ok(())
+    }
+
+    /// The provenance of each commit.
+    async fn provenance(&mut self, commits: &BTreeMap<CommitId, Arc<Commit>>) -> Result<()> {
+        let store = self.repo.commits();
+        let read = |(id, commit): (CommitId, ProvenanceId)| async move {
+            (id, commit, store.read_stored_provenance(commit).await)
+        };
+        let named: Vec<_> = commits.iter().map(|(&id, commit)| (id, commit.provenance)).collect();
+        let mut reads = stream::iter(named).map(read).buffered(walk::READS_AT_ONCE);
+        while let Some((commit, id, read)) = reads.next().await {
+            let key = provenance_key(id);
+            let read = read.and_then(|read| match read {
+                ProvenanceRead::Stored(_) => Ok(()),
+                ProvenanceRead::Gone => Err(Error::MissingObject { key: key.clone() }),
+            });
+            self.found(read, &key, Some(commit))?;
+        }
+        Ok(())
+    }
+
+    /// Whether each ref names the tree that its commit has.
+    fn targets(&mut self, refs: &Refs, commits: &BTreeMap<CommitId, TreeId>) {
         for kind in RefKind::ALL {
             for (name, &Ref { commit, tree, .. }) in refs.of(kind) {
                 if commits.get(&commit).is_some_and(|truth| *truth != tree) {
@@ -228,7 +273,6 @@ impl Check<'_> {
                 }
             }
         }
-        Ok(commits)
     }
 
     /// Every tree of the commits, and the content of every file in them, once.

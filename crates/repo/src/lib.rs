@@ -5,7 +5,7 @@
 pub mod cache;
 pub mod clock;
 mod commit;
-pub mod commits;
+mod commits;
 pub mod error;
 pub mod fsck;
 pub mod logs;
@@ -18,8 +18,10 @@ mod root;
 pub mod session;
 pub mod snapshot;
 pub mod trees;
+mod walk;
 
 pub use clock::{Clock, SystemClock};
+pub use commits::{ProvenanceRead, Recorded};
 pub use error::{Error, Result};
 pub use fsck::Report;
 pub use merge::Merged;

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use drumlin_model::{CommitId, Input, RefChange, RefName, RefTarget, RepoPath, TreeId};
+use drumlin_model::{CommitId, Input, Ref, RefChange, RefName, RefTarget, RepoPath, TreeId};
 use futures::TryStreamExt;
 
 use crate::{
-    commit::{outputs, summary, target_after, verb},
+    commit::{outputs, summary, target_after},
     error::{Error, Result},
     repo::Repo,
     session::CommitInfo,
@@ -34,7 +34,7 @@ impl Repo {
         let theirs = self.target(from).await?;
         let mut transaction = self
             .root()
-            .begin(self.intent(verb(&info.provenance), &info.provenance.actor))
+            .begin(self.intent(info.verb.as_str(), &info.by.actor))
             .await?;
         loop {
             let head = transaction.branch(into)?;
@@ -52,8 +52,8 @@ impl Repo {
                 if !merged.conflicts.is_empty() {
                     return Ok(Merged::Conflicts(merged.conflicts));
                 }
-                let parents = vec![head.commit, from];
-                self.commit_onto(into, &head, merged.tree, parents, &info).await?
+                self.commit_of(into, &head, &[head.commit, from], merged.tree, &info)
+                    .await?
             };
             if let Some(operation) = transaction.swap(vec![change], summary(&info.message)).await? {
                 let made = target_after(&operation).commit;
@@ -64,6 +64,21 @@ impl Repo {
                 });
             }
         }
+    }
+
+    /// Writes a commit of a tree that is stored, and says how it changes the branch; nothing names it yet.
+    async fn commit_of(
+        &self,
+        branch: &RefName,
+        head: &Ref,
+        parents: &[CommitId],
+        tree: TreeId,
+        info: &CommitInfo,
+    ) -> Result<RefChange> {
+        let time = self.now();
+        let provenance = self.commits().write_provenance(info.provenance(time)).await?;
+        let commit = self.commits().write_on(parents, tree, time, provenance).await?;
+        Ok(RefChange::moved(branch, head, RefTarget { commit, tree }))
     }
 
     /// Takes back what a commit did against its first parent, as a new commit on the branch.
@@ -79,7 +94,7 @@ impl Repo {
     }
 
     async fn with_parent(&self, id: CommitId) -> Result<(RefTarget, RefTarget)> {
-        let commit = self.commit_info(id).await?;
+        let commit = self.commit(id).await?;
         let parent = *commit.parents.first().ok_or(Error::NoParent { commit: id })?;
         Ok((
             self.target(parent).await?,
@@ -94,7 +109,7 @@ impl Repo {
     async fn replay(&self, branch: &RefName, from: TreeId, to: RefTarget, info: CommitInfo) -> Result<Merged> {
         let mut transaction = self
             .root()
-            .begin(self.intent(verb(&info.provenance), &info.provenance.actor))
+            .begin(self.intent(info.verb.as_str(), &info.by.actor))
             .await?;
         loop {
             let head = transaction.branch(branch)?;
@@ -106,14 +121,14 @@ impl Repo {
                 return Ok(Merged::AlreadyUpToDate);
             }
             let mut info = info.clone();
-            if info.provenance.outputs.is_empty() {
+            if info.outputs.is_empty() {
                 let diffs = self.trees().diff(head.tree, merged.tree);
                 let changed: BTreeSet<_> = diffs.map_ok(|diff| diff.path).try_collect().await?;
-                info.provenance.outputs = outputs(changed.iter());
-                info.provenance.inputs = origins(&info.provenance.outputs, &changed, to.commit, head.commit);
+                info.outputs = outputs(changed.iter());
+                info.inputs = origins(&info.outputs, &changed, to.commit, head.commit);
             }
             let change = self
-                .commit_onto(branch, &head, merged.tree, vec![head.commit], &info)
+                .commit_of(branch, &head, &[head.commit], merged.tree, &info)
                 .await?;
             if let Some(operation) = transaction.swap(vec![change], summary(&info.message)).await? {
                 return Ok(Merged::Committed(target_after(&operation).commit));

@@ -114,7 +114,7 @@ impl Repo {
     pub(crate) async fn target(&self, commit: CommitId) -> Result<RefTarget> {
         Ok(RefTarget {
             commit,
-            tree: self.commit_info(commit).await?.tree,
+            tree: self.commit(commit).await?.tree,
         })
     }
 }

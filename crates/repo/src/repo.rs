@@ -6,23 +6,24 @@ use std::sync::Arc;
 
 use drumlin_chunks::{ChunkStore, Storage};
 use drumlin_model::{
-    Commit, CommitId, Operation, OperationId, Provenance, RefChange, RefExpr, RefKind, RefName, RefTarget, Refs,
-    RepositoryId, Requires, Rest, Root, Settings, Timestamp, TreeId, Verb,
+    By, Commit, CommitId, Operation, OperationId, RefChange, RefExpr, RefKind, RefName, RefTarget, Refs, RepositoryId,
+    Requires, Rest, Root, Settings, Timestamp, TreeId, Verb,
 };
-use futures::stream::BoxStream;
+use futures::{Stream, future::try_join, stream::BoxStream};
 
 use crate::{
     clock::Clock,
-    commits::CommitStore,
+    commits::{CommitStore, ProvenanceRead, Recorded},
     error::{Error, Result},
     root::{Intent, RootFile},
-    session::Session,
+    session::{CommitInfo, Session},
     snapshot::Snapshot,
     trees::{PathDiff, TreeStore},
 };
 
 /// Who makes the first commit, which nobody asked for by name.
 const FIRST_ACTOR: &str = "drumlin";
+const FIRST_MESSAGE: &str = "create the repository";
 
 /// A repository. Cheap to clone; clones share caches.
 #[derive(Clone)]
@@ -72,24 +73,14 @@ impl Repo {
             return Err(Error::RepositoryExists);
         }
         let now = repo.now();
-        let provenance = Provenance {
-            operation: Verb::Init.as_str().to_owned(),
-            actor: FIRST_ACTOR.to_owned(),
-            started: now,
-            finished: now,
-            ..Provenance::default()
-        };
-        let tree = repo.inner.trees.empty().await?;
-        let message = "create the repository".to_owned();
-        let commit = repo
-            .commits()
-            .write(Commit {
-                tree,
-                parents: Vec::new(),
-                message,
-                provenance,
-            })
-            .await?;
+        let by = By::new(FIRST_ACTOR, now);
+        let info = CommitInfo::new(by, Verb::Init, FIRST_MESSAGE);
+        let (tree, provenance) = try_join(
+            repo.inner.trees.empty(),
+            repo.commits().write_provenance(info.provenance(now)),
+        )
+        .await?;
+        let commit = repo.commits().write_on(&[], tree, now, provenance).await?;
         repo.inner
             .root
             .create(first_root(default_branch, RefTarget { commit, tree }, now))
@@ -148,11 +139,13 @@ impl Repo {
                     of: of.to_string(),
                     steps: *steps,
                 };
-                let mut commit = from;
-                for _ in 0..*steps {
-                    commit = *self.commit_info(commit).await?.parents.first().ok_or_else(missing)?;
-                }
-                self.resolved(commit).await
+                let found = self.commits().first_parent(from, *steps).await?;
+                let (commit, found) = found.ok_or_else(missing)?;
+                Ok(Resolved {
+                    commit,
+                    tree: found.tree,
+                    branch: None,
+                })
             }
         }
     }
@@ -172,7 +165,7 @@ impl Repo {
     async fn resolved(&self, commit: CommitId) -> Result<Resolved> {
         Ok(Resolved {
             commit,
-            tree: self.commit_info(commit).await?.tree,
+            tree: self.commit(commit).await?.tree,
             branch: None,
         })
     }
@@ -205,13 +198,40 @@ impl Repo {
         Session::new(self.snapshot_of(base), branch.clone())
     }
 
-    pub async fn commit_info(&self, commit: CommitId) -> Result<Arc<Commit>> {
+    /// A commit: its tree, parents, generation and time.
+    pub async fn commit(&self, commit: CommitId) -> Result<Arc<Commit>> {
         self.commits().read(commit).await
     }
 
-    /// A commit and all its ancestors, newest first, each once.
+    /// What made a commit, unless that is gone.
+    pub async fn provenance(&self, commit: &Commit) -> Result<ProvenanceRead> {
+        self.commits().read_provenance(commit.provenance).await
+    }
+
+    /// A commit with what made it.
+    pub async fn recorded(&self, id: CommitId) -> Result<Recorded> {
+        let commit = self.commit(id).await?;
+        let provenance = self.provenance(&commit).await?;
+        Ok(Recorded { id, commit, provenance })
+    }
+
+    /// Commits, as a log gives them, with what made them, in the same order: some are read ahead.
+    pub fn recorded_all<'a>(
+        &self,
+        commits: impl Stream<Item = Result<(CommitId, Arc<Commit>)>> + Send + 'a,
+    ) -> BoxStream<'a, Result<Recorded>> {
+        self.commits().recorded(commits)
+    }
+
+    /// A commit and all its ancestors, each once and before its parents. What stands side by side comes in the order of
+    /// generations; of one generation the latest is first.
     pub fn log(&self, from: CommitId) -> BoxStream<'static, Result<(CommitId, Arc<Commit>)>> {
         self.commits().log(from)
+    }
+
+    /// Whether one commit is another or one of its ancestors.
+    pub async fn is_ancestor(&self, ancestor: CommitId, of: CommitId) -> Result<bool> {
+        self.commits().is_ancestor(ancestor, of).await
     }
 
     /// A best common ancestor of two commits.
@@ -257,7 +277,7 @@ fn first_root(branch: &RefName, target: RefTarget, time: Timestamp) -> Root {
         time,
         actor: FIRST_ACTOR.to_owned(),
         verb: Verb::Init.as_str().to_owned(),
-        summary: "create the repository".to_owned(),
+        summary: FIRST_MESSAGE.to_owned(),
         changes: vec![RefChange::new(RefKind::Branch, branch, None, Some(target.into()))],
         changes_in: None,
         rest: Rest::new(),

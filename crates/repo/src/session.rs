@@ -3,6 +3,7 @@
 //! Invariant: nobody else sees anything of a session before its commit, and a failed commit leaves it as it was.
 
 use std::{
+    collections::BTreeMap,
     ops::Range,
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
@@ -10,7 +11,10 @@ use std::{
 
 use bytes::Bytes;
 use drumlin_chunks::ContentWriter;
-use drumlin_model::{Entry, EntryKind, File, FileId, Location, Placed, Provenance, RefName, RefTarget, RepoPath};
+use drumlin_model::{
+    By, Entry, EntryKind, File, FileId, Input, Location, Nonce, Placed, Provenance, RefName, RefTarget, RepoPath,
+    Timestamp, Verb,
+};
 use futures::{StreamExt, TryFutureExt, TryStreamExt, future, stream, stream::BoxStream};
 
 use crate::{
@@ -20,12 +24,46 @@ use crate::{
     snapshot::{Snapshot, file_at},
 };
 
-/// What a commit says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a commit says of itself; the time when it is finished is added by the commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitInfo {
+    pub by: By,
+    pub verb: Verb,
     pub message: String,
-    /// `finished` is stamped by the commit; `outputs`, when there are none, become the changed paths.
-    pub provenance: Provenance,
+    pub inputs: Vec<Input>,
+    /// What was written; the changed paths, when none is named.
+    pub outputs: Vec<RepoPath>,
+    pub parameters: BTreeMap<String, serde_json::Value>,
+}
+
+impl CommitInfo {
+    /// A commit that names no inputs and no parameters, and the changed paths as its outputs.
+    pub fn new(by: By, verb: Verb, message: impl Into<String>) -> Self {
+        Self {
+            by,
+            verb,
+            message: message.into(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            parameters: BTreeMap::new(),
+        }
+    }
+
+    /// The whole record, of a commit that is finished now.
+    pub(crate) fn provenance(&self, finished: Timestamp) -> Provenance {
+        Provenance {
+            message: self.message.clone(),
+            verb: self.verb.as_str().to_owned(),
+            actor: self.by.actor.clone(),
+            started: self.by.started,
+            finished,
+            inputs: self.inputs.clone(),
+            outputs: self.outputs.clone(),
+            parameters: self.parameters.clone(),
+            code: self.by.code.clone(),
+            nonce: Nonce::from_bytes(rand::random()),
+        }
+    }
 }
 
 /// What to do at paths that both the session and the branch changed.
@@ -342,8 +380,8 @@ impl Session {
         state.overlay.settle(number);
     }
 
-    /// The same changes on top of another commit, but for some that were made up to `number`: those are replaced, or
-    /// forgotten.
+    /// Moves the session on top of another commit. For each path of `replaced`, the change that was made there up to
+    /// `number` is replaced by the one given, or forgotten when none is; all other changes stay.
     pub(crate) fn rebased(&self, base: RefTarget, number: u64, replaced: Vec<(RepoPath, Option<Change>)>) {
         let mut state = self.state();
         state.base = base;

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use drumlin_chunks::Storage;
-use drumlin_model::{ErrorKind, RefKind};
-use drumlin_repo::{Error, OnConflict};
+use drumlin_model::{ErrorKind, RefKind, provenance::PROVENANCE_LEN_MAX};
+use drumlin_repo::{Error, OnConflict, ProvenanceRead};
 use drumlin_testkit::{TestRepo, info, name, path};
+use futures::TryStreamExt;
 
 #[tokio::test]
 async fn a_new_repository_has_one_empty_commit_on_main() {
@@ -16,7 +17,7 @@ async fn a_new_repository_has_one_empty_commit_on_main() {
     );
     assert!(refs.tags.is_empty());
     let head = test.head("main").await.unwrap();
-    assert!(test.repo.commit_info(head).await.unwrap().parents.is_empty());
+    assert!(test.repo.commit(head).await.unwrap().parents.is_empty());
     assert!(test.files(head).await.unwrap().is_empty());
     assert_eq!(test.problems().await.unwrap(), Vec::<String>::new());
 }
@@ -48,17 +49,24 @@ async fn a_commit_records_tree_parent_message_and_provenance() {
     session.write(&path("data/a.csv"), Bytes::from("x,y\n")).await.unwrap();
     session.write(&path("b"), Bytes::new()).await.unwrap();
     let mut said = info("two files");
-    said.provenance.parameters.insert("rows".into(), 0.into());
+    said.parameters.insert("rows".into(), 0.into());
     let commit = session.commit(said).await.unwrap();
 
     let other = test.reopen().await;
     assert_eq!(other.head("main").await.unwrap(), commit);
-    let stored = other.repo.commit_info(commit).await.unwrap();
+    let stored = other.repo.commit(commit).await.unwrap();
     assert_eq!(stored.parents, [first]);
-    assert_eq!(stored.message, "two files");
-    assert_eq!(stored.provenance.outputs, [path("b"), path("data/a.csv")]);
-    assert_eq!(stored.provenance.parameters["rows"], 0);
-    assert!(stored.provenance.finished > stored.provenance.started);
+    assert_eq!(stored.generation, 2);
+    let provenance = other.provenance(commit).await;
+    assert_eq!(
+        (provenance.message.as_str(), provenance.verb.as_str()),
+        ("two files", "commit")
+    );
+    assert_eq!(provenance.outputs, [path("b"), path("data/a.csv")]);
+    assert_eq!(provenance.parameters["rows"], 0);
+    assert_eq!(provenance.finished, stored.time);
+    assert!(provenance.finished > provenance.started);
+    assert_ne!(provenance.nonce, test.provenance(first).await.nonce);
     let files = other.files(commit).await.unwrap();
     assert_eq!(files.len(), 2);
     assert_eq!(files["data/a.csv"], "x,y\n");
@@ -97,7 +105,7 @@ async fn more_changes_than_a_commit_names_fold_into_folders() {
     }
     session.write(&path("top"), Bytes::from("x")).await.unwrap();
     let commit = session.commit(info("many")).await.unwrap();
-    let outputs = test.repo.commit_info(commit).await.unwrap().provenance.outputs.clone();
+    let outputs = test.provenance(commit).await.outputs.clone();
     assert_eq!(outputs, [path("deep/in"), path("top")]);
 }
 
@@ -111,7 +119,7 @@ async fn a_session_goes_on_after_its_commit() {
     assert_eq!(session.base().commit(), first);
     session.write(&path("b"), Bytes::from("2")).await.unwrap();
     let second = session.commit(info("two")).await.unwrap();
-    assert_eq!(test.repo.commit_info(second).await.unwrap().parents, [first]);
+    assert_eq!(test.repo.commit(second).await.unwrap().parents, [first]);
     assert_eq!(test.files(second).await.unwrap().len(), 2);
 }
 
@@ -124,7 +132,7 @@ async fn a_commit_goes_on_top_of_others_when_the_paths_do_not_meet() {
     session.remove(&path("shared")).await.unwrap();
     let theirs = test.reopen().await.write("main", "theirs", "2").await.unwrap();
     let mine = session.commit(info("mine")).await.unwrap();
-    assert_eq!(test.repo.commit_info(mine).await.unwrap().parents, [theirs]);
+    assert_eq!(test.repo.commit(mine).await.unwrap().parents, [theirs]);
     let files = test.files(mine).await.unwrap();
     assert_eq!(files.keys().collect::<Vec<_>>(), ["mine", "theirs"]);
 }
@@ -253,5 +261,51 @@ async fn a_commit_on_a_branch_that_went_away_is_refused() {
             .unwrap()
             .get(RefKind::Branch, &name("side"))
             .is_none()
+    );
+}
+
+#[tokio::test]
+async fn a_record_as_long_as_allowed_is_kept_and_a_longer_one_refused_with_nothing_changed() {
+    let test = TestRepo::memory().await;
+    let session = test.session("main").await;
+    session.write(&path("a"), Bytes::from("1")).await.unwrap();
+    let first = session.commit(info("x")).await.unwrap();
+    let record = test.repo.commit(first).await.unwrap().provenance;
+    let stored = test.repo.storage().bucket.head(&format!("provenance/{record}")).await;
+    let longest = "x".repeat(PROVENANCE_LEN_MAX - stored.unwrap().unwrap().size as usize + 1);
+    session.write(&path("a"), Bytes::from("2")).await.unwrap();
+    let error = session.commit(info(&format!("{longest}x"))).await.unwrap_err();
+    assert!(matches!(error, Error::ProvenanceTooLong { len } if len == PROVENANCE_LEN_MAX + 1));
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert_eq!(test.head("main").await.unwrap(), first);
+    assert_eq!(session.changes().len(), 1);
+    let second = session.commit(info(&longest)).await.unwrap();
+    assert_eq!(test.reopen().await.provenance(second).await.message, longest);
+}
+
+#[tokio::test]
+async fn a_provenance_that_is_gone_is_said_and_the_rest_still_verifies() {
+    let test = TestRepo::memory().await;
+    let first = test.write("main", "a", "1").await.unwrap();
+    let second = test.write("main", "a", "2").await.unwrap();
+    let gone = test.repo.commit(first).await.unwrap().provenance;
+    let key = format!("provenance/{gone}");
+    test.repo.storage().bucket.delete(&key).await.unwrap();
+    let fresh = test.reopen().await;
+    let recorded: Vec<_> = fresh
+        .repo
+        .recorded_all(fresh.repo.log(second))
+        .try_collect()
+        .await
+        .unwrap();
+    let stored: Vec<bool> = recorded.iter().map(|read| read.provenance.stored().is_some()).collect();
+    assert_eq!(stored, [true, false, true]);
+    assert_eq!(recorded[1].provenance, ProvenanceRead::Gone);
+    assert_eq!(fresh.files(first).await.unwrap()["a"], "1");
+    assert_eq!(fresh.repo.changed_by(&recorded[1].commit).await.unwrap(), [path("a")]);
+    let problems = fresh.problems().await.unwrap();
+    assert!(
+        matches!(&problems[..], [only] if only.starts_with(&key)),
+        "{problems:?}"
     );
 }

@@ -278,20 +278,6 @@ async fn a_swap_that_is_said_to_be_lost_may_have_won() {
     assert!(test.files_at("main").await.contains_key("a"));
 }
 
-/// What could not be read back is not written.
-#[tokio::test]
-async fn a_record_of_a_commit_that_is_too_long_is_refused() {
-    let test = TestRepo::memory().await;
-    let session = test.session("main").await;
-    session.write(&path("a"), Bytes::from("1")).await.unwrap();
-    let error = session.commit(info(&"long ".repeat(4 << 20))).await.unwrap_err();
-    assert!(matches!(error, Error::CommitTooLong { .. }), "{error:?}");
-    assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert!(!test.files_at("main").await.contains_key("a"));
-    session.commit(info("short")).await.unwrap();
-    assert!(test.files_at("main").await.contains_key("a"));
-}
-
 /// The first commit of a repository is no exception.
 #[tokio::test]
 async fn a_creation_whose_answer_is_lost_is_found_out() {

@@ -40,9 +40,9 @@ async fn read_all(test: &TestRepo) -> Result<(), ErrorKind> {
     let read = async {
         let refs = test.repo.refs().await?;
         for target in refs.branches.values().chain(refs.tags.values()) {
-            let mut log = test.repo.log(target.commit);
-            while let Some((id, _)) = log.try_next().await? {
-                test.files(id).await?;
+            let mut log = test.repo.recorded_all(test.repo.log(target.commit));
+            while let Some(recorded) = log.try_next().await? {
+                test.files(recorded.id).await?;
             }
         }
         Ok::<_, drumlin_repo::Error>(())
@@ -56,7 +56,7 @@ async fn every_flipped_byte_of_commits_and_trees_is_found() {
     assert_eq!(test.problems().await.unwrap(), Vec::<String>::new());
     let bucket = &test.repo.storage().bucket;
     let mut flipped = 0;
-    for folder in ["commits", "trees", "ranges"] {
+    for folder in ["commits", "provenance", "trees", "ranges"] {
         let found = keys(&test, folder).await;
         assert!(found.len() > 1, "{folder}");
         for key in found {
@@ -195,8 +195,8 @@ async fn a_ref_that_lies_about_its_tree_is_found() {
     let storage = test.repo.storage();
     let (bytes, version) = storage.root.load().await.unwrap().unwrap();
     let mut root = drumlin_model::Root::from_bytes(&bytes).unwrap();
-    let parent = test.repo.commit_info(head).await.unwrap().parents[0];
-    let other = test.repo.commit_info(parent).await.unwrap().tree;
+    let parent = test.repo.commit(head).await.unwrap().parents[0];
+    let other = test.repo.commit(parent).await.unwrap().tree;
     root.refs.of_mut(RefKind::Branch).get_mut(&name("main")).unwrap().tree = other;
     storage
         .root

@@ -91,7 +91,7 @@ async fn grown(steps: &[Step]) -> (TestRepo, Graph, Vec<CommitId>) {
                 continue;
             }
         };
-        graph.insert(made, test.repo.commit_info(made).await.unwrap().parents.clone());
+        graph.insert(made, test.repo.commit(made).await.unwrap().parents.clone());
     }
     let mut heads = Vec::new();
     for branch in BRANCHES {
@@ -139,7 +139,7 @@ async fn a_log_is_newest_first() {
     };
     made.push(merged);
     let log: Vec<_> = test.repo.log(merged).try_collect().await.unwrap();
-    let times: Vec<Timestamp> = log.iter().map(|(_, commit)| commit.provenance.finished).collect();
+    let times: Vec<Timestamp> = log.iter().map(|(_, commit)| commit.time).collect();
     assert!(times.is_sorted_by(|a, b| a >= b));
     made.reverse();
     assert_eq!(log.iter().map(|(id, _)| *id).take(made.len()).collect::<Vec<_>>(), made);
@@ -156,7 +156,7 @@ async fn a_difference_is_what_changed() {
         .commit("main", &[("a", Some("2")), ("b", None), ("d", Some("1"))])
         .await
         .unwrap();
-    let tree = async |commit| test.repo.commit_info(commit).await.unwrap().tree;
+    let tree = async |commit| test.repo.commit(commit).await.unwrap().tree;
     let found = test.repo.diff(tree(before).await, tree(after).await).await.unwrap();
     let found: Vec<_> = found.try_collect().await.unwrap();
     let shown: Vec<_> = found

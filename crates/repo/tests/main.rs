@@ -19,3 +19,4 @@ mod trees_cost;
 mod trees_limits;
 mod trees_merge;
 mod undo;
+mod walks;

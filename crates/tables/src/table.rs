@@ -190,14 +190,16 @@ impl Engine {
                 changed &= parent.tree() != commit.tree && log_head(&parent, &path).await? != head;
             }
             if changed {
+                let provenance = self.repo().provenance(&commit).await?;
+                let provenance = provenance.stored().map(|stored| (**stored).clone()).unwrap_or_default();
                 changes.push(TableChange {
                     commit: id,
-                    time: commit.provenance.finished,
-                    actor: commit.provenance.actor.clone(),
-                    operation: commit.provenance.operation.clone(),
-                    message: commit.message.clone(),
+                    time: commit.time,
+                    actor: provenance.actor,
+                    operation: provenance.verb,
+                    message: provenance.message,
                     version: head.map(|(version, _)| version),
-                    parameters: commit.provenance.parameters.clone(),
+                    parameters: provenance.parameters,
                 });
             }
         }

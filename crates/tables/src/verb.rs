@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use drumlin_chunks::Progress;
 use drumlin_model::{
-    CommitId, Input, Provenance, RepoPath,
+    CommitId, Input, RepoPath,
     names::{Verb, table_name},
 };
 use drumlin_repo::{CommitInfo, Session};
@@ -335,19 +335,13 @@ fn commit_info(to: &WriteRequest, verb: Verb, outcome: &mut Outcome) -> CommitIn
         .into_iter()
         .filter(|(name, count)| *count > 0 || *name == "table_version");
     parameters.extend(counts.map(|(name, count)| (name.to_owned(), json!(count))));
-    let provenance = Provenance {
-        operation: verb.to_string(),
-        actor: to.by.actor.clone(),
-        started: to.by.started,
-        code: to.by.code.clone(),
+    let message = to.message.clone();
+    CommitInfo {
+        by: to.by.clone(),
+        verb,
+        message: message.unwrap_or_else(|| format!("{verb} {}", outcome.sentence)),
         inputs: std::mem::take(&mut outcome.inputs),
         outputs: vec![written.table.clone()],
         parameters,
-        ..Provenance::default()
-    };
-    let message = to.message.clone();
-    CommitInfo {
-        message: message.unwrap_or_else(|| format!("{verb} {}", outcome.sentence)),
-        provenance,
     }
 }

@@ -230,14 +230,8 @@ async fn a_file_of_the_repository_is_an_input_with_its_commit() {
     let id = blake3::hash(&std::fs::read(data("airlines.csv")).unwrap())
         .to_hex()
         .to_string();
-    let provenance = &tables
-        .test
-        .repo
-        .commit_info(written.commit.unwrap())
-        .await
-        .unwrap()
-        .provenance;
-    assert_eq!(provenance.operation, "table create");
+    let provenance = tables.test.provenance(written.commit.unwrap()).await;
+    assert_eq!(provenance.verb, "table create");
     assert_eq!(provenance.outputs, [path("tables/airlines")]);
     assert_eq!(provenance.inputs[0].name, "raw/airlines.csv");
     assert_eq!(
@@ -258,13 +252,7 @@ async fn a_file_of_the_repository_is_an_input_with_its_commit() {
         .table_overwrite(&on("main"), &overwriting("airlines", &known, &options), &NoProgress)
         .await
         .unwrap();
-    let provenance = &tables
-        .test
-        .repo
-        .commit_info(written.commit.unwrap())
-        .await
-        .unwrap()
-        .provenance;
+    let provenance = tables.test.provenance(written.commit.unwrap()).await;
     assert!(provenance.inputs[0].commit.is_some());
     assert_eq!((written.rows_added, written.rows_deleted), (16, 16));
     let outside = tables.file("more.csv", "carrier,name\nZZ,Zed\n");
@@ -277,14 +265,7 @@ async fn a_file_of_the_repository_is_an_input_with_its_commit() {
         )
         .await
         .unwrap();
-    let input = &tables
-        .test
-        .repo
-        .commit_info(written.commit.unwrap())
-        .await
-        .unwrap()
-        .provenance
-        .inputs[0];
+    let input = &tables.test.provenance(written.commit.unwrap()).await.inputs[0];
     assert_eq!((input.name.as_str(), input.commit), ("more.csv", None));
     let id = blake3::hash(b"carrier,name\nZZ,Zed\n").to_hex().to_string();
     assert_eq!(input.version, Some(id));

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use drumlin_chunks::{NoProgress, Storage};
-use drumlin_model::{By, CommitId, EntryKind, Provenance, RefName, RepoPath, Timestamp};
+use drumlin_model::{By, CommitId, EntryKind, Provenance, RefName, RepoPath, Timestamp, Verb};
 use drumlin_repo::{CommitInfo, Repo, Result, Session};
 use futures::TryStreamExt;
 
@@ -32,15 +32,7 @@ pub fn author() -> By {
 }
 
 pub fn info(message: &str) -> CommitInfo {
-    let provenance = Provenance {
-        operation: "commit".into(),
-        actor: "tester".into(),
-        ..Provenance::default()
-    };
-    CommitInfo {
-        message: message.into(),
-        provenance,
-    }
+    CommitInfo::new(By::new("tester", Timestamp::default()), Verb::Commit, message)
 }
 
 impl TestRepo {
@@ -108,6 +100,12 @@ impl TestRepo {
             }
         }
         Ok(files)
+    }
+
+    /// What a commit that is there says of itself.
+    pub async fn provenance(&self, commit: CommitId) -> Arc<Provenance> {
+        let recorded = self.repo.recorded(commit).await.expect("the commit is there");
+        recorded.provenance.stored().expect("its provenance is there").clone()
     }
 
     /// All files of a branch that is there, and can be read.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use drumlin_model::{Code, Commit, CommitId, Input, Provenance, RepoPath, TreeId};
+use drumlin_model::{Code, CommitId, Input, Provenance, RepoPath, TreeId};
+use drumlin_repo::Recorded;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -16,8 +17,16 @@ pub struct CommitView {
     /// None for the first commit; the first parent is the branch that was written to.
     #[schemars(with = "Vec<String>")]
     pub parents: Vec<CommitId>,
-    pub message: String,
-    pub provenance: ProvenanceView,
+    /// 1 for the first commit, else one more than the greatest of the parents.
+    pub generation: u64,
+    /// When it was finished, RFC 3339.
+    pub time: String,
+    /// None when the provenance is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// None when it is gone: erased, or lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<ProvenanceView>,
 }
 
 /// What made a commit.
@@ -73,13 +82,16 @@ pub struct CodeView {
 }
 
 impl CommitView {
-    pub fn of(id: CommitId, commit: &Commit) -> Self {
+    pub fn of(Recorded { id, commit, provenance }: &Recorded) -> Self {
+        let provenance = provenance.stored();
         Self {
-            id,
+            id: *id,
             tree: commit.tree,
             parents: commit.parents.clone(),
-            message: commit.message.clone(),
-            provenance: ProvenanceView::of(&commit.provenance),
+            generation: commit.generation,
+            time: commit.time.to_string(),
+            message: provenance.map(|stored| stored.message.clone()),
+            provenance: provenance.map(|stored| ProvenanceView::of(stored)),
         }
     }
 }
@@ -87,7 +99,7 @@ impl CommitView {
 impl ProvenanceView {
     fn of(provenance: &Provenance) -> Self {
         Self {
-            verb: provenance.operation.clone(),
+            verb: provenance.verb.clone(),
             actor: provenance.actor.clone(),
             started: provenance.started.to_string(),
             finished: provenance.finished.to_string(),

@@ -8,7 +8,7 @@ use std::{
 };
 
 use drumlin_chunks::{NoProgress, Place, Progress, Storage};
-use drumlin_model::{By, Code, Input, Provenance, RefExpr, RefName, Timestamp, Verb};
+use drumlin_model::{By, Code, RefExpr, RefName, Timestamp, Verb};
 use drumlin_online::Serving;
 use drumlin_repo::{Clock, CommitInfo, Repo, Snapshot};
 use drumlin_tables::{Engine, EngineOptions};
@@ -137,18 +137,8 @@ impl Desk {
     }
 
     /// What a commit of `verb` says of itself.
-    pub(crate) fn commit_info(&self, verb: Verb, message: impl Into<String>, inputs: Vec<Input>) -> CommitInfo {
-        let by = self.by();
-        let provenance = Provenance {
-            operation: verb.as_str().to_owned(),
-            actor: by.actor,
-            started: by.started,
-            code: by.code,
-            inputs,
-            ..Provenance::default()
-        };
-        let message = message.into();
-        CommitInfo { message, provenance }
+    pub(crate) fn commit_info(&self, verb: Verb, message: impl Into<String>) -> CommitInfo {
+        CommitInfo::new(self.by(), verb, message)
     }
 
     /// The branch that verbs write to: the one that is checked out, or that the surface named.

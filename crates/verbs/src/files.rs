@@ -196,7 +196,7 @@ impl Desk {
     pub async fn commit(&self, request: CommitRequest) -> Result<CommitAnswer> {
         let copy = self.copy()?;
         let branch = self.branch()?;
-        let info = self.commit_info(Verb::Commit, &request.message, Vec::new());
+        let info = self.commit_info(Verb::Commit, &request.message);
         let commit = copy.commit(info).await?;
         Ok(CommitAnswer {
             commit,

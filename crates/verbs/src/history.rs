@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use drumlin_model::{CommitId, Cure, EntryKind, FileId, RefExpr, RepoPath, Verb};
-use drumlin_repo::Snapshot;
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use drumlin_repo::{Recorded, Snapshot};
+use futures::{StreamExt, TryStreamExt, future, stream::BoxStream};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -109,18 +109,16 @@ impl Desk {
     #[tracing::instrument(skip_all, level = "debug")]
     pub async fn log(&self, request: LogRequest) -> Result<Vec<CommitView>> {
         let start = self.snapshot(request.at.as_ref()).await?.commit();
-        let mut commits = self.repo.log(start);
-        let mut found = Vec::new();
-        while found.len() < request.limit
-            && let Some(next) = commits.next().await
-        {
-            let (id, commit) = next?;
-            let commit = CommitView::of(id, &commit);
-            if request.path.as_ref().is_none_or(|path| touches(&commit, path)) {
-                found.push(commit);
+        let log = self.repo.log(start);
+        let found: Vec<Recorded> = match &request.path {
+            None => self.repo.recorded_all(log.take(request.limit)).try_collect().await?,
+            Some(path) => {
+                let all = self.repo.recorded_all(log);
+                let touching = all.try_filter(|commit| future::ready(touches(commit, path)));
+                touching.take(request.limit).try_collect().await?
             }
-        }
-        Ok(found)
+        };
+        Ok(found.iter().map(CommitView::of).collect())
     }
 
     /// Shows a commit, or what stands at a path of one.
@@ -146,10 +144,11 @@ impl Desk {
 
     async fn show_commit(&self, at: Option<&RefExpr>) -> Result<CommitPage> {
         let snapshot = self.snapshot(at).await?;
-        let commit = self.repo.commit_info(snapshot.commit()).await?;
+        let recorded = self.repo.recorded(snapshot.commit()).await?;
+        let commit = &recorded.commit;
         let mut changes = Vec::new();
         if let Some(parent) = commit.parents.first() {
-            let before = self.repo.commit_info(*parent).await?.tree;
+            let before = self.repo.commit(*parent).await?.tree;
             let diff = self.repo.diff(before, commit.tree).await?;
             changes = diff
                 .take(LISTED_MAX + 1)
@@ -160,7 +159,7 @@ impl Desk {
         let more_changes = changes.len() > LISTED_MAX;
         changes.truncate(LISTED_MAX);
         Ok(CommitPage {
-            commit: CommitView::of(snapshot.commit(), &commit),
+            commit: CommitView::of(&recorded),
             changes,
             more_changes,
         })
@@ -222,11 +221,10 @@ async fn folder(snapshot: &Snapshot, path: RepoPath) -> Result<FolderView> {
     })
 }
 
-fn touches(commit: &CommitView, path: &RepoPath) -> bool {
-    let outputs = &commit.provenance.outputs;
-    outputs
-        .iter()
-        .any(|output| output.is_within(path) || path.is_within(output))
+fn touches(recorded: &Recorded, path: &RepoPath) -> bool {
+    let provenance = recorded.provenance.stored();
+    let mut outputs = provenance.iter().flat_map(|stored| &stored.outputs);
+    outputs.any(|output| output.is_within(path) || path.is_within(output))
 }
 
 fn kind(kind: &EntryKind) -> &'static str {

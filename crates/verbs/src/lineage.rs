@@ -61,6 +61,9 @@ pub struct LineageNode {
     /// The record of the run that wrote this, or that this is. None outside, and where history does not reach.
     #[serde(flatten)]
     pub record: Option<LineageRecord>,
+    /// When the run was finished whose provenance is gone, RFC 3339: there is no more to be known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provenance_gone: Option<String>,
 }
 
 /// What is known of the run behind a node.
@@ -127,15 +130,18 @@ impl LineageAnswer {
 
 impl LineageNode {
     fn of(node: &Node) -> Self {
-        let record = node.record.as_deref().map(|commit| {
-            let provenance = &commit.provenance;
+        let run = node.run.as_ref();
+        let provenance_gone = run
+            .filter(|run| run.provenance.is_none())
+            .map(|run| run.time.to_string());
+        let record = run.and_then(|run| run.provenance.as_deref()).map(|provenance| {
             let is_run = node.kind == NodeKind::Run;
             LineageRecord {
-                verb: provenance.operation.clone(),
+                verb: provenance.verb.clone(),
                 actor: provenance.actor.clone(),
                 finished: provenance.finished.to_string(),
                 started: is_run.then(|| provenance.started.to_string()),
-                message: is_run.then(|| commit.message.clone()),
+                message: is_run.then(|| provenance.message.clone()),
                 parameters: is_run.then(|| provenance.parameters.clone().into_iter().collect()),
                 code: provenance.code.as_ref().filter(|_| is_run).map(CodeView::of),
             }
@@ -148,6 +154,7 @@ impl LineageNode {
             version: node.version.clone(),
             output: node.output.clone(),
             record,
+            provenance_gone,
         }
     }
 }

@@ -70,7 +70,7 @@ impl Desk {
         let into = self.branch()?;
         let commit = self.repo.resolve(&from).await?.commit;
         let message = message.unwrap_or_else(|| format!("merge {from} into {into}"));
-        let info = self.commit_info(Verb::Merge, message, Vec::new());
+        let info = self.commit_info(Verb::Merge, message);
         let merged = self.repo.merge(&into, commit, info).await?;
         self.merged(into, from.to_string(), merged).await
     }
@@ -81,7 +81,7 @@ impl Desk {
         let branch = self.branch()?;
         let commit = self.repo.resolve(&request.commit).await?.commit;
         let message = request.message.unwrap_or_else(|| format!("revert {}", commit.short()));
-        let info = self.commit_info(Verb::Revert, message, Vec::new());
+        let info = self.commit_info(Verb::Revert, message);
         let merged = self.repo.revert(&branch, commit, info).await?;
         self.merged(branch, format!("{}~1", commit.short()), merged).await
     }
@@ -93,9 +93,12 @@ impl Desk {
         let commit = self.repo.resolve(&request.commit).await?.commit;
         let message = match request.message {
             Some(message) => message,
-            None => self.repo.commit_info(commit).await?.message.clone(),
+            None => match self.repo.recorded(commit).await?.provenance.stored() {
+                Some(provenance) => provenance.message.clone(),
+                None => format!("cherry-pick {}", commit.short()),
+            },
         };
-        let info = self.commit_info(Verb::CherryPick, message, Vec::new());
+        let info = self.commit_info(Verb::CherryPick, message);
         let merged = self.repo.cherry_pick(&branch, commit, info).await?;
         self.merged(branch, commit.short(), merged).await
     }

@@ -45,7 +45,7 @@ impl WorkingCopy {
 
     /// Moves the head to a commit of what was staged.
     async fn settle_commit(&self, head: Head, branch: RefName, made: RefTarget) -> Result<()> {
-        let info = self.repo().commit_info(made.commit).await?;
+        let info = self.repo().commit(made.commit).await?;
         let next = Head {
             branch: Some(branch),
             base: made,

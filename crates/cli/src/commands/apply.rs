@@ -60,12 +60,7 @@ impl Apply {
         );
         let mut commit = None;
         if !self.dry_run && !empty {
-            let info = cx.commit_info("apply", "", Vec::new());
-            let by = By {
-                actor: info.provenance.actor,
-                started,
-                code: info.provenance.code,
-            };
+            let by = By { started, ..cx.by() };
             commit = Some(plan.commit(by, self.message.clone()).await?);
             copy.follow(&cx.ui.progress()).await?;
             let typed: Vec<PathBuf> = self.paths.iter().map(|path| cx.current.join(path)).collect();

@@ -35,7 +35,6 @@ impl Log {
         let commits = cx.desk().await?.log(request).await?;
         cx.ui.emit(&commits, |out| {
             for commit in &commits {
-                let provenance = &commit.provenance;
                 let merge = if commit.parents.len() > 1 {
                     paint(WARN, " (merge)")
                 } else {
@@ -45,9 +44,16 @@ impl Log {
                     out,
                     "{}  {}{merge}",
                     paint(NAME, commit.id.short()),
-                    commit.message.lines().next().unwrap_or("")
+                    commit
+                        .message
+                        .as_deref()
+                        .and_then(|text| text.lines().next())
+                        .unwrap_or("")
                 )?;
-                let by = format!("{} · {} · {}", provenance.finished, provenance.actor, provenance.verb);
+                let by = match &commit.provenance {
+                    Some(made) => format!("{} · {} · {}", commit.time, made.actor, made.verb),
+                    None => format!("{} · what made it is gone", commit.time),
+                };
                 writeln!(out, "              {}", paint(FAINT, by))?;
             }
             Ok(())

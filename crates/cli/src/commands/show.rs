@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use clap::Args;
 use drumlin_model::Cure;
-use drumlin_verbs::{CommitPage, Desk, EntryView, FolderView, InputView, ShowAnswer, ShowRequest};
+use drumlin_verbs::{CommitPage, Desk, EntryView, FolderView, InputView, ProvenanceView, ShowAnswer, ShowRequest};
 use futures::StreamExt;
 
 use crate::{
@@ -57,15 +57,7 @@ async fn cat(desk: &Desk, request: ShowRequest) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn commit(out: &mut dyn Write, page: &CommitPage) -> io::Result<()> {
-    let commit = &page.commit;
-    let provenance = &commit.provenance;
-    writeln!(out, "commit    {}", paint(NAME, commit.id))?;
-    for parent in &commit.parents {
-        writeln!(out, "parent    {parent}")?;
-    }
-    writeln!(out, "tree      {}", commit.tree)?;
-    writeln!(out, "time      {}", provenance.finished)?;
+fn provenance(out: &mut dyn Write, provenance: &ProvenanceView) -> io::Result<()> {
     writeln!(out, "by        {} with `{}`", provenance.actor, provenance.verb)?;
     if let Some(code) = &provenance.code {
         let dirty = if code.dirty { " (dirty)" } else { "" };
@@ -78,7 +70,23 @@ fn commit(out: &mut dyn Write, page: &CommitPage) -> io::Result<()> {
     for (name, value) in &provenance.parameters {
         writeln!(out, "parameter {name} = {value}")?;
     }
-    writeln!(out, "\n    {}\n", commit.message.trim_end().replace('\n', "\n    "))?;
+    Ok(())
+}
+
+fn commit(out: &mut dyn Write, page: &CommitPage) -> io::Result<()> {
+    let commit = &page.commit;
+    writeln!(out, "commit    {}", paint(NAME, commit.id))?;
+    for parent in &commit.parents {
+        writeln!(out, "parent    {parent}")?;
+    }
+    writeln!(out, "tree      {}", commit.tree)?;
+    writeln!(out, "time      {}", commit.time)?;
+    match &commit.provenance {
+        Some(made) => provenance(out, made)?,
+        None => writeln!(out, "what made it is gone")?,
+    }
+    let message = commit.message.as_deref().unwrap_or_default();
+    writeln!(out, "\n    {}\n", message.trim_end().replace('\n', "\n    "))?;
     print_files(out, &page.changes)?;
     if page.more_changes {
         writeln!(out, "{}", paint(FAINT, "… and more: drumlin diff"))

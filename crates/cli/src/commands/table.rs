@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use drumlin_model::{By, RefExpr};
+use drumlin_model::RefExpr;
 use drumlin_tables::{
     AppendRows, ColumnType, CreateTable, DeleteRows, FileFormat, FromFile, OverwriteTable, ReadOptions, Source,
     UpsertRows, WriteRequest, Written, type_name,
@@ -413,14 +413,9 @@ fn parse_delimiter(text: &str) -> Result<u8, String> {
 }
 
 fn request(cx: &Context<'_>, copy: &WorkingCopy, message: Option<String>) -> Result<WriteRequest, CommandError> {
-    let provenance = cx.commit_info("", "", Vec::new()).provenance;
     Ok(WriteRequest {
         branch: context::current_branch(copy)?,
-        by: By {
-            actor: provenance.actor,
-            started: provenance.started,
-            code: provenance.code,
-        },
+        by: cx.by(),
         message,
     })
 }

@@ -6,7 +6,7 @@ use drumlin_features::{
     definition::ViewUse,
     training::{self, Create as Wanted, Features, Options, SetAt, SpineSource, TrainingSet},
 };
-use drumlin_model::{By, RefExpr, Timestamp};
+use drumlin_model::{RefExpr, Timestamp};
 use serde_json::json;
 
 use crate::{
@@ -161,12 +161,7 @@ impl Create {
             replace: self.replace,
             message: self.message,
         };
-        let provenance = cx.commit_info("train create", "", Vec::new()).provenance;
-        let by = By {
-            actor: provenance.actor,
-            started: provenance.started,
-            code: provenance.code,
-        };
+        let by = cx.by();
         let created = training::create(&cx.engine(&copy)?, wanted, by, &cx.ui.progress()).await?;
         copy.follow(&cx.ui.progress()).await?;
         for notice in &created.notices {
@@ -191,7 +186,7 @@ async fn known_at(copy: &drumlin_worktree::WorkingCopy, text: &str) -> Result<Kn
             Some(time) => KnownAt::Time(time),
             None => {
                 let commit = context::resolve(copy.repo(), other).await?.commit;
-                KnownAt::Time(copy.repo().commit_info(commit).await?.provenance.finished)
+                KnownAt::Time(copy.repo().commit(commit).await?.time)
             }
         },
     })

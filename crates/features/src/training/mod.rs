@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use drumlin_chunks::Progress;
 use drumlin_model::{
-    By, CommitId, EntryKind, Input, Provenance, RefName, RepoPath,
+    By, CommitId, EntryKind, Input, RefName, RepoPath,
     names::{SET_RECORD, TRAINING, Verb, did_you_mean},
 };
 use drumlin_repo::{CommitInfo, Snapshot};
@@ -185,17 +185,14 @@ fn commit_info(set: &TrainingSet, folder: RepoPath, inputs: Vec<Input>, by: By, 
             set.commit.short()
         )
     });
-    let provenance = Provenance {
-        operation: Verb::TrainCreate.as_str().to_owned(),
-        actor: by.actor,
-        started: by.started,
+    CommitInfo {
+        by,
+        verb: Verb::TrainCreate,
+        message,
         inputs,
         outputs: vec![folder],
         parameters: parameters.into_iter().collect(),
-        code: by.code,
-        ..Provenance::default()
-    };
-    CommitInfo { message, provenance }
+    }
 }
 
 /// The training sets of a commit, by name.

@@ -10,13 +10,41 @@ use futures::TryStreamExt;
 
 use crate::{
     error::{Error, Result},
-    trees::{Change, TreeStore, builder::TreeBuilder, join::changed, settle::settle},
+    trees::{
+        Change, TreeStore,
+        builder::{TreeBuilder, Writes},
+        join::changed,
+        settle::settle,
+    },
 };
+
+/// A tree that is made, with its objects on their way to the store: its id is known before they are there.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    tree: TreeId,
+    writes: Writes,
+}
+
+impl Applied {
+    pub fn tree(&self) -> TreeId {
+        self.tree
+    }
+
+    /// Waits until every object of the tree is stored. Before that nothing may name the tree.
+    pub async fn stored(self) -> Result<TreeId> {
+        self.writes.all().await.map(|()| self.tree)
+    }
+}
 
 impl TreeStore {
     /// Writes the tree that differs from `base` by `changes`, given in any order; of two for one path the later counts.
     /// Removing what is not there is no error. A folder's own entry goes when something comes to stand below it.
     pub async fn apply(&self, base: TreeId, changes: Vec<Change>) -> Result<TreeId> {
+        self.begin_apply(base, changes).await?.stored().await
+    }
+
+    /// The same, for who has other things to write meanwhile.
+    pub(crate) async fn begin_apply(&self, base: TreeId, changes: Vec<Change>) -> Result<Applied> {
         let tree = self.tree(base).await?;
         let changes = sorted(changes);
         for (path, placed) in &changes {
@@ -35,9 +63,12 @@ impl TreeStore {
     }
 
     /// Writes the tree with sorted, settled changes made to it.
-    async fn rebuild(&self, base: TreeId, tree: &Tree, changes: Vec<Change>) -> Result<TreeId> {
+    async fn rebuild(&self, base: TreeId, tree: &Tree, changes: Vec<Change>) -> Result<Applied> {
         if changes.is_empty() {
-            return Ok(base);
+            return Ok(Applied {
+                tree: base,
+                writes: Writes::default(),
+            });
         }
         let mut builder = TreeBuilder::new(self, tree);
         let groups = by_range(tree, changes);
@@ -60,12 +91,14 @@ impl TreeStore {
         for (_, changes) in groups {
             builder.extend(changed(&Range::default(), changes).entries).await?;
         }
-        let rebuilt = builder.finish().await?;
-        if rebuilt == *tree {
-            Ok(base)
-        } else {
-            self.write_tree(rebuilt).await
+        let (rebuilt, mut writes) = builder.finish().await?;
+        let mut made = base;
+        if rebuilt != *tree {
+            let bytes;
+            (made, bytes) = rebuilt.encode()?;
+            writes.push(self.clone().write_tree(made, bytes.into(), rebuilt));
         }
+        Ok(Applied { tree: made, writes })
     }
 }
 

@@ -1,9 +1,10 @@
 //! `TreeBuilder`: takes entries and whole ranges in key order, cuts, and writes ranges in parallel.
 //! `apply` feeds it.
-//! Invariant: a tree comes out only when every range that it names is stored.
+//! Invariant: a tree comes out when its ranges are encoded, with the writes that have to end before anybody may name it.
 
 use std::{collections::HashSet, sync::Arc};
 
+use bytes::Bytes;
 use drumlin_model::{
     Placed, RangeId, RepoPath,
     tree::{Cutter, Range, RangeRef, Tree},
@@ -11,26 +12,66 @@ use drumlin_model::{
 use futures::{
     FutureExt, StreamExt,
     future::{self, BoxFuture},
-    stream::FuturesOrdered,
+    stream::{FuturesOrdered, FuturesUnordered},
 };
+use tokio::task::JoinHandle;
 
 use crate::{
     error::{Error, Result},
     trees::TreeStore,
 };
 
-/// Ranges being encoded and written at once: some MiB of memory, and enough to hide a bucket's latency.
-const WRITES_IN_FLIGHT_MAX: usize = 16;
+/// Ranges being encoded or written at once: some MiB of memory, and enough to hide a bucket's latency.
+const RANGES_IN_FLIGHT_MAX: usize = 16;
+
+/// Objects on their way to the store, each by a task of its own.
+#[derive(Debug, Default)]
+pub(super) struct Writes {
+    tasks: FuturesUnordered<JoinHandle<Result<()>>>,
+}
+
+impl Writes {
+    pub fn push(&mut self, write: impl Future<Output = Result<()>> + Send + 'static) {
+        self.tasks.push(tokio::spawn(write));
+    }
+
+    /// Waits until one more is stored; says whether there was one.
+    async fn next(&mut self) -> Result<bool> {
+        match self.tasks.next().await {
+            Some(written) => written.map_err(stopped)?.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Waits until all are stored.
+    pub async fn all(mut self) -> Result<()> {
+        while self.next().await? {}
+        Ok(())
+    }
+}
 
 pub(super) struct TreeBuilder {
     store: TreeStore,
     cutter: Cutter,
     entries: Vec<(RepoPath, Placed)>,
-    /// The end of the tree so far, in order: ranges on their way to the store.
-    writes: FuturesOrdered<BoxFuture<'static, Result<RangeRef>>>,
+    /// The end of the tree so far, in order: ranges that are being encoded.
+    encodings: FuturesOrdered<BoxFuture<'static, Result<Next>>>,
     done: Tree,
+    writes: Writes,
     /// Ranges that are stored already.
     known: Arc<HashSet<RangeId>>,
+}
+
+/// The next range of the tree.
+enum Next {
+    /// Taken over from the tree before, as it is.
+    Reused(RangeRef),
+    Encoded {
+        reference: RangeRef,
+        /// To be stored; none when they are.
+        bytes: Option<Bytes>,
+        range: Arc<Range>,
+    },
 }
 
 impl TreeBuilder {
@@ -40,8 +81,9 @@ impl TreeBuilder {
             store: store.clone(),
             cutter: Cutter::default(),
             entries: Vec::new(),
-            writes: FuturesOrdered::new(),
+            encodings: FuturesOrdered::new(),
             done: Tree::default(),
+            writes: Writes::default(),
             known: Arc::new(base.ranges.iter().map(|range| range.id).collect()),
         }
     }
@@ -57,7 +99,7 @@ impl TreeBuilder {
             let cut = self.cutter.push(&path, &placed.entry);
             self.entries.push((path, placed));
             if cut {
-                self.write().await?;
+                self.encode().await?;
             }
         }
         Ok(())
@@ -65,40 +107,72 @@ impl TreeBuilder {
 
     /// Takes a stored range as it is. Only right at a cut, where cutting its entries anew would give the same range.
     pub async fn reuse(&mut self, range: RangeRef) -> Result<()> {
-        self.push(future::ready(Ok(range)).boxed()).await
+        self.push(future::ready(Ok(Next::Reused(range))).boxed()).await
     }
 
-    /// Writes what is left; the index node is the caller's to write.
-    pub async fn finish(mut self) -> Result<Tree> {
+    /// The tree, and those of its ranges that are still on their way to the store. The index node is the caller's to
+    /// write.
+    pub async fn finish(mut self) -> Result<(Tree, Writes)> {
         if !self.entries.is_empty() {
-            self.write().await?;
+            self.encode().await?;
         }
-        while let Some(range) = self.writes.next().await {
-            self.done.ranges.push(range?);
+        while !self.encodings.is_empty() {
+            self.take().await?;
         }
-        Ok(self.done)
+        Ok((self.done, self.writes))
     }
 
-    async fn write(&mut self) -> Result<()> {
+    async fn encode(&mut self) -> Result<()> {
         let range = Range {
             entries: std::mem::take(&mut self.entries),
         };
-        let write = tokio::spawn(self.store.clone().write_range(range, self.known.clone()));
-        let written = async {
-            write.await.map_err(|source| Error::Stopped {
-                task: "write a range",
-                source,
-            })?
-        };
-        self.push(written.boxed()).await
+        let known = self.known.clone();
+        let encode = tokio::task::spawn_blocking(move || -> Result<Next> {
+            let encoded = range.encode()?;
+            let is_stored = known.contains(&encoded.reference.id);
+            let bytes = (!is_stored).then(|| Bytes::from(encoded.bytes));
+            Ok(Next::Encoded {
+                reference: encoded.reference,
+                bytes,
+                range: Arc::new(range),
+            })
+        });
+        self.push(encode.map(|encoded| encoded.map_err(stopped)?).boxed()).await
     }
 
-    async fn push(&mut self, range: BoxFuture<'static, Result<RangeRef>>) -> Result<()> {
-        self.writes.push_back(range);
-        if self.writes.len() > WRITES_IN_FLIGHT_MAX {
-            let oldest = self.writes.next().await.expect("there are writes in flight");
-            self.done.ranges.push(oldest?);
+    async fn push(&mut self, range: BoxFuture<'static, Result<Next>>) -> Result<()> {
+        self.encodings.push_back(range);
+        if self.encodings.len() > RANGES_IN_FLIGHT_MAX {
+            self.take().await?;
         }
         Ok(())
+    }
+
+    /// Takes the next range that is encoded into the tree, and sends it to the store.
+    async fn take(&mut self) -> Result<()> {
+        let next = self.encodings.next().await.expect("there are ranges in work");
+        match next? {
+            Next::Reused(reference) => self.done.ranges.push(reference),
+            Next::Encoded {
+                reference,
+                bytes,
+                range,
+            } => {
+                self.writes
+                    .push(self.store.clone().write_range(reference.id, bytes, range));
+                self.done.ranges.push(reference);
+            }
+        }
+        if self.writes.tasks.len() > RANGES_IN_FLIGHT_MAX {
+            self.writes.next().await?;
+        }
+        Ok(())
+    }
+}
+
+fn stopped(source: tokio::task::JoinError) -> Error {
+    Error::Stopped {
+        task: "write a range",
+        source,
     }
 }

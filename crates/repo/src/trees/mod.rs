@@ -11,7 +11,7 @@ mod loads;
 mod merge;
 mod settle;
 
-use std::{collections::HashSet, ops::Range as Positions, sync::Arc};
+use std::{ops::Range as Positions, sync::Arc};
 
 use bytes::Bytes;
 use drumlin_chunks::Bucket;
@@ -70,7 +70,10 @@ impl TreeStore {
 
     /// Writes the tree without entries, if it is not there.
     pub async fn empty(&self) -> Result<TreeId> {
-        self.write_tree(Tree::default()).await
+        let tree = Tree::default();
+        let (id, bytes) = tree.encode()?;
+        self.clone().write_tree(id, bytes.into(), tree).await?;
+        Ok(id)
     }
 
     /// What stands at the path.
@@ -171,28 +174,20 @@ impl TreeStore {
         }
     }
 
-    /// Writes the index node. Its ranges have to be there already.
-    async fn write_tree(&self, tree: Tree) -> Result<TreeId> {
-        let (id, bytes) = tree.encode()?;
-        self.inner.bucket.put_new(&tree_key(id), bytes.into()).await?;
+    /// Writes an index node.
+    async fn write_tree(self, id: TreeId, bytes: Bytes, tree: Tree) -> Result<()> {
+        self.inner.bucket.put_new(&tree_key(id), bytes).await?;
         self.inner.trees.insert(id, Arc::new(tree));
-        Ok(id)
+        Ok(())
     }
 
-    /// Encodes and writes a range, unless `known` says that it is stored.
-    async fn write_range(self, range: Range, known: Arc<HashSet<RangeId>>) -> Result<RangeRef> {
-        let (range, encoded) = blocking("encode a range", move || {
-            let encoded = range.encode();
-            (range, encoded)
-        })
-        .await?;
-        let encoded = encoded?;
-        let id = encoded.reference.id;
-        if !known.contains(&id) {
-            self.inner.bucket.put_new(&range_key(id), encoded.bytes.into()).await?;
+    /// Writes a range; without bytes it is stored already.
+    async fn write_range(self, id: RangeId, bytes: Option<Bytes>, range: Arc<Range>) -> Result<()> {
+        if let Some(bytes) = bytes {
+            self.inner.bucket.put_new(&range_key(id), bytes).await?;
         }
-        self.inner.ranges.insert(id, Arc::new(range));
-        Ok(encoded.reference)
+        self.inner.ranges.insert(id, range);
+        Ok(())
     }
 }
 
