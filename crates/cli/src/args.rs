@@ -71,6 +71,8 @@ pub enum Command {
     Verify(verify::Verify),
     Lineage(lineage::Lineage),
     Fsck(fsck::Fsck),
+    #[command(subcommand_negates_reqs = true)]
+    Config(config::Config),
     Completions(completions::Completions),
 }
 
@@ -104,6 +106,7 @@ impl Command {
             Command::Verify(verb) => verb.run(cx).await,
             Command::Lineage(verb) => verb.run(cx).await,
             Command::Fsck(verb) => verb.run(cx).await,
+            Command::Config(verb) => verb.run(cx).await,
             Command::Completions(verb) => verb.run(cx).await,
         }
     }

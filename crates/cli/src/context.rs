@@ -1,27 +1,34 @@
 //! `Context`: what each verb starts from: the folder, the clock, who asks and the state of the code's own Git.
 //! The one place that reads the environment.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use drumlin_chunks::{Place, Storage};
 use drumlin_model::{By, ErrorKind, RefExpr, RefName};
 use drumlin_repo::{Clock, Repo, Snapshot, SystemClock};
 use drumlin_tables::{Engine, EngineOptions};
-use drumlin_verbs::{Desk, DeskOptions, git_code};
+use drumlin_verbs::{Config, ConfigOptions, Desk, DeskOptions, Key, git_code};
 use drumlin_worktree::WorkingCopy;
 
-use crate::{error::CommandError, global::Global, ui::Ui};
+use crate::{
+    error::CommandError,
+    global::{Global, use_color},
+    ui::Ui,
+};
 
 pub struct Context<'a> {
     pub ui: &'a Ui,
     pub clock: Arc<dyn Clock>,
     /// Where relative paths start.
     pub current: PathBuf,
-    pub global: Global,
+    pub config: Config,
 }
 
-/// Threads that queries and joins use at most, unless the machine has fewer.
-const THREADS_MAX: usize = 16;
+/// The file of a user's settings, in the folder where the system has programs keep those.
+const USER_FILE: &str = "drumlin/config.toml";
 
 impl<'a> Context<'a> {
     pub fn new(ui: &'a Ui, global: Global) -> Result<Self, CommandError> {
@@ -33,11 +40,23 @@ impl<'a> Context<'a> {
                 std::env::current_dir().map_err(|error| CommandError::io("cannot tell the current folder", error))?
             }
         };
+        let config = Config::load(config_options(&current, &global))?;
+        use_color(config.settings().color());
+        for unknown in config.unknown() {
+            let close = unknown.close.map(|close| format!("; did you mean {close}?"));
+            ui.warn(format_args!(
+                "line {} of {} sets {:?}, which this program does not know{}",
+                unknown.line,
+                unknown.file.display(),
+                unknown.key,
+                close.unwrap_or_default()
+            ));
+        }
         Ok(Self {
             ui,
             clock: Arc::new(SystemClock),
             current,
-            global,
+            config,
         })
     }
 
@@ -53,8 +72,8 @@ impl<'a> Context<'a> {
             code: Arc::new(move || git_code(&current)),
             open: Arc::new(open),
             progress: Arc::new(self.ui.progress()),
-            memory_bytes: self.global.memory,
-            threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX)),
+            memory_bytes: self.config.settings().memory_bytes(),
+            threads: self.config.settings().threads(),
             ..DeskOptions::new(self.author().actor, self.clock.clone())
         }
     }
@@ -64,15 +83,9 @@ impl<'a> Context<'a> {
         Ok(WorkingCopy::discover(&self.current, self.clock.clone(), &open).await?)
     }
 
-    /// Who asks: the flag or `DRUMLIN_ACTOR`, else the user's name.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that reads the environment"
-    )]
+    /// Who asks.
     pub fn author(&self) -> By {
-        let user = || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-        let actor = self.global.actor.clone().or_else(user);
-        By::new(actor.unwrap_or_else(|| "unknown".to_owned()), self.clock.now())
+        By::new(self.config.settings().actor(), self.clock.now())
     }
 
     /// Who asks, since now, with the code that this folder holds.
@@ -85,13 +98,38 @@ impl<'a> Context<'a> {
 
     /// SQL and tables over the repository of `copy`.
     pub fn engine(&self, copy: &WorkingCopy) -> Result<Engine, CommandError> {
-        let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX));
+        let settings = self.config.settings();
         let options = EngineOptions {
-            memory_limit_bytes: usize::try_from(self.global.memory).unwrap_or(usize::MAX),
-            threads,
+            memory_limit_bytes: usize::try_from(settings.memory_bytes()).unwrap_or(usize::MAX),
+            threads: settings.threads(),
             ..EngineOptions::new(copy.spill_folder()?)
         };
         Ok(Engine::new(copy.repo().clone(), options)?)
+    }
+}
+
+/// What the machine, the environment and the flags say of the settings.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the environment"
+)]
+fn config_options(current: &Path, global: &Global) -> ConfigOptions {
+    // A variable that is empty sets nothing.
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let folder = variable("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .filter(|folder| folder.is_absolute());
+    let folder = folder.or_else(|| Some(PathBuf::from(variable("HOME")?).join(".config")));
+    let set = Key::ALL.into_iter();
+    ConfigOptions {
+        current: current.to_owned(),
+        user_file: folder.map(|folder| folder.join(USER_FILE)),
+        actor: variable("USER")
+            .or_else(|| variable("LOGNAME"))
+            .unwrap_or_else(|| "unknown".to_owned()),
+        processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        environment: set.filter_map(|key| Some((key, variable(key.variable())?))).collect(),
+        flags: global.settings(),
     }
 }
 

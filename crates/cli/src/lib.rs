@@ -44,7 +44,9 @@ pub fn main() -> ExitCode {
         quiet: args.global.quiet,
     })
     .of_verb(verb.clone());
-    args.global.color.write_global();
+    if let Some(when) = args.global.color {
+        global::use_color(when.color());
+    }
     start_log(args.global.verbose);
     tracing::info!("drumlin {}: {verb}", env!("CARGO_PKG_VERSION"));
     let begun = Instant::now();

@@ -1,6 +1,7 @@
 //! The tests of the `drumlin` program, run as a person runs it: real processes, real files.
 
 mod cases;
+mod config;
 mod cures;
 mod daily;
 mod damage;

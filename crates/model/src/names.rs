@@ -96,6 +96,7 @@ verbs! {
     ConfigList = "config list",
     ConfigGet = "config get",
     ConfigSet = "config set",
+    ConfigUnset = "config unset",
 }
 
 impl Verb {

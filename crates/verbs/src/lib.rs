@@ -16,6 +16,7 @@
 
 mod code;
 mod commit_view;
+mod config;
 mod desk;
 mod diff;
 mod error;
@@ -34,6 +35,12 @@ mod start;
 pub use drumlin_repo::{Clock, SystemClock};
 
 pub use code::git_code;
+pub use config::{
+    Config, ConfigChangeAnswer, ConfigGetRequest, ConfigListRequest, ConfigOptions, ConfigSetRequest,
+    ConfigUnsetRequest, SettingFrom, SettingValue, SettingView,
+};
+pub use drumlin_worktree::{Color, Key, Settings, Value, parse_size};
+
 pub use commit_view::{CodeView, CommitView, InputView, ProvenanceView};
 pub use desk::{Desk, DeskOptions, MEMORY_BYTES_DEFAULT};
 pub use diff::{DefinitionChange, DefinitionWhat, DiffAnswer, DiffRequest, FieldChange, FileDiff, TableDiff};

@@ -5,9 +5,9 @@ use drumlin_model::Verb;
 use schemars::{JsonSchema, r#gen::SchemaSettings, schema::RootSchema};
 
 use crate::{
-    AddAnswer, BranchRow, CheckoutAnswer, CloneAnswer, CommitAnswer, CommitView, DiffAnswer, ErrorAnswer, FsckAnswer,
-    InitAnswer, LineageAnswer, MergeAnswer, OperationView, RefAnswer, ResetAnswer, RestoreAnswer, ShowAnswer,
-    StatusAnswer, TagRow,
+    AddAnswer, BranchRow, CheckoutAnswer, CloneAnswer, CommitAnswer, CommitView, ConfigChangeAnswer, DiffAnswer,
+    ErrorAnswer, FsckAnswer, InitAnswer, LineageAnswer, MergeAnswer, OperationView, RefAnswer, ResetAnswer,
+    RestoreAnswer, SettingView, ShowAnswer, StatusAnswer, TagRow,
 };
 
 /// The schema of what `verb` answers; none for a verb that answers with rows of data.
@@ -34,6 +34,9 @@ pub fn answer_schema(verb: Verb) -> Option<RootSchema> {
         Verb::OpLog => of::<Vec<OperationView>>(),
         Verb::Lineage => of::<LineageAnswer>(),
         Verb::Fsck => of::<FsckAnswer>(),
+        Verb::ConfigList => of::<Vec<SettingView>>(),
+        Verb::ConfigGet => of::<SettingView>(),
+        Verb::ConfigSet | Verb::ConfigUnset => of::<ConfigChangeAnswer>(),
         _ => return None,
     };
     Some(schema)

@@ -9,6 +9,7 @@ pub mod cherry_pick;
 pub mod clone;
 pub mod commit;
 pub mod completions;
+pub mod config;
 pub mod diff;
 pub mod feature;
 pub mod fsck;
