@@ -9,6 +9,7 @@ mod differences;
 mod docs;
 mod errors;
 mod kills;
+mod memory;
 mod processes;
 mod support;
 mod words;

@@ -3,10 +3,7 @@
 //! Invariant: all that a commit names is durable before the commit is written, and the commit before the root names it; a
 //! commit moves the branch whole or not at all.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
-};
+use std::collections::BTreeSet;
 
 use drumlin_model::{
     Commit, CommitId, EntryKind, Operation, Placed, Ref, RefChange, RefKind, RefName, RefTarget, RepoPath, TreeId,
@@ -19,14 +16,13 @@ use futures::{
 use crate::{
     error::{Error, Result},
     logs::log_of,
+    outputs::Outputs,
     overlay::Change,
     repo::Repo,
-    session::{Captured, CommitInfo, OnConflict, Session},
-    trees::PathDiff,
+    session::{CommitInfo, OnConflict, Session},
+    trees::{Changes, PathDiff, Sorted, Walk},
 };
 
-/// How many outputs a commit names by itself; more are folded into their folders.
-pub const OUTPUTS_MAX: usize = 256;
 /// How many paths a conflict names.
 pub const CONFLICT_PATHS_MAX: usize = 1000;
 /// How long the summary of an operation may be, in characters; the whole message is in the commit.
@@ -44,7 +40,13 @@ impl Session {
             });
         }
         let number = captured.number;
-        let made = commit(self, captured, info).await?;
+        let committing = Committing {
+            repo: self.repo(),
+            branch: self.branch(),
+            changes: &sorted(captured.changes),
+            session: Some(self),
+        };
+        let made = committing.commit(captured.base, info).await?;
         self.settle(made, number);
         Ok(made.commit)
     }
@@ -57,7 +59,7 @@ impl Session {
         let head = head.ok_or_else(|| Error::NoSuchBranch {
             name: self.branch().clone(),
         })?;
-        let ours = captured.changes.into_iter().collect::<BTreeMap<_, _>>();
+        let ours = sorted(captured.changes);
         let meetings = meetings(self.repo(), captured.base.tree, head.tree, &ours).await?;
         let replaced = match on_conflict {
             OnConflict::Fail => {
@@ -77,62 +79,99 @@ impl Session {
     }
 }
 
-/// Puts the changes on top of the branch, however often others come before.
-async fn commit(session: &Session, captured: Captured, mut info: CommitInfo) -> Result<RefTarget> {
-    let (repo, branch) = (session.repo(), session.branch());
-    let Captured { mut base, changes, .. } = captured;
-    let ours: BTreeMap<RepoPath, Change> = changes.into_iter().collect();
-    if info.outputs.is_empty() {
-        info.outputs = outputs(ours.keys());
-    }
-    let mut transaction = repo
-        .root()
-        .begin_at(repo.intent(info.verb.as_str(), &info.by.actor), branch, base)
-        .await?;
-    let mut planned: Option<RefChange> = None;
-    loop {
-        let head = transaction.branch(branch)?;
-        if head.commit != base.commit {
-            expect_none(branch, &meetings(repo, base.tree, head.tree, &ours).await?)?;
-            base = head.target();
-        }
-        // A swap that was lost to another branch's is tried again as it was planned.
-        let change = match planned.take().filter(|change| change.before.as_ref() == Some(&head)) {
-            Some(change) => change,
-            None => write(session, &ours, &head, &info).await?,
-        };
-        if let Some(operation) = transaction.swap(vec![change.clone()], summary(&info.message)).await? {
-            return Ok(target_after(&operation));
-        }
-        planned = Some(change);
-    }
+/// Changes on their way to a branch.
+struct Committing<'a> {
+    repo: &'a Repo,
+    branch: &'a RefName,
+    changes: &'a dyn Changes,
+    /// Whose content has to be durable with the commit; none where it is already.
+    session: Option<&'a Session>,
 }
 
-/// Writes a commit of the changes on top of `head`: all that it names in one go, then the commit itself.
-async fn write(
-    session: &Session,
-    ours: &BTreeMap<RepoPath, Change>,
-    head: &Ref,
-    info: &CommitInfo,
-) -> Result<RefChange> {
-    let (repo, branch) = (session.repo(), session.branch());
-    let changes = ours
-        .iter()
-        .map(|(path, change)| (path.clone(), change.placed().cloned()))
-        .collect();
-    // The parent is read for its generation, while the tree is.
-    let (applied, _) = try_join(repo.trees().begin_apply(head.tree, changes), repo.commit(head.commit)).await?;
-    if applied.tree() == head.tree {
-        return Err(Error::NothingToCommit { branch: branch.clone() });
+impl Committing<'_> {
+    /// Puts the changes on top of the branch, however often others come before.
+    async fn commit(&self, mut base: RefTarget, mut info: CommitInfo) -> Result<RefTarget> {
+        let (repo, branch) = (self.repo, self.branch);
+        if info.outputs.is_empty() {
+            info.outputs = self.outputs()?;
+        }
+        let mut transaction = repo
+            .root()
+            .begin_at(repo.intent(info.verb.as_str(), &info.by.actor), branch, base)
+            .await?;
+        let mut planned: Option<RefChange> = None;
+        loop {
+            let head = transaction.branch(branch)?;
+            if head.commit != base.commit {
+                expect_none(branch, &meetings(repo, base.tree, head.tree, self.changes).await?)?;
+                base = head.target();
+            }
+            // A swap that was lost to another branch's is tried again as it was planned.
+            let change = match planned.take().filter(|change| change.before.as_ref() == Some(&head)) {
+                Some(change) => change,
+                None => self.write(&head, &info).await?,
+            };
+            if let Some(operation) = transaction.swap(vec![change.clone()], summary(&info.message)).await? {
+                return Ok(target_after(&operation));
+            }
+            planned = Some(change);
+        }
     }
-    let time = repo.now();
-    let provenance = repo.commits().write_provenance(info.provenance(time));
-    let ((), tree, provenance) = try_join3(session.flush(), applied.stored(), provenance).await?;
-    let commit = repo.commits().write_on(&[head.commit], tree, time, provenance).await?;
-    Ok(RefChange::moved(branch, head, RefTarget { commit, tree }))
+
+    /// Writes a commit of the changes on top of `head`: all that it names in one go, then the commit itself.
+    async fn write(&self, head: &Ref, info: &CommitInfo) -> Result<RefChange> {
+        let (repo, branch) = (self.repo, self.branch);
+        // The parent is read for its generation, while the tree is.
+        let applying = repo.trees().begin_apply(head.tree, self.changes);
+        let (applied, _) = try_join(applying, repo.commit(head.commit)).await?;
+        if applied.tree() == head.tree {
+            return Err(Error::NothingToCommit { branch: branch.clone() });
+        }
+        let time = repo.now();
+        let provenance = repo.commits().write_provenance(info.provenance(time));
+        let ((), tree, provenance) = try_join3(self.flush(), applied.stored(), provenance).await?;
+        let commit = repo.commits().write_on(&[head.commit], tree, time, provenance).await?;
+        Ok(RefChange::moved(branch, head, RefTarget { commit, tree }))
+    }
+
+    async fn flush(&self) -> Result<()> {
+        match self.session {
+            Some(session) => session.flush().await,
+            None => Ok(()),
+        }
+    }
+
+    fn outputs(&self) -> Result<Vec<RepoPath>> {
+        let (mut outputs, mut walk) = (Outputs::default(), Walk::new(self.changes));
+        while let Some((path, _)) = walk.next()? {
+            outputs.add(&path);
+        }
+        Ok(outputs.into_paths())
+    }
 }
 
 impl Repo {
+    /// Makes changes one commit on a branch that was at `base`, as `Session::commit` does; says where the branch is then.
+    /// The content that they name has to be durable. Memory holds a page of the changes at a time.
+    ///
+    /// # Errors
+    /// `Error::NothingToCommit` if the branch has all of it, `Error::Conflict` if others changed the same since `base`.
+    pub async fn commit_changes(
+        &self,
+        branch: &RefName,
+        base: RefTarget,
+        changes: &dyn Changes,
+        info: CommitInfo,
+    ) -> Result<RefTarget> {
+        let committing = Committing {
+            repo: self,
+            branch,
+            changes,
+            session: None,
+        };
+        committing.commit(base, info).await
+    }
+
     /// The paths that a commit changed against its first parent, as its provenance would name them: of very many, the
     /// folders. A commit without a parent names none.
     pub async fn changed_by(&self, commit: &Commit) -> Result<Vec<RepoPath>> {
@@ -140,9 +179,12 @@ impl Repo {
             return Ok(Vec::new());
         };
         let before = self.commit(parent).await?.tree;
-        let diffs = self.trees().diff(before, commit.tree);
-        let changed: BTreeSet<_> = diffs.map_ok(|diff| diff.path).try_collect().await?;
-        Ok(outputs(changed.iter()))
+        let mut diffs = self.trees().diff(before, commit.tree);
+        let mut outputs = Outputs::default();
+        while let Some(diff) = diffs.try_next().await? {
+            outputs.add(&diff.path);
+        }
+        Ok(outputs.into_paths())
     }
 }
 
@@ -170,11 +212,11 @@ struct Meeting {
 }
 
 /// Where our changes meet what came between two trees.
-async fn meetings(repo: &Repo, base: TreeId, head: TreeId, ours: &BTreeMap<RepoPath, Change>) -> Result<Vec<Meeting>> {
+async fn meetings(repo: &Repo, base: TreeId, head: TreeId, ours: &dyn Changes) -> Result<Vec<Meeting>> {
     let mut found = Vec::new();
     let mut theirs = repo.trees().diff(base, head);
     while let Some(PathDiff { path, after, .. }) = theirs.try_next().await? {
-        let met = met(ours, &path, after.as_ref()).into_iter();
+        let met = met(ours, &path, after.as_ref())?.into_iter();
         found.extend(met.map(|ours| Meeting {
             ours,
             theirs: path.clone(),
@@ -184,42 +226,53 @@ async fn meetings(repo: &Repo, base: TreeId, head: TreeId, ours: &BTreeMap<RepoP
 }
 
 /// The paths of ours that a change of theirs meets: of a file, all below it.
-fn met(ours: &BTreeMap<RepoPath, Change>, path: &RepoPath, after: Option<&Placed>) -> Vec<RepoPath> {
-    if ours.contains_key(path) {
-        return vec![path.clone()];
+fn met(ours: &dyn Changes, path: &RepoPath, after: Option<&Placed>) -> Result<Vec<RepoPath>> {
+    if ours.at(path)?.is_some() {
+        return Ok(vec![path.clone()]);
     }
     // Entries of one log meet whatever their names.
     if let Some(log) = log_of(path) {
-        let entries: Vec<RepoPath> = below(ours, &log).map(|(path, _)| path.clone()).collect();
+        let entries = below(ours, &log, |_| true)?;
         if !entries.is_empty() {
-            return entries;
+            return Ok(entries);
         }
     }
-    let Some(after) = after else { return Vec::new() };
-    let is_put = |path: &RepoPath| {
-        ours.get(path)
-            .and_then(Change::placed)
-            .is_some_and(|ours| !is_folder(ours))
-    };
-    if let Some(above) = path.ancestors().find(is_put) {
-        return vec![above];
+    let Some(after) = after else { return Ok(Vec::new()) };
+    for above in path.ancestors() {
+        if let Some((above, Some(placed))) = ours.at(&above)?
+            && !is_folder(&placed)
+        {
+            return Ok(vec![above]);
+        }
     }
     if is_folder(after) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    below(ours, path)
-        .filter(|(_, change)| change.placed().is_some())
-        .map(|(path, _)| path.clone())
-        .collect()
+    below(ours, path, Option::is_some)
 }
 
-fn below<'a>(
-    ours: &'a BTreeMap<RepoPath, Change>,
-    folder: &RepoPath,
-) -> impl Iterator<Item = (&'a RepoPath, &'a Change)> + use<'a> {
+/// The changed paths below a folder, of changes that are wanted.
+fn below(ours: &dyn Changes, folder: &RepoPath, wanted: impl Fn(&Option<Placed>) -> bool) -> Result<Vec<RepoPath>> {
     let prefix = format!("{folder}/");
-    let from = ours.range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
-    from.take_while(move |(path, _)| path.as_str().starts_with(&prefix))
+    let (mut paths, mut walk) = (Vec::new(), Walk::from(ours, &prefix));
+    while let Some((path, placed)) = walk.next()? {
+        if !path.as_str().starts_with(&prefix) {
+            break;
+        }
+        if wanted(&placed) {
+            paths.push(path);
+        }
+    }
+    Ok(paths)
+}
+
+/// The changes of a session, as a tree takes them.
+fn sorted(changes: Vec<(RepoPath, Change)>) -> Sorted {
+    let changes = changes.into_iter().map(|(path, change)| match change {
+        Change::Put(placed) => (path, Some(placed)),
+        Change::Remove => (path, None),
+    });
+    Sorted::new(changes.collect())
 }
 
 /// An entry that yields to what comes to stand below it.
@@ -237,26 +290,4 @@ fn expect_none(branch: &RefName, meetings: &[Meeting]) -> Result<()> {
         branch: branch.clone(),
         paths,
     })
-}
-
-/// The changed paths, folded into folders from the deepest up until there are few enough. Names at the top cannot be
-/// folded: of too many the first stand for all, and the difference of the trees tells the rest.
-pub(crate) fn outputs<'a>(paths: impl Iterator<Item = &'a RepoPath>) -> Vec<RepoPath> {
-    let mut outputs: BTreeSet<RepoPath> = paths.cloned().collect();
-    let depth = |path: &RepoPath| path.as_str().matches('/').count();
-    while outputs.len() > OUTPUTS_MAX {
-        let deepest = outputs.iter().map(depth).max().unwrap_or(0);
-        if deepest == 0 {
-            return outputs.into_iter().take(OUTPUTS_MAX).collect();
-        }
-        let fold = |path: RepoPath| {
-            if depth(&path) == deepest {
-                path.parent().unwrap_or(path)
-            } else {
-                path
-            }
-        };
-        outputs = outputs.into_iter().map(fold).collect();
-    }
-    outputs.into_iter().collect()
 }

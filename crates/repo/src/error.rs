@@ -60,6 +60,13 @@ pub enum Error {
     PathClash { file: RepoPath, below: RepoPath },
     #[error("branch {branch:?} was changed by others at {}", shown(.paths))]
     Conflict { branch: RefName, paths: Vec<RepoPath> },
+    /// Changes that are read page by page, from whoever keeps them.
+    #[error("the changes to commit cannot be read")]
+    Changes {
+        kind: ErrorKind,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("nothing to commit on branch {branch:?}")]
     NothingToCommit { branch: RefName },
     #[error("operation {operation} cannot be undone: {kind} {name:?} has moved since")]
@@ -133,6 +140,7 @@ impl Error {
             }
             Error::Contended { .. } | Error::OutcomeUnknown { .. } => ErrorKind::Unavailable,
             Error::Unreadable { source, .. } => source.kind(),
+            Error::Changes { kind, .. } => *kind,
         }
     }
 

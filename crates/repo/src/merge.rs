@@ -8,8 +8,9 @@ use drumlin_model::{CommitId, Input, Ref, RefChange, RefName, RefTarget, RepoPat
 use futures::TryStreamExt;
 
 use crate::{
-    commit::{outputs, summary, target_after},
+    commit::{summary, target_after},
     error::{Error, Result},
+    outputs::Outputs,
     repo::Repo,
     session::CommitInfo,
     trees::Conflict,
@@ -124,7 +125,7 @@ impl Repo {
             if info.outputs.is_empty() {
                 let diffs = self.trees().diff(head.tree, merged.tree);
                 let changed: BTreeSet<_> = diffs.map_ok(|diff| diff.path).try_collect().await?;
-                info.outputs = outputs(changed.iter());
+                info.outputs = changed.iter().collect::<Outputs>().into_paths();
                 info.inputs = origins(&info.outputs, &changed, to.commit, head.commit);
             }
             let change = self

@@ -1,17 +1,46 @@
-//! `commit`: what is staged becomes one commit on the branch. Nothing is walked: it costs the staged changes alone.
+//! `commit`: what is staged becomes one commit on the branch. Nothing is walked: it costs the staged changes alone, and
+//! memory for some pages of them, however many there are.
 //! Failure sequence: killed after the branch moved and before the index did, the changes are still staged while the branch
 //! has them; the next `commit` sees that, settles them, and says that there is nothing to commit.
 
-use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use drumlin_chunks::NoProgress;
 use drumlin_model::{CommitId, RefKind, RefName, RefTarget, RepoPath};
-use drumlin_repo::CommitInfo;
+use drumlin_repo::{
+    CommitInfo,
+    trees::{Change, Changes},
+};
 
 use crate::{
     Error, RepoError, Result, WorkingCopy,
-    index::{Head, Staged},
+    index::{Head, Index, Staged},
 };
+
+/// Staged changes that are looked at in one go, where nobody else pages them.
+const PAGE_LEN: usize = 2048;
+
+/// What is staged, read from the index page by page. Whoever holds the work lock finds the same at every call.
+struct StagedChanges<'a> {
+    index: &'a Index,
+}
+
+impl StagedChanges<'_> {
+    fn read(&self, start: Bound<&str>, len: usize) -> Result<Vec<(RepoPath, Staged)>> {
+        self.index.read()?.staged_page(start, len)
+    }
+}
+
+impl Changes for StagedChanges<'_> {
+    fn page(&self, start: Bound<&str>, len: usize) -> drumlin_repo::Result<Vec<Change>> {
+        let page = self.read(start, len).map_err(|error| RepoError::Changes {
+            kind: error.kind(),
+            source: error.into(),
+        })?;
+        let changes = page.into_iter().map(|(path, staged)| (path, staged.placed));
+        Ok(changes.collect())
+    }
+}
 
 impl WorkingCopy {
     /// Commits what is staged. If the branch moved meanwhile, on other paths, the commit goes on top and the files that
@@ -22,25 +51,18 @@ impl WorkingCopy {
         self.refuse_half_done()?;
         let head = self.head()?;
         let branch = head.branch.clone().ok_or(Error::Detached)?;
-        let staged = self.index().read()?.staged_within(None)?;
-        if staged.is_empty() {
+        let staged = StagedChanges { index: self.index() };
+        if staged.read(Bound::Unbounded, 1)?.is_empty() {
             return Err(RepoError::NothingToCommit { branch }.into());
         }
-        let session = self.repo().session_on(&branch, head.base);
-        for (path, staged) in &staged {
-            match &staged.placed {
-                Some(placed) => session.put(path, placed.clone()).await?,
-                None => drop(session.remove(path).await?),
-            }
-        }
-        let commit = match session.commit(info).await {
+        let made = match self.repo().commit_changes(&branch, head.base, &staged, info).await {
             Err(error @ (RepoError::Conflict { .. } | RepoError::NothingToCommit { .. })) => {
                 return Err(self.committed_before(&branch, &staged).await?.unwrap_or(error).into());
             }
-            commit => commit?,
+            made => made?,
         };
-        self.settle_commit(head, branch, session.base().target()).await?;
-        Ok(commit)
+        self.settle_commit(head, branch, made).await?;
+        Ok(made.commit)
     }
 
     /// Moves the head to a commit of what was staged.
@@ -72,15 +94,21 @@ impl WorkingCopy {
             return Ok(None);
         };
         let tip = self.repo().snapshot_of(base);
-        for (path, staged) in staged {
-            let there = tip.entry(path).await?;
-            let is_there = match (&staged.placed, &there) {
-                (Some(staged), Some(there)) => staged.entry.same_content(&there.entry),
-                (None, None) => true,
-                _ => false,
-            };
-            if !is_there {
-                return Ok(None);
+        let mut start = Bound::Unbounded;
+        loop {
+            let page = staged.read(start.as_ref().map(String::as_str), PAGE_LEN)?;
+            let Some((last, _)) = page.last() else { break };
+            start = Bound::Excluded(last.to_string());
+            for (path, staged) in page {
+                let there = tip.entry(&path).await?;
+                let is_there = match (&staged.placed, &there) {
+                    (Some(staged), Some(there)) => staged.entry.same_content(&there.entry),
+                    (None, None) => true,
+                    _ => false,
+                };
+                if !is_there {
+                    return Ok(None);
+                }
             }
         }
         self.follow_to(

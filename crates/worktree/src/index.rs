@@ -447,6 +447,19 @@ impl Reader<'_> {
     }
 }
 
+impl Reader<'_> {
+    /// The first staged changes from `start` on, at most `len`.
+    pub fn staged_page(&self, start: Bound<&str>, len: usize) -> Result<Vec<(RepoPath, Staged)>> {
+        let from = (start, Bound::Unbounded);
+        let staged = self.tables.staged.range(&self.txn, &from).map_err(fail("read"))?;
+        let read = staged.take(len).map(|item| {
+            let (path, bytes) = item.map_err(fail("read"))?;
+            Ok((repo_path(path)?, decode_staged(bytes)?))
+        });
+        read.collect()
+    }
+}
+
 fn decode_staged(bytes: &[u8]) -> Result<Staged> {
     let StoredStaged { entry, at, kind } = decode(bytes)?;
     Ok(Staged {

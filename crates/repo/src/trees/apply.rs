@@ -1,20 +1,21 @@
 //! `apply`: a tree with changes made to it, rewriting only the ranges near them.
 //! `settle` makes the changes fit the tree first; `builder` cuts and writes.
-//! Invariant: the result is the tree that building from the changed entries alone would give.
+//! Invariant: the result is the tree that building from the changed entries alone would give, and memory holds a few ranges
+//! and pages of changes, however many changes there are.
 
 use drumlin_model::{
-    TreeId,
-    tree::{Range, Tree, check_entry},
+    RepoPath, TreeId,
+    tree::{Range, Tree},
 };
 use futures::TryStreamExt;
 
 use crate::{
     error::{Error, Result},
     trees::{
-        Change, TreeStore,
+        Change, Changes, Sorted, TreeStore,
         builder::{TreeBuilder, Writes},
-        join::changed,
-        settle::settle,
+        changes::SettledWalk,
+        settle::{Settled, settle},
     },
 };
 
@@ -40,57 +41,45 @@ impl TreeStore {
     /// Writes the tree that differs from `base` by `changes`, given in any order; of two for one path the later counts.
     /// Removing what is not there is no error. A folder's own entry goes when something comes to stand below it.
     pub async fn apply(&self, base: TreeId, changes: Vec<Change>) -> Result<TreeId> {
-        self.begin_apply(base, changes).await?.stored().await
+        self.begin_apply(base, &Sorted::new(changes)).await?.stored().await
     }
 
-    /// The same, for who has other things to write meanwhile.
-    pub(crate) async fn begin_apply(&self, base: TreeId, changes: Vec<Change>) -> Result<Applied> {
+    /// The same, of changes that need not be in memory, for who has other things to write meanwhile.
+    pub(crate) async fn begin_apply(&self, base: TreeId, changes: &dyn Changes) -> Result<Applied> {
         let tree = self.tree(base).await?;
-        let changes = sorted(changes);
-        for (path, placed) in &changes {
-            placed
-                .as_ref()
-                .map_or(Ok(()), |placed| check_entry(path, &placed.entry))?;
-        }
-        let settled = settle(self, &tree, changes).await?;
-        if let Some(clash) = settled.clashes.into_iter().next() {
+        let mut settled = settle(self, &tree, changes).await?;
+        if !settled.clashes.is_empty() {
+            let clash = settled.clashes.swap_remove(0);
             return Err(Error::PathClash {
                 file: clash.file,
                 below: clash.below,
             });
         }
-        self.rebuild(base, &tree, settled.changes).await
+        self.rebuild(base, &tree, changes, settled).await
     }
 
-    /// Writes the tree with sorted, settled changes made to it.
-    async fn rebuild(&self, base: TreeId, tree: &Tree, changes: Vec<Change>) -> Result<Applied> {
-        if changes.is_empty() {
-            return Ok(Applied {
-                tree: base,
-                writes: Writes::default(),
-            });
-        }
-        let mut builder = TreeBuilder::new(self, tree);
-        let groups = by_range(tree, changes);
-        let homes = groups
-            .iter()
-            .filter_map(|(home, _)| tree.ranges.get(*home).cloned())
-            .collect();
+    /// Writes the tree with settled changes made to it.
+    async fn rebuild(&self, base: TreeId, tree: &Tree, changes: &dyn Changes, settled: Settled) -> Result<Applied> {
+        let homes = settled.homes.iter();
+        let homes = homes.filter_map(|home| tree.ranges.get(*home).cloned()).collect();
         let mut homes = self.ranges(homes);
-        let mut groups = groups.into_iter().peekable();
+        let mut changes = SettledWalk::new(changes, settled.removals);
+        let mut builder = TreeBuilder::new(self, tree);
+        let last = tree.ranges.len().saturating_sub(1);
         for (position, reference) in tree.ranges.iter().enumerate() {
-            if let Some((_, changes)) = groups.next_if(|(home, _)| *home == position) {
-                let range = homes.try_next().await?.expect("every group has its range");
-                builder.extend(changed(&range, changes).entries).await?;
+            // The last range takes in what comes after it.
+            let end = (position < last).then_some(&reference.last);
+            let is_home = changes.peek()?.is_some_and(|path| end.is_none_or(|end| path <= end));
+            if is_home {
+                let range = homes.try_next().await?.expect("every change has its range");
+                join(&range, &mut changes, end, &mut builder).await?;
             } else if builder.is_at_cut() {
                 builder.reuse(reference.clone()).await?;
             } else {
                 builder.extend(self.range(reference.id).await?.entries.clone()).await?;
             }
         }
-        for (_, changes) in groups {
-            builder.extend(changed(&Range::default(), changes).entries).await?;
-        }
+        join(&Range::default(), &mut changes, None, &mut builder).await?;
         let (rebuilt, mut writes) = builder.finish().await?;
         let mut made = base;
         if rebuilt != *tree {
@@ -102,30 +91,28 @@ impl TreeStore {
     }
 }
 
-/// By path, each path once.
-fn sorted(mut changes: Vec<Change>) -> Vec<Change> {
-    changes.sort_by(|(a, _), (b, _)| a.cmp(b));
-    changes.dedup_by(|later, earlier| {
-        let same = later.0 == earlier.0;
-        if same {
-            std::mem::swap(later, earlier);
+/// Gives the builder the entries of a range with the changes made to it up to the path `end` (none: all that are left).
+async fn join(
+    range: &Range,
+    changes: &mut SettledWalk<'_>,
+    end: Option<&RepoPath>,
+    builder: &mut TreeBuilder,
+) -> Result<()> {
+    let mut old = range.entries.iter().peekable();
+    while changes.peek()?.is_some_and(|path| end.is_none_or(|end| path <= end)) {
+        let (path, placed) = changes.next()?.expect("it was there to be peeked at");
+        while let Some((path, placed)) = old.next_if(|(key, _)| *key < path) {
+            builder.push(path.clone(), placed.clone()).await?;
         }
-        same
-    });
-    changes
-}
-
-/// Sorted changes by the position of the range that has to take them in.
-fn by_range(tree: &Tree, changes: Vec<Change>) -> Vec<(usize, Vec<Change>)> {
-    let mut groups: Vec<(usize, Vec<Change>)> = Vec::new();
-    for change in changes {
-        let home = home(tree, change.0.as_str());
-        match groups.last_mut() {
-            Some((last, group)) if *last == home => group.push(change),
-            _ => groups.push((home, vec![change])),
+        old.next_if(|(key, _)| *key == path);
+        if let Some(placed) = placed {
+            builder.push(path, placed).await?;
         }
     }
-    groups
+    for (path, placed) in old {
+        builder.push(path.clone(), placed.clone()).await?;
+    }
+    Ok(())
 }
 
 /// The range that takes in the path: that which holds it, or the next, or the last. 0 in an empty tree.

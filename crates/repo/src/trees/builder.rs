@@ -96,18 +96,24 @@ impl TreeBuilder {
     /// Takes the next entries. They have to come after all before, and `check_entry` must hold for each.
     pub async fn extend(&mut self, entries: Vec<(RepoPath, Placed)>) -> Result<()> {
         for (path, placed) in entries {
-            let cut = self.cutter.push(&path, &placed.entry);
-            self.entries.push((path, placed));
-            if cut {
-                self.encode().await?;
-            }
+            self.push(path, placed).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the next entry, as `extend`.
+    pub async fn push(&mut self, path: RepoPath, placed: Placed) -> Result<()> {
+        let cut = self.cutter.push(&path, &placed.entry);
+        self.entries.push((path, placed));
+        if cut {
+            self.encode().await?;
         }
         Ok(())
     }
 
     /// Takes a stored range as it is. Only right at a cut, where cutting its entries anew would give the same range.
     pub async fn reuse(&mut self, range: RangeRef) -> Result<()> {
-        self.push(future::ready(Ok(Next::Reused(range))).boxed()).await
+        self.begin(future::ready(Ok(Next::Reused(range))).boxed()).await
     }
 
     /// The tree, and those of its ranges that are still on their way to the store. The index node is the caller's to
@@ -137,10 +143,10 @@ impl TreeBuilder {
                 range: Arc::new(range),
             })
         });
-        self.push(encode.map(|encoded| encoded.map_err(stopped)?).boxed()).await
+        self.begin(encode.map(|encoded| encoded.map_err(stopped)?).boxed()).await
     }
 
-    async fn push(&mut self, range: BoxFuture<'static, Result<Next>>) -> Result<()> {
+    async fn begin(&mut self, range: BoxFuture<'static, Result<Next>>) -> Result<()> {
         self.encodings.push_back(range);
         if self.encodings.len() > RANGES_IN_FLIGHT_MAX {
             self.take().await?;

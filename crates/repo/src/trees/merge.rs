@@ -16,7 +16,7 @@ use futures::{TryStreamExt, future};
 use crate::{
     error::Result,
     logs::log_of,
-    trees::{Change, TreeStore, diff::without, settle::settle},
+    trees::{Change, Sorted, TreeStore, diff::without, settle::settle},
 };
 
 /// What came of a merge. With conflicts, `tree` holds what `ours` has at their paths.
@@ -146,8 +146,11 @@ impl TreeStore {
         conflicts: &mut Vec<Conflict>,
     ) -> Result<Vec<Change>> {
         loop {
-            let settled = settle(self, &sides.ours, changes).await?;
-            changes = settled.changes;
+            let sorted = Sorted::new(changes);
+            let settled = settle(self, &sides.ours, &sorted).await?;
+            changes = sorted.into_inner();
+            changes.extend(settled.removals.into_iter().map(|path| (path, None)));
+            changes = Sorted::new(changes).into_inner();
             if settled.clashes.is_empty() {
                 return Ok(changes);
             }

@@ -4,6 +4,7 @@
 
 mod apply;
 mod builder;
+mod changes;
 mod check;
 mod diff;
 mod join;
@@ -27,6 +28,8 @@ use futures::{
 use crate::error::{Error, Result};
 use loads::{Loads, Weight};
 
+pub(crate) use changes::Walk;
+pub use changes::{Changes, Sorted};
 pub use check::TreeProblem;
 pub use drumlin_model::tree::{Conflict, PathDiff, TreeSummary};
 pub use merge::TreeMerge;

@@ -3,41 +3,57 @@
 //! Invariant: a tree never holds an entry and another below it. So one look at the neighbours of a path mostly suffices.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
 };
 
 use drumlin_model::{
     EntryKind, Placed, RepoPath,
-    tree::{Clash, ClashScan, Range, Tree},
+    tree::{Clash, ClashScan, Range, Tree, check_entry},
 };
 
 use crate::{
     error::Result,
-    trees::{Change, TreeStore, apply::home},
+    trees::{Changes, TreeStore, Walk, apply::home},
 };
 
+#[derive(Default)]
 pub(super) struct Settled {
-    /// Sorted by path.
-    pub changes: Vec<Change>,
+    /// Entries of folders that go, since something stands below them. They count more than a change of the same path.
+    pub removals: BTreeSet<RepoPath>,
+    /// The positions of the ranges that take in the changes and the removals.
+    pub homes: BTreeSet<usize>,
     /// Either side of a clash may be of the changes or of the tree; at least one is of the changes.
     pub clashes: Vec<Clash>,
 }
 
-/// Takes changes sorted by path.
-pub(super) async fn settle(store: &TreeStore, tree: &Tree, changes: Vec<Change>) -> Result<Settled> {
+/// Looks at each change once, in order; memory holds what is found.
+pub(super) async fn settle(store: &TreeStore, tree: &Tree, changes: &dyn Changes) -> Result<Settled> {
     let mut settling = Settling {
         store,
         tree,
         changes,
-        extra: BTreeMap::new(),
-        clashes: Vec::new(),
+        found: Settled::default(),
     };
-    settling.among_changes();
-    if !tree.ranges.is_empty() {
-        settling.against_tree().await?;
+    let (mut scan, mut asked, mut current) = (ClashScan::default(), Asked::new(), None);
+    let mut walk = Walk::new(changes);
+    while let Some((path, placed)) = walk.next()? {
+        settling.found.homes.insert(home(tree, path.as_str()));
+        let Some(placed) = placed else { continue };
+        check_entry(&path, &placed.entry)?;
+        if let Some(clash) = scan.push(&path) {
+            settling.among_changes(clash)?;
+        }
+        if !tree.ranges.is_empty() {
+            // Of the folders above a path, no other comes again.
+            asked.retain(|folder, _| path.is_within(folder));
+            settling.against_tree(&path, &placed, &mut asked, &mut current).await?;
+        }
     }
-    Ok(settling.finish())
+    let mut found = settling.found;
+    let homes = found.removals.iter().map(|path| home(tree, path.as_str()));
+    found.homes.extend(homes);
+    Ok(found)
 }
 
 /// Folders that were looked up in the tree, and the file that stands at or above each, if any.
@@ -46,49 +62,40 @@ type Asked = HashMap<RepoPath, Option<RepoPath>>;
 struct Settling<'a> {
     store: &'a TreeStore,
     tree: &'a Tree,
-    changes: Vec<Change>,
-    /// Removals that follow from the changes.
-    extra: BTreeMap<RepoPath, Option<Placed>>,
-    clashes: Vec<Clash>,
+    changes: &'a dyn Changes,
+    found: Settled,
 }
 
 impl Settling<'_> {
-    /// Additions that stand below other additions.
-    fn among_changes(&mut self) {
-        let mut scan = ClashScan::default();
-        let added = self.changes.iter().filter(|(_, placed)| placed.is_some());
-        let nested: Vec<Clash> = added.filter_map(|(path, _)| scan.push(path)).collect();
-        for clash in nested {
-            match self.change(&clash.file) {
-                Some(Some(placed)) if is_folder(placed) => self.remove(&clash.file),
-                _ => self.clashes.push(clash),
-            }
-        }
-    }
-
-    /// Additions that stand below or above entries of the tree.
-    async fn against_tree(&mut self) -> Result<()> {
-        let mut asked = Asked::new();
-        let mut current: Option<(usize, Arc<Range>)> = None;
-        for at in 0..self.changes.len() {
-            let (path, Some(placed)) = &self.changes[at] else {
-                continue;
-            };
-            let (path, folder) = (path.clone(), is_folder(placed));
-            let home = home(self.tree, path.as_str());
-            let range = match &current {
-                Some((position, range)) if *position == home => range.clone(),
-                _ => self.store.range(self.tree.ranges[home].id).await?,
-            };
-            current = Some((home, range.clone()));
-            let Err(slot) = range.entries.binary_search_by(|(key, _)| key.cmp(&path)) else {
-                continue;
-            };
-            let neighbors = Neighbors::of(self.tree, home, &range, slot);
-            self.look_above(&path, &neighbors, &mut asked).await?;
-            self.look_below(&path, folder, &neighbors).await?;
+    /// An addition that stands below another addition.
+    fn among_changes(&mut self, clash: Clash) -> Result<()> {
+        match self.changes.at(&clash.file)? {
+            Some((file, Some(placed))) if is_folder(&placed) => drop(self.found.removals.insert(file)),
+            _ => self.found.clashes.push(clash),
         }
         Ok(())
+    }
+
+    /// An addition that stands below or above entries of the tree. `current` is the range that was read last.
+    async fn against_tree(
+        &mut self,
+        path: &RepoPath,
+        placed: &Placed,
+        asked: &mut Asked,
+        current: &mut Option<(usize, Arc<Range>)>,
+    ) -> Result<()> {
+        let home = home(self.tree, path.as_str());
+        let range = match &current {
+            Some((position, range)) if *position == home => range.clone(),
+            _ => self.store.range(self.tree.ranges[home].id).await?,
+        };
+        *current = Some((home, range.clone()));
+        let Err(slot) = range.entries.binary_search_by(|(key, _)| key.cmp(path)) else {
+            return Ok(());
+        };
+        let neighbors = Neighbors::of(self.tree, home, &range, slot);
+        self.look_above(path, &neighbors, asked).await?;
+        self.look_below(path, is_folder(placed), &neighbors).await
     }
 
     /// Whether a folder above `path` has an entry of its own in the tree.
@@ -103,18 +110,18 @@ impl Settling<'_> {
                 break;
             }
             walked.push(folder.clone());
-            if self.change(&folder).is_some() {
+            if self.changes.at(&folder)?.is_some() {
                 continue;
             }
             match self.store.get_in(self.tree, &folder).await? {
-                Some(placed) if is_folder(&placed) => self.remove(&folder),
+                Some(placed) if is_folder(&placed) => drop(self.found.removals.insert(folder)),
                 Some(_) => blocker = Some(folder),
                 None => continue,
             }
             break;
         }
         asked.extend(walked.into_iter().map(|folder| (folder, blocker.clone())));
-        self.clashes.extend(blocker.map(|file| Clash {
+        self.found.clashes.extend(blocker.map(|file| Clash {
             file,
             below: path.clone(),
         }));
@@ -138,14 +145,11 @@ impl Settling<'_> {
             }
             let range = self.store.range(reference.id).await?;
             let start = range.entries.partition_point(|(key, _)| key.as_str() < first.as_str());
-            let mut below = range.entries[start..]
-                .iter()
-                .map(|(key, _)| key)
-                .take_while(|key| key.is_within(path));
-            if let Some(kept) = below.find(|key| self.change(key).is_none()) {
+            let below = range.entries[start..].iter().map(|(key, _)| key);
+            if let Some(kept) = self.first_kept(below.take_while(|key| key.is_within(path)))? {
                 match folder {
-                    true => self.remove(path),
-                    false => self.clashes.push(Clash {
+                    true => drop(self.found.removals.insert(path.clone())),
+                    false => self.found.clashes.push(Clash {
                         file: path.clone(),
                         below: kept.clone(),
                     }),
@@ -159,27 +163,14 @@ impl Settling<'_> {
         Ok(())
     }
 
-    /// What the changes say of the path, if anything.
-    fn change(&self, path: &RepoPath) -> Option<&Option<Placed>> {
-        let at = self.changes.binary_search_by(|(key, _)| key.cmp(path)).ok()?;
-        Some(&self.changes[at].1)
-    }
-
-    fn remove(&mut self, path: &RepoPath) {
-        self.extra.insert(path.clone(), None);
-    }
-
-    fn finish(self) -> Settled {
-        let mut changes = self.changes;
-        if !self.extra.is_empty() {
-            let mut all: BTreeMap<_, _> = changes.into_iter().collect();
-            all.extend(self.extra);
-            changes = all.into_iter().collect();
+    /// The first of the paths of the tree that the changes leave as it is.
+    fn first_kept<'p>(&self, paths: impl Iterator<Item = &'p RepoPath>) -> Result<Option<&'p RepoPath>> {
+        for path in paths {
+            if self.changes.at(path)?.is_none() {
+                return Ok(Some(path));
+            }
         }
-        Settled {
-            changes,
-            clashes: self.clashes,
-        }
+        Ok(None)
     }
 }
 
