@@ -9,5 +9,7 @@ mod docs;
 mod errors;
 mod kills;
 mod processes;
+mod schema;
+mod story;
 mod support;
 mod words;
