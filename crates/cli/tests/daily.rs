@@ -72,7 +72,7 @@ fn tables_in_conflict_are_named_whole_and_the_cure_works() {
     let err = place.fails(1, &["merge", "side"]);
     assert!(err.contains("both sides changed tables/t; nothing was done"), "{err}");
     assert!(
-        err.contains("drumlin restore --source side tables/t && drumlin add tables/t"),
+        err.contains("drumlin restore tables/t --source side    (takes it as it is there; then add it, commit"),
         "{err}"
     );
     place.ok(&["restore", "--source", "side", "tables/t"]);

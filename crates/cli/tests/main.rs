@@ -11,5 +11,7 @@ mod errors;
 mod kills;
 mod memory;
 mod processes;
+mod schema;
+mod story;
 mod support;
 mod words;
