@@ -2,7 +2,7 @@
 //! Problems of definitions come in full, each with its file, line and cure, not one by one.
 
 use datafusion::error::DataFusionError;
-use drumlin_model::{Cure, ErrorKind};
+use drumlin_model::{Cure, ErrorKind, Verb};
 
 use crate::definition::parse::Problem;
 
@@ -127,6 +127,11 @@ impl Error {
     pub fn cures(&self) -> Vec<Cure> {
         match self {
             Error::AsOf(source) => source.cures(),
+            Error::Online(source) => source.cures(),
+            Error::OtherDefinition { view } | Error::Interrupted { view } => {
+                vec![Cure::run(Verb::OnlineMaterialize).with("views", view)]
+            }
+            Error::NothingToVerify { .. } => vec![Cure::run(Verb::OnlineMaterialize)],
             Error::Tables(source) => source.cures(),
             Error::Repo(source) => source.cures(),
             _ => self.hint().map(Cure::say).into_iter().collect(),
@@ -149,13 +154,8 @@ impl Error {
             Error::TrainingSetName { .. } => Some("use letters, digits, '_', '-' and '.'".into()),
             Error::SpineColumn { known, .. } => Some(format!("its columns are: {}", known.join(", "))),
             Error::Input { hint, .. } => hint.clone(),
-            Error::NothingToVerify { .. } => Some("drumlin online materialize".into()),
-            Error::OtherDefinition { view } | Error::Interrupted { view } => {
-                Some(format!("drumlin online materialize {view}"))
-            }
             Error::TrainingSetDamaged { .. } => Some("drumlin fsck".into()),
             Error::AsOf(source) => source.hint(),
-            Error::Online(source) => source.hint(),
             Error::Tables(source) => source.hint(),
             Error::Repo(source) => source.hint(),
             _ => None,

@@ -9,7 +9,6 @@ use std::{
     task::Poll,
 };
 
-use drumlin_chunks::NoProgress;
 use drumlin_features::{
     apply::{self, Scope},
     training,

@@ -1,7 +1,7 @@
 //! The online store: what is materialized, what is answered, and that both are what the as-of join says.
 
 use drumlin_features::online::{How, MaterializeRequest, Verified};
-use drumlin_model::{ErrorKind, feature::ViewUse};
+use drumlin_model::{Cure, ErrorKind, feature::ViewUse};
 use drumlin_online::{LeaseSort, OnlineStore, Row, Scan, Serving, Value};
 
 use crate::{
@@ -211,7 +211,7 @@ async fn what_is_pushed_is_there_at_once_and_stays_until_the_table_has_it(kind: 
     fixture.materialize_at(&store, &head, &rebuild, now).await.unwrap();
     assert_eq!(fixture.get(&store, "weather_hourly", &["EWR"], now)["temp"], 5.0);
     let error = row(r#"{"origin": "EWR", "tmp": 5, "event_time": "2029-12-31T23:00:00Z"}"#).unwrap_err();
-    assert_eq!(error.hint().unwrap(), "did you mean \"temp\"?");
+    assert_eq!(error.cures(), [Cure::did_you_mean("temp")]);
 }
 
 async fn a_wrong_row_is_found(kind: Kind) {

@@ -5,7 +5,7 @@ use drumlin_features::{
     Registry,
     online::{MaterializeRequest, Verified, check_definitions},
 };
-use drumlin_model::{ErrorKind, feature::ViewUse};
+use drumlin_model::{Cure, ErrorKind, Verb, feature::ViewUse};
 use drumlin_online::{Row, Serving, Value};
 
 use crate::{
@@ -54,7 +54,7 @@ async fn a_time_before_what_is_kept_is_an_error_not_an_answer(kind: Kind) {
     let error = ask(&store, "EWR", EARLY).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Precondition);
     assert!(error.to_string().contains("weather_hourly"), "{error}");
-    assert!(error.hint().unwrap().contains("2013-01-01T07:00:00Z"), "{error:?}");
+    assert_eq!(error.cures()[0], Cure::give("now", "2013-01-01T07:00:00Z"), "{error:?}");
     assert_eq!(ask(&store, "EWR", "2013-01-01T07:00:00Z").unwrap(), "38.5");
     let report = &verified(&fixture, &store, EARLY).await[0];
     assert!(!report.is_identical(), "{report:?}");
@@ -137,7 +137,7 @@ async fn an_empty_store_proves_nothing(kind: Kind) {
     let store = fixture.store(kind);
     let error = fixture.verify(&store, NOON).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Precondition);
-    assert_eq!(error.hint().unwrap(), "drumlin online materialize");
+    assert_eq!(error.cures(), [Cure::run(Verb::OnlineMaterialize)]);
 }
 
 async fn a_branch_with_another_definition_is_told_so(kind: Kind) {
@@ -154,7 +154,8 @@ async fn a_branch_with_another_definition_is_told_so(kind: Kind) {
     let registry = Registry::load(&fixture.snapshot("other").await).await.unwrap();
     let error = check_definitions(&store, &registry, &wants).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Precondition);
-    assert_eq!(error.hint().unwrap(), "drumlin online materialize weather_hourly");
+    let cure = Cure::run(Verb::OnlineMaterialize).with("views", "weather_hourly");
+    assert_eq!(error.cures(), [cure]);
 }
 
 async fn one_failing_view_does_not_keep_the_others_from_the_commit(kind: Kind) {

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::path::RepoPath;
+
 /// How alike two names must be for one to be offered in place of the other (0 to 1).
 const LIKENESS_MIN: f64 = 0.7;
 

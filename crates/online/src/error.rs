@@ -85,32 +85,6 @@ impl Error {
         }
     }
 
-    /// A command to type, or what to change in the one that was typed.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Error::Input { cures, .. } => match cures.first()? {
-                Cure::DidYouMean { name } => Some(format!("did you mean {name:?}?")),
-                Cure::Choose { what, one_of } => Some(format!("{what} are {}", one_of.join(", "))),
-                Cure::Say { text } => Some(text.clone()),
-                _ => None,
-            },
-            Error::NoFeature { feature, known, .. } => did_you_mean(feature, known.iter().map(String::as_str))
-                .map(|name| format!("did you mean {name:?}?"))
-                .or_else(|| Some("drumlin feature show".into())),
-            Error::BeforeStore { view, from } => Some(format!(
-                "ask at {from} or later, or use the join: drumlin train create NAME --spine TABLE --time COLUMN --views {view} --known-at row"
-            )),
-            Error::Format { store, .. } | Error::Foreign { store } => Some(format!(
-                "rm -r {store}  # then: drumlin online materialize; the store is a view"
-            )),
-            Error::NotMaterialized { view } => Some(format!("drumlin online materialize {view}")),
-            Error::Damaged { .. } => {
-                Some("drumlin online materialize --rebuild  # the store is a view: it can be built again".into())
-            }
-            _ => None,
-        }
-    }
-
     /// What mends it, the best first.
     pub fn cures(&self) -> Vec<Cure> {
         let again = || {
