@@ -84,11 +84,7 @@ impl WorkingCopy {
     }
 
     /// If the branch has every staged change already, settles them and gives the error that says so.
-    async fn committed_before(
-        &self,
-        branch: &RefName,
-        staged: &BTreeMap<RepoPath, Staged>,
-    ) -> Result<Option<RepoError>> {
+    async fn committed_before(&self, branch: &RefName, staged: &StagedChanges<'_>) -> Result<Option<RepoError>> {
         let refs = self.repo().refs().await?;
         let Some(base) = refs.get(RefKind::Branch, branch) else {
             return Ok(None);
