@@ -6,12 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use drumlin_chunks::{Place, Storage};
-use drumlin_model::{By, ErrorKind, RefExpr, RefName};
-use drumlin_repo::{Clock, Repo, Snapshot, SystemClock};
-use drumlin_tables::{Engine, EngineOptions};
-use drumlin_verbs::{Config, ConfigOptions, Desk, DeskOptions, Key, git_code};
-use drumlin_worktree::WorkingCopy;
+use drumlin_verbs::{Clock, Config, ConfigOptions, Desk, DeskOptions, Key, SystemClock, git_code};
 
 use crate::{
     error::CommandError,
@@ -70,41 +65,11 @@ impl<'a> Context<'a> {
         let current = self.current.clone();
         DeskOptions {
             code: Arc::new(move || git_code(&current)),
-            open: Arc::new(open),
             progress: Arc::new(self.ui.progress()),
             memory_bytes: self.config.settings().memory_bytes(),
             threads: self.config.settings().threads(),
-            ..DeskOptions::new(self.author().actor, self.clock.clone())
+            ..DeskOptions::new(self.config.settings().actor(), self.clock.clone())
         }
-    }
-
-    /// The working copy that the current folder lies in.
-    pub async fn working_copy(&self) -> Result<WorkingCopy, CommandError> {
-        Ok(WorkingCopy::discover(&self.current, self.clock.clone(), &open).await?)
-    }
-
-    /// Who asks.
-    pub fn author(&self) -> By {
-        By::new(self.config.settings().actor(), self.clock.now())
-    }
-
-    /// Who asks, since now, with the code that this folder holds.
-    pub fn by(&self) -> By {
-        By {
-            code: git_code(&self.current),
-            ..self.author()
-        }
-    }
-
-    /// SQL and tables over the repository of `copy`.
-    pub fn engine(&self, copy: &WorkingCopy) -> Result<Engine, CommandError> {
-        let settings = self.config.settings();
-        let options = EngineOptions {
-            memory_limit_bytes: usize::try_from(settings.memory_bytes()).unwrap_or(usize::MAX),
-            threads: settings.threads(),
-            ..EngineOptions::new(copy.spill_folder()?)
-        };
-        Ok(Engine::new(copy.repo().clone(), options)?)
     }
 }
 
@@ -131,35 +96,4 @@ fn config_options(current: &Path, global: &Global) -> ConfigOptions {
         environment: set.filter_map(|key| Some((key, variable(key.variable())?))).collect(),
         flags: global.settings(),
     }
-}
-
-/// Opens the store at a place. Credentials, once a place needs some, are read here.
-pub fn open(place: &Place) -> drumlin_chunks::Result<Storage> {
-    Storage::open(place)
-}
-
-/// The branch that this working copy is on, which verbs that write need.
-pub fn current_branch(copy: &WorkingCopy) -> Result<RefName, CommandError> {
-    copy.head()?.branch.ok_or_else(|| {
-        CommandError::new(
-            ErrorKind::Precondition,
-            "no branch is checked out here, so there is nothing to commit to",
-        )
-        .with_hint("drumlin checkout main    (or: drumlin checkout -b NAME)")
-    })
-}
-
-/// The snapshot at `at`, or at the checked-out branch's head when nothing is named.
-pub async fn snapshot(copy: &WorkingCopy, at: Option<&RefExpr>) -> Result<Snapshot, CommandError> {
-    let head = copy.head()?;
-    Ok(match (at, &head.branch) {
-        (Some(expr), _) => copy.repo().snapshot(expr).await?,
-        (None, Some(branch)) => copy.repo().snapshot(&branch.clone().into()).await?,
-        (None, None) => copy.repo().snapshot_at(head.base.commit).await?,
-    })
-}
-
-/// The full id of what a person typed.
-pub async fn resolve(repo: &Repo, text: &str) -> Result<drumlin_repo::Resolved, CommandError> {
-    Ok(repo.resolve(&text.parse::<RefExpr>()?).await?)
 }

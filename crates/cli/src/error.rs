@@ -98,26 +98,11 @@ impl fmt::Display for CommandError {
     }
 }
 
-/// Errors of the floors below say their own kind and cures.
-macro_rules! from_floor {
-    ($($error:ty),* $(,)?) => {$(
-        impl From<$error> for CommandError {
-            fn from(error: $error) -> Self {
-                CommandError::from_error(error.kind(), error.cures(), &error)
-            }
-        }
-    )*};
+impl From<drumlin_verbs::Error> for CommandError {
+    fn from(error: drumlin_verbs::Error) -> Self {
+        CommandError::from_error(error.kind(), error.cures(), &error)
+    }
 }
-
-from_floor!(
-    drumlin_repo::Error,
-    drumlin_worktree::Error,
-    drumlin_chunks::Error,
-    drumlin_tables::Error,
-    drumlin_features::Error,
-    drumlin_online::Error,
-    drumlin_verbs::Error,
-);
 
 impl From<drumlin_model::RefNameError> for CommandError {
     fn from(error: drumlin_model::RefNameError) -> Self {

@@ -156,7 +156,6 @@ impl Error {
             Error::Input { hint, .. } => hint.clone(),
             Error::TrainingSetDamaged { .. } => Some("drumlin fsck".into()),
             Error::AsOf(source) => source.hint(),
-            Error::Tables(source) => source.hint(),
             Error::Repo(source) => source.hint(),
             _ => None,
         }

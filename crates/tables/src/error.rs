@@ -231,11 +231,6 @@ impl Error {
         vec![cure]
     }
 
-    /// The best cure in short, for surfaces that do not read cures yet.
-    pub fn hint(&self) -> Option<String> {
-        self.cures().first().map(|cure| format!("{cure:?}"))
-    }
-
     /// Whether another commit to the same paths came first, so that the same write may be tried on the new head.
     pub(crate) fn is_conflict(&self) -> bool {
         matches!(self, Error::Repo(source) if source.kind() == ErrorKind::Conflict)

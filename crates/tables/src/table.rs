@@ -75,7 +75,8 @@ pub struct TableChange {
     pub commit: CommitId,
     pub time: Timestamp,
     pub actor: String,
-    pub operation: String,
+    /// The verb that made the commit.
+    pub verb: String,
     pub message: String,
     /// The table's version after it; none when the table was gone then.
     pub version: Option<u64>,
@@ -196,7 +197,7 @@ impl Engine {
                     commit: id,
                     time: commit.time,
                     actor: provenance.actor,
-                    operation: provenance.verb,
+                    verb: provenance.verb,
                     message: provenance.message,
                     version: head.map(|(version, _)| version),
                     parameters: provenance.parameters,

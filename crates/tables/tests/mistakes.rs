@@ -379,32 +379,5 @@ async fn queries_only_read() {
             vec![Cure::did_you_mean("id")]
         )
     );
-    assert_eq!(
-        tables
-            .engine
-            .table_delete(&on("main"), &DeleteRows::new("t", "random() < 0.5"), &NoProgress)
-            .await
-            .unwrap_err()
-            .kind(),
-        ErrorKind::InvalidInput
-    );
-    assert_eq!(
-        tables
-            .engine
-            .table_delete(&on("main"), &DeleteRows::new("t", "id +"), &NoProgress)
-            .await
-            .unwrap_err()
-            .kind(),
-        ErrorKind::InvalidInput
-    );
-    assert_eq!(
-        tables
-            .engine
-            .table_delete(&on("main"), &DeleteRows::new("t", "id"), &NoProgress)
-            .await
-            .unwrap_err()
-            .kind(),
-        ErrorKind::InvalidInput
-    );
     assert_eq!(tables.sql("SELECT count(*) FROM t").await.unwrap(), "1");
 }

@@ -218,19 +218,12 @@ async fn a_file_of_the_repository_is_an_input_with_its_commit() {
         at: expr("main"),
     };
     let options = ReadOptions::default();
-    let written = tables
-        .engine
-        .table_create(
-            &on("main"),
-            &creating("airlines", &source, &options, &columns(&["carrier"])),
-            &NoProgress,
-        )
-        .await
-        .unwrap();
+    let request = creating("airlines", &source, &options, &columns(&["carrier"]));
+    let written = tables.engine.table_create(&on("main"), &request, &NoProgress).await;
     let id = blake3::hash(&std::fs::read(data("airlines.csv")).unwrap())
         .to_hex()
         .to_string();
-    let provenance = tables.test.provenance(written.commit.unwrap()).await;
+    let provenance = tables.test.provenance(written.unwrap().commit.unwrap()).await;
     assert_eq!(provenance.verb, "table create");
     assert_eq!(provenance.outputs, [path("tables/airlines")]);
     assert_eq!(provenance.inputs[0].name, "raw/airlines.csv");
@@ -247,25 +240,16 @@ async fn a_file_of_the_repository_is_an_input_with_its_commit() {
         name: "raw/airlines.csv".into(),
         path: Some(path("raw/airlines.csv")),
     };
-    let written = tables
-        .engine
-        .table_overwrite(&on("main"), &overwriting("airlines", &known, &options), &NoProgress)
-        .await
-        .unwrap();
+    let request = overwriting("airlines", &known, &options);
+    let written = tables.engine.table_overwrite(&on("main"), &request, &NoProgress).await;
+    let written = written.unwrap();
     let provenance = tables.test.provenance(written.commit.unwrap()).await;
     assert!(provenance.inputs[0].commit.is_some());
     assert_eq!((written.rows_added, written.rows_deleted), (16, 16));
     let outside = tables.file("more.csv", "carrier,name\nZZ,Zed\n");
-    let written = tables
-        .engine
-        .table_append(
-            &on("main"),
-            &appending("airlines", &outside, &options, false),
-            &NoProgress,
-        )
-        .await
-        .unwrap();
-    let input = &tables.test.provenance(written.commit.unwrap()).await.inputs[0];
+    let request = appending("airlines", &outside, &options, false);
+    let written = tables.engine.table_append(&on("main"), &request, &NoProgress).await;
+    let input = &tables.test.provenance(written.unwrap().commit.unwrap()).await.inputs[0];
     assert_eq!((input.name.as_str(), input.commit), ("more.csv", None));
     let id = blake3::hash(b"carrier,name\nZZ,Zed\n").to_hex().to_string();
     assert_eq!(input.version, Some(id));

@@ -162,7 +162,7 @@ async fn history_names_commits() {
         .unwrap();
     let seen: Vec<_> = history
         .iter()
-        .map(|change| (change.commit, change.version, change.operation.as_str()))
+        .map(|change| (change.commit, change.version, change.verb.as_str()))
         .collect();
     assert_eq!(
         seen,

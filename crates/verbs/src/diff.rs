@@ -150,14 +150,19 @@ impl TableDiff {
     }
 }
 
+impl FieldChange {
+    pub(crate) fn of(change: apply::FieldChange) -> Self {
+        Self {
+            field: change.field,
+            before: change.before,
+            after: change.after,
+        }
+    }
+}
+
 impl DefinitionChange {
     /// A change as `apply` plans it.
     pub fn of(change: apply::Change) -> Self {
-        let field = |field: apply::FieldChange| FieldChange {
-            field: field.field,
-            before: field.before,
-            after: field.after,
-        };
         Self {
             kind: change.kind.as_str().to_owned(),
             name: change.name,
@@ -166,7 +171,7 @@ impl DefinitionChange {
                 apply::What::Added => DefinitionWhat::Added,
                 apply::What::Removed => DefinitionWhat::Removed,
                 apply::What::Changed { fields } => DefinitionWhat::Changed {
-                    fields: fields.into_iter().map(field).collect(),
+                    fields: fields.into_iter().map(FieldChange::of).collect(),
                 },
             },
             meaning: change.meaning,

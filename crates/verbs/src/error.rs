@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use drumlin_model::{CommitId, Cure, ErrorKind, PathError, RefName, RefNameError, RepoPath, Verb};
+use drumlin_model::{CommitId, Cure, ErrorKind, PathError, RefName, RefNameError, RepoPath, Timestamp, Verb};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -49,6 +49,17 @@ pub enum Error {
     NothingAt { path: RepoPath, commit: CommitId },
     #[error("{problems} of the repository's objects are damaged or missing")]
     Damage { problems: usize },
+    #[error("there are no definitions at {}", .path.display())]
+    NoDefinitions { path: PathBuf },
+    #[error("{rows} rows are more than {rows_max} at once")]
+    TooManyRows { rows: usize, rows_max: usize },
+    #[error("training set {name} did not come out as it was recorded")]
+    NotRebuilt { name: String },
+    #[error("the online store answers differently from the tables")]
+    OnlineDiffers,
+    /// The store does not keep what answered at the time of the comparison.
+    #[error("{keys} keys cannot be asked at this time; from {from} on all can")]
+    Unanswered { keys: u64, from: Timestamp },
     #[error("{what}")]
     Invalid { what: String, cures: Vec<Cure> },
     #[error("cannot {action} {}", .path.display())]
@@ -74,11 +85,21 @@ impl Error {
             Error::NoWorkingCopy | Error::NoBranch | Error::NoFolder { .. } | Error::CheckedOut { .. } => {
                 ErrorKind::Precondition
             }
+            Error::NotRebuilt { .. } | Error::Unanswered { .. } => ErrorKind::Precondition,
+            Error::TooManyRows { .. } => ErrorKind::InvalidInput,
             Error::Conflicts { .. } => ErrorKind::Conflict,
-            Error::NothingAt { .. } => ErrorKind::NotFound,
-            Error::Damage { .. } => ErrorKind::Corrupt,
+            Error::NothingAt { .. } | Error::NoDefinitions { .. } => ErrorKind::NotFound,
+            Error::Damage { .. } | Error::OnlineDiffers => ErrorKind::Corrupt,
             Error::Io { source, .. } => ErrorKind::of_io(source),
         }
+    }
+
+    /// Whether a writer failed because whoever read from it has seen enough.
+    pub fn is_closed_pipe(&self) -> bool {
+        let Error::Tables(drumlin_tables::Error::Io { source, .. }) = self else {
+            return false;
+        };
+        source.kind() == std::io::ErrorKind::BrokenPipe
     }
 
     /// What mends it, the best first.
@@ -121,6 +142,13 @@ impl Error {
                     "copy the named objects back from a backup or another copy of the store",
                 )]
             }
+            Error::NoDefinitions { .. } => vec![Cure::say("write definitions in features/NAME.yaml, then apply them")],
+            Error::TooManyRows { .. } => {
+                vec![Cure::run(Verb::TableAppend).why("then online materialize reads them from the table")]
+            }
+            Error::NotRebuilt { .. } => vec![Cure::run(Verb::Fsck)],
+            Error::OnlineDiffers => vec![Cure::run(Verb::OnlineMaterialize).flag("rebuild")],
+            Error::Unanswered { from, .. } => vec![Cure::run(Verb::Verify).with("now", from.to_string())],
             Error::Invalid { cures, .. } => cures.clone(),
             Error::NoFolder { .. } | Error::Io { .. } => Vec::new(),
         }

@@ -14,6 +14,7 @@
 //! Whoever drops the future of a verb cancels it, at any point: what it changes, it changes by one swap of the root, or by
 //! steps that the same verb takes up again. Its threads notice within a batch of files, and end.
 
+mod apply;
 mod code;
 mod commit_view;
 mod config;
@@ -21,6 +22,7 @@ mod desk;
 mod diff;
 mod error;
 mod error_answer;
+mod feature;
 mod files;
 mod fsck;
 mod history;
@@ -28,12 +30,20 @@ mod lineage;
 mod merge;
 mod moves;
 mod named;
+mod online;
 mod refs;
 mod schemas;
+mod sql;
 mod start;
+mod table;
+mod times;
+mod train;
+mod verify;
 
 pub use drumlin_repo::{Clock, SystemClock};
+pub use drumlin_tables::{ColumnType, FileFormat};
 
+pub use apply::{ApplyAnswer, ApplyRequest};
 pub use code::git_code;
 pub use config::{
     Config, ConfigChangeAnswer, ConfigGetRequest, ConfigListRequest, ConfigOptions, ConfigSetRequest,
@@ -46,6 +56,9 @@ pub use desk::{Desk, DeskOptions, MEMORY_BYTES_DEFAULT};
 pub use diff::{DefinitionChange, DefinitionWhat, DiffAnswer, DiffRequest, FieldChange, FileDiff, TableDiff};
 pub use error::{Error, Result};
 pub use error_answer::{ErrorAnswer, ErrorView, ErrorWord, message};
+pub use feature::{
+    FeatureHit, FeatureListRequest, FeatureRow, FeatureSearchRequest, FeatureShowAnswer, FeatureShowRequest,
+};
 pub use files::{
     AddAnswer, AddRequest, Change, CommitAnswer, CommitRequest, PathChange, RestoreAnswer, RestoreRequest,
     StatusAnswer, StatusRequest,
@@ -61,9 +74,27 @@ pub use moves::{
     ResetRequest, UndoRequest,
 };
 pub use named::Named;
+pub use online::{
+    MaterializedHow, MaterializedRow, OnlineGetRequest, OnlineListRequest, OnlineMaterializeRequest, OnlinePushAnswer,
+    OnlinePushRequest, OnlineRow, OnlineViewRow, OnlineWatermark,
+};
 pub use refs::{
     BranchCreateRequest, BranchDeleteRequest, BranchListRequest, BranchRenameRequest, BranchRow, RefAnswer,
     TagCreateRequest, TagDeleteRequest, TagListRequest, TagRow,
 };
 pub use schemas::{answer_schema, error_schema};
+pub use sql::{QUERY_LEN_MAX, RowsAs, SqlAnswer, SqlRequest};
 pub use start::{CloneAnswer, CloneRequest, InitAnswer, InitRequest};
+pub use table::{
+    RowsFrom, TableAppendRequest, TableColumn, TableCreateRequest, TableDeleteAnswer, TableDeleteRequest,
+    TableHistoryRequest, TableHistoryRow, TableListRequest, TableOverwriteRequest, TableRow, TableShowAnswer,
+    TableShowRequest, TableUpsertRequest, TableWriteAnswer,
+};
+pub use times::parse_time;
+pub use train::{
+    KnownAtView, TrainColumnDiff, TrainCreateAnswer, TrainCreateRequest, TrainDefinitionDiff, TrainDiffAnswer,
+    TrainDiffRequest, TrainListRequest, TrainRebuildAnswer, TrainRebuildRequest, TrainShowRequest, TrainingColumn,
+    TrainingCounts, TrainingOptions, TrainingPart, TrainingSetView, TrainingSpine, TrainingSpineSource, TrainingView,
+    TrainingViewCounts,
+};
+pub use verify::{VerifiedView, VerifyAnswer, VerifyMismatch, VerifyRequest};

@@ -5,9 +5,12 @@ use drumlin_model::Verb;
 use schemars::{JsonSchema, r#gen::SchemaSettings, schema::RootSchema};
 
 use crate::{
-    AddAnswer, BranchRow, CheckoutAnswer, CloneAnswer, CommitAnswer, CommitView, ConfigChangeAnswer, DiffAnswer,
-    ErrorAnswer, FsckAnswer, InitAnswer, LineageAnswer, MergeAnswer, OperationView, RefAnswer, ResetAnswer,
-    RestoreAnswer, SettingView, ShowAnswer, StatusAnswer, TagRow,
+    AddAnswer, ApplyAnswer, BranchRow, CheckoutAnswer, CloneAnswer, CommitAnswer, CommitView, ConfigChangeAnswer,
+    DiffAnswer, ErrorAnswer, FeatureHit, FeatureRow, FeatureShowAnswer, FsckAnswer, InitAnswer, LineageAnswer,
+    MaterializedRow, MergeAnswer, OnlinePushAnswer, OnlineRow, OnlineViewRow, OperationView, RefAnswer, ResetAnswer,
+    RestoreAnswer, SettingView, ShowAnswer, StatusAnswer, TableDeleteAnswer, TableHistoryRow, TableRow,
+    TableShowAnswer, TableWriteAnswer, TagRow, TrainCreateAnswer, TrainDiffAnswer, TrainRebuildAnswer, TrainingSetView,
+    VerifyAnswer,
 };
 
 /// The schema of what `verb` answers; none for a verb that answers with rows of data.
@@ -37,6 +40,25 @@ pub fn answer_schema(verb: Verb) -> Option<RootSchema> {
         Verb::ConfigList => of::<Vec<SettingView>>(),
         Verb::ConfigGet => of::<SettingView>(),
         Verb::ConfigSet | Verb::ConfigUnset => of::<ConfigChangeAnswer>(),
+        Verb::TableCreate | Verb::TableAppend | Verb::TableOverwrite | Verb::TableUpsert => of::<TableWriteAnswer>(),
+        Verb::TableDelete => of::<TableDeleteAnswer>(),
+        Verb::TableList => of::<Vec<TableRow>>(),
+        Verb::TableShow => of::<TableShowAnswer>(),
+        Verb::TableHistory => of::<Vec<TableHistoryRow>>(),
+        Verb::Apply => of::<ApplyAnswer>(),
+        Verb::FeatureList => of::<Vec<FeatureRow>>(),
+        Verb::FeatureShow => of::<FeatureShowAnswer>(),
+        Verb::FeatureSearch => of::<Vec<FeatureHit>>(),
+        Verb::TrainCreate => of::<TrainCreateAnswer>(),
+        Verb::TrainList => of::<Vec<TrainingSetView>>(),
+        Verb::TrainShow => of::<TrainingSetView>(),
+        Verb::TrainRebuild => of::<TrainRebuildAnswer>(),
+        Verb::TrainDiff => of::<TrainDiffAnswer>(),
+        Verb::OnlineMaterialize => of::<Vec<MaterializedRow>>(),
+        Verb::OnlineGet => of::<Vec<OnlineRow>>(),
+        Verb::OnlinePush => of::<OnlinePushAnswer>(),
+        Verb::OnlineList => of::<Vec<OnlineViewRow>>(),
+        Verb::Verify => of::<VerifyAnswer>(),
         _ => return None,
     };
     Some(schema)

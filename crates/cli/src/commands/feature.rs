@@ -1,12 +1,14 @@
 //! `drumlin feature`.
 
+use std::io::{self, Write};
+
 use clap::{Args, Subcommand};
-use drumlin_features::{Registry, definition::Definition};
 use drumlin_model::RefExpr;
-use serde_json::json;
+use drumlin_verbs::{FeatureListRequest, FeatureSearchRequest, FeatureShowAnswer, FeatureShowRequest};
+use serde_json::Value;
 
 use crate::{
-    context::{self, Context},
+    context::Context,
     error::CommandError,
     ui::{FAINT, NAME, paint},
 };
@@ -60,33 +62,17 @@ impl Feature {
     }
 }
 
-async fn registry(cx: &Context<'_>, at: Option<&RefExpr>) -> Result<Registry, CommandError> {
-    let copy = cx.working_copy().await?;
-    Ok(Registry::load(&context::snapshot(&copy, at).await?).await?)
-}
-
 impl List {
     async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let registry = registry(cx, self.at.as_ref()).await?;
-        let rows: Vec<_> = registry
-            .definitions()
-            .map(|placed| {
-                let definition = &placed.definition;
-                let (kind, name) = (definition.kind().as_str(), definition.name().to_owned());
-                json!({ "kind": kind, "name": name, "file": placed.place.file, "description": definition.about().description })
-            })
-            .collect();
+        let rows = cx
+            .desk()
+            .await?
+            .feature_list(FeatureListRequest { at: self.at })
+            .await?;
         cx.ui.emit(&rows, |out| {
-            for placed in registry.definitions() {
-                let definition = &placed.definition;
-                let about = definition.about().description.clone().unwrap_or_default();
-                writeln!(
-                    out,
-                    "{:<16} {:<24} {}",
-                    definition.kind().as_str(),
-                    paint(NAME, definition.name()),
-                    paint(FAINT, about)
-                )?;
+            for row in &rows {
+                let about = paint(FAINT, row.description.as_deref().unwrap_or_default());
+                writeln!(out, "{:<16} {:<24} {about}", row.kind, paint(NAME, &row.name))?;
             }
             Ok(())
         })
@@ -95,55 +81,49 @@ impl List {
 
 impl Show {
     async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let registry = registry(cx, self.at.as_ref()).await?;
-        let placed = registry.find(&self.name)?;
-        let value =
-            json!({ "file": placed.place.file, "definition": placed.definition, "hash": placed.definition.hash() });
-        cx.ui.emit(&value, |out| {
-            let definition = &placed.definition;
-            writeln!(
-                out,
-                "{} {}  {}",
-                definition.kind(),
-                paint(NAME, definition.name()),
-                paint(FAINT, &placed.place.file)
-            )?;
-            if let Definition::FeatureView(view) = definition {
-                let age = view.max_age.map_or("unlimited".to_owned(), |age| age.to_string());
-                writeln!(
-                    out,
-                    "entities {}; event time {}; max age {age}",
-                    view.entities.join(", "),
-                    view.event_time
-                )?;
-            }
-            let json = serde_json::to_string_pretty(definition).expect("a definition has only string keys");
-            writeln!(out, "{json}")
-        })
+        let request = FeatureShowRequest {
+            name: self.name,
+            at: self.at,
+        };
+        let shown = cx.desk().await?.feature_show(request).await?;
+        cx.ui.emit(&shown, |out| print(out, &shown))
     }
+}
+
+fn print(out: &mut dyn Write, shown: &FeatureShowAnswer) -> io::Result<()> {
+    let text = |field: &str| shown.definition[field].as_str();
+    let (kind, name) = (text("kind").unwrap_or_default(), text("name").unwrap_or_default());
+    let (noun, file) = (kind.replace('_', " "), paint(FAINT, &shown.file));
+    writeln!(out, "{noun} {}  {file}", paint(NAME, name))?;
+    if kind == "feature_view" {
+        let entities = shown.definition["entities"].as_array().into_iter().flatten();
+        let entities: Vec<&str> = entities.filter_map(Value::as_str).collect();
+        let time = text("event_time").unwrap_or_default();
+        let age = text("max_age").unwrap_or("unlimited");
+        writeln!(
+            out,
+            "entities {}; event time {time}; max age {age}",
+            entities.join(", ")
+        )?;
+    }
+    writeln!(out, "{:#}", shown.definition)
 }
 
 impl Search {
     async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let found = registry(cx, self.at.as_ref()).await?.search(&self.words);
-        let rows: Vec<_> = found
-            .iter()
-            .map(|hit| json!({ "kind": hit.kind.as_str(), "name": hit.name, "feature": hit.feature, "description": hit.description, "file": hit.file }))
-            .collect();
-        cx.ui.emit(&rows, |out| {
+        let request = FeatureSearchRequest {
+            words: self.words,
+            at: self.at,
+        };
+        let found = cx.desk().await?.feature_search(request).await?;
+        cx.ui.emit(&found, |out| {
             for hit in &found {
-                let name = hit
-                    .feature
-                    .as_ref()
-                    .map_or(hit.name.clone(), |feature| format!("{}.{feature}", hit.name));
-                let about = hit.description.as_deref().unwrap_or_default();
-                writeln!(
-                    out,
-                    "{:<16} {:<32} {}",
-                    hit.kind.as_str(),
-                    paint(NAME, name),
-                    paint(FAINT, about)
-                )?;
+                let name = match &hit.feature {
+                    Some(feature) => format!("{}.{feature}", hit.name),
+                    None => hit.name.clone(),
+                };
+                let about = paint(FAINT, hit.description.as_deref().unwrap_or_default());
+                writeln!(out, "{:<16} {:<32} {about}", hit.kind, paint(NAME, name))?;
             }
             if found.is_empty() {
                 writeln!(out, "Nothing has all of these words")

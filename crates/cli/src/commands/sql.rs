@@ -1,17 +1,16 @@
 //! `drumlin sql`.
 
 use std::{
-    io::{IsTerminal, Read, Write},
+    io::{BufWriter, IsTerminal, Read, Write},
     path::PathBuf,
 };
 
 use clap::{Args, ValueEnum};
-use drumlin_chunks::NoProgress;
 use drumlin_model::RefExpr;
-use drumlin_tables::{RowFormat, write_rows};
+use drumlin_verbs::{QUERY_LEN_MAX, RowsAs, SqlRequest};
 
 use crate::{
-    context::{self, Context},
+    context::Context,
     error::CommandError,
     ui::{FAINT, paint, plural},
 };
@@ -41,7 +40,7 @@ pub struct Sql {
     limit: usize,
 }
 
-#[derive(ValueEnum, Clone, Copy, PartialEq)]
+#[derive(ValueEnum, Clone, Copy)]
 enum Format {
     Table,
     Csv,
@@ -49,94 +48,63 @@ enum Format {
     Parquet,
 }
 
-/// The longest query, in bytes.
-const QUERY_LEN_MAX: u64 = 1 << 20;
-
 impl Sql {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let copy = cx.working_copy().await?;
-        let text = self.text()?;
-        let snapshot = context::snapshot(&copy, self.at.as_ref()).await?;
-        let engine = cx.engine(&copy)?;
-        let format = match self.format {
-            Some(Format::Csv) => RowFormat::Csv,
-            Some(Format::Jsonl) => RowFormat::JsonLines,
-            Some(Format::Parquet) => RowFormat::Parquet,
-            Some(Format::Table) => RowFormat::Table { rows_max: self.limit },
-            None => self.format_of_output().unwrap_or(if cx.ui.options.json {
-                RowFormat::JsonLines
-            } else {
-                RowFormat::Table { rows_max: self.limit }
-            }),
-        };
-        if format == RowFormat::Parquet && self.output.is_none() && std::io::stdout().is_terminal() {
+        let desk = cx.desk().await?;
+        let output = self.output.clone();
+        let mut request = self.request()?;
+        if cx.ui.options.json && request.format.is_none() && output.as_deref().and_then(RowsAs::of_name).is_none() {
+            request.format = Some(RowsAs::Jsonl);
+        }
+        if request.rows_as() == RowsAs::Parquet && output.is_none() && std::io::stdout().is_terminal() {
             return Err(CommandError::invalid("Parquet is not for a terminal")
                 .with_hint("drumlin sql ... --format parquet --output FILE"));
         }
-        let rows = engine.query_at(&text, &snapshot).await?.stream().await?;
-        let written = match &self.output {
-            Some(file) => {
-                let beside = tempfile::NamedTempFile::new_in(cx.current.join(file).parent().unwrap_or(&cx.current))
-                    .map_err(|error| CommandError::io(format!("cannot write {}", file.display()), error))?;
-                let mut out = std::io::BufWriter::new(beside);
-                let written = write_rows(&engine, rows, format, &mut out, &cx.ui.progress()).await?;
-                let done = out
-                    .into_inner()
-                    .map_err(|error| error.into_error())
-                    .and_then(|file_beside| file_beside.persist(cx.current.join(file)).map_err(|error| error.error));
-                done.map_err(|error| CommandError::io(format!("cannot write {}", file.display()), error))?;
-                cx.ui
-                    .note(format!("Wrote {} to {}", plural(written.rows, "row"), file.display()));
-                written
-            }
-            None => {
-                let mut out = std::io::BufWriter::new(std::io::stdout());
-                match write_rows(&engine, rows, format, &mut out, &NoProgress).await {
-                    Err(drumlin_tables::Error::Io { source, .. })
-                        if source.kind() == std::io::ErrorKind::BrokenPipe =>
-                    {
-                        return Ok(());
-                    }
-                    written => {
-                        // A reader that has seen enough closes the pipe.
-                        let _ = out.flush();
-                        written?
-                    }
-                }
-            }
+        let mut out = BufWriter::new(std::io::stdout());
+        let asked = desk.sql(request, &mut out).await;
+        // A reader that has seen enough closes the pipe.
+        let _ = out.flush();
+        let written = match asked {
+            Err(error) if error.is_closed_pipe() => return Ok(()),
+            asked => asked?,
         };
+        if let Some(file) = output {
+            cx.ui
+                .note(format!("Wrote {} to {}", plural(written.rows, "row"), file.display()));
+        }
         if written.more {
-            cx.ui.note(paint(
-                FAINT,
-                format!(
-                    "… more rows; the first {} are shown (--limit N, or --format csv for all)",
-                    written.rows
-                ),
-            ));
+            let rows = written.rows;
+            let more = format!("… more rows; the first {rows} are shown (--limit N, or --format csv for all)");
+            cx.ui.note(paint(FAINT, more));
         }
         Ok(())
     }
 
-    /// What the name of the file to write says.
-    fn format_of_output(&self) -> Option<RowFormat> {
-        let ending = self.output.as_ref()?.extension()?.to_str()?.to_ascii_lowercase();
-        match ending.as_str() {
-            "csv" => Some(RowFormat::Csv),
-            "jsonl" | "ndjson" | "json" => Some(RowFormat::JsonLines),
-            "parquet" | "pq" => Some(RowFormat::Parquet),
-            _ => None,
-        }
+    fn request(self) -> Result<SqlRequest, CommandError> {
+        Ok(SqlRequest {
+            query: query(self.query)?,
+            at: self.at,
+            format: self.format.map(|format| match format {
+                Format::Table => RowsAs::Table,
+                Format::Csv => RowsAs::Csv,
+                Format::Jsonl => RowsAs::Jsonl,
+                Format::Parquet => RowsAs::Parquet,
+            }),
+            output: self.output,
+            limit: Some(self.limit),
+        })
     }
+}
 
-    fn text(&self) -> Result<String, CommandError> {
-        if self.query != "-" {
-            return Ok(self.query.clone());
-        }
-        let mut text = String::new();
-        std::io::stdin()
-            .take(QUERY_LEN_MAX)
-            .read_to_string(&mut text)
-            .map_err(|error| CommandError::io("cannot read the query from stdin", error))?;
-        Ok(text)
+/// The query; of one on stdin, enough to tell whether it is too long.
+fn query(typed: String) -> Result<String, CommandError> {
+    if typed != "-" {
+        return Ok(typed);
     }
+    let mut text = String::new();
+    std::io::stdin()
+        .take(QUERY_LEN_MAX as u64 + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| CommandError::io("cannot read the query from stdin", error))?;
+    Ok(text)
 }

@@ -1,19 +1,13 @@
 //! `drumlin verify`.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use clap::Args;
-use drumlin_features::{
-    Registry,
-    online::{Verified, verify},
-};
-use drumlin_model::{CommitId, ErrorKind, Timestamp};
-use drumlin_online::ViewState;
-use serde_json::json;
+use drumlin_model::Timestamp;
+use drumlin_verbs::{VerifiedView, VerifyAnswer, VerifyRequest, parse_time};
 
 use crate::{
-    commands::online::{open, parse_time},
-    context::{self, Context},
+    context::Context,
     error::CommandError,
     ui::{BAD, GOOD, NAME, count, paint, plural},
 };
@@ -37,68 +31,39 @@ pub struct Verify {
 
 impl Verify {
     pub async fn run(self, cx: &Context<'_>) -> Result<(), CommandError> {
-        let copy = cx.working_copy().await?;
-        let engine = cx.engine(&copy)?;
-        let now = self.now.unwrap_or_else(|| cx.clock.now());
-        let store = open(&copy)?;
-        let head = context::snapshot(&copy, None).await?;
-        let registry = Registry::load(&head).await?;
-        let lag = Lag::of(&registry, &store.views()?, head.commit());
-        lag.note(cx);
-        let views = verify(&store, &engine, &self.views, now, &cx.ui.progress()).await?;
-        let identical = views.iter().all(Verified::is_identical);
-        let json = json!({
-            "identical": identical, "views": views, "head": head.commit(), "absent": lag.absent, "behind": lag.behind,
-        });
-        cx.ui.emit(&json, |out| {
-            views.iter().try_for_each(|view| show(out, view))?;
-            if identical {
-                writeln!(out, "Online and offline are identical")
-            } else {
-                Ok(())
+        let request = VerifyRequest {
+            views: self.views,
+            now: self.now,
+        };
+        let verified = cx.desk().await?.verify(request).await?;
+        note(cx, &verified);
+        cx.ui.emit(&verified, |out| {
+            verified.views.iter().try_for_each(|view| print(out, view))?;
+            match verified.identical {
+                true => writeln!(out, "Online and offline are identical"),
+                false => Ok(()),
             }
         })?;
-        outcome(&views)
+        Ok(verified.verdict()?)
     }
 }
 
-/// What of the branch is not in the store.
-struct Lag {
-    /// Views that are `online: true` and not there.
-    absent: Vec<String>,
-    /// Views that are at another commit than the branch.
-    behind: Vec<String>,
-    head: CommitId,
-}
-
-impl Lag {
-    fn of(registry: &Registry, states: &[ViewState], head: CommitId) -> Lag {
-        let online = registry.views().filter(|view| view.online);
-        let absent = online.filter(|view| !states.iter().any(|state| state.view == view.name));
-        let behind = states.iter().filter(|state| state.watermark.commit != head);
-        Lag {
-            absent: absent.map(|view| view.name.clone()).collect(),
-            behind: behind.map(|state| state.view.clone()).collect(),
-            head,
-        }
+/// Says what of the branch is not in the store.
+fn note(cx: &Context<'_>, verified: &VerifyAnswer) {
+    for view in &verified.absent {
+        cx.ui.note(format!(
+            "{view} is online and not in the store, so nothing of it is compared: drumlin online materialize"
+        ));
     }
-
-    fn note(&self, cx: &Context<'_>) {
-        for view in &self.absent {
-            cx.ui.note(format!(
-                "{view} is online and not in the store, so nothing of it is compared: drumlin online materialize"
-            ));
-        }
-        for view in &self.behind {
-            cx.ui.note(format!(
-                "{view} is not at the branch's commit {}: drumlin online materialize",
-                self.head.short()
-            ));
-        }
+    let head = verified.head.short();
+    for view in &verified.behind {
+        cx.ui.note(format!(
+            "{view} is not at the branch's commit {head}: drumlin online materialize"
+        ));
     }
 }
 
-fn show(out: &mut dyn Write, view: &Verified) -> std::io::Result<()> {
+fn print(out: &mut dyn Write, view: &VerifiedView) -> io::Result<()> {
     let mark = if view.is_identical() {
         paint(GOOD, "✓")
     } else {
@@ -129,24 +94,4 @@ fn show(out: &mut dyn Write, view: &Verified) -> std::io::Result<()> {
         )?;
     }
     Ok(())
-}
-
-/// A difference is a fault of the store; a key that cannot be asked is one of the question.
-fn outcome(views: &[Verified]) -> Result<(), CommandError> {
-    if views.iter().any(|view| view.different > 0 || view.missing > 0) {
-        let message = "the online store answers differently from the tables";
-        return Err(CommandError::new(ErrorKind::Corrupt, message).with_hint("drumlin online materialize --rebuild"));
-    }
-    let unanswered: u64 = views.iter().map(|view| view.unanswered).sum();
-    match views.iter().filter_map(|view| view.answers_from).max() {
-        None => Ok(()),
-        Some(from) => Err(CommandError::new(
-            ErrorKind::Precondition,
-            format!(
-                "{} cannot be asked at this time; from {from} on all can",
-                plural(unanswered, "key")
-            ),
-        )
-        .with_hint(format!("drumlin verify --now {from}"))),
-    }
 }

@@ -23,7 +23,7 @@ use futures::TryStreamExt;
 use tracing::instrument;
 
 pub use diff::{ColumnDiff, DefinitionDiff, SetDiff, diff};
-pub use record::{Counts, Options, Part, Spine, SpineSource, TrainingSet, UsedView, ViewCounts};
+pub use record::{Column, Counts, Options, Part, Spine, SpineSource, TrainingSet, UsedView, ViewCounts};
 
 use crate::{
     definition::ViewUse,
