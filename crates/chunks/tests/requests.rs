@@ -19,7 +19,7 @@ async fn a_small_file_is_one_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_range_of_a_long_file_is_its_list_and_one_read() {
+async fn a_range_of_a_long_file_is_its_recipe_and_one_read() {
     let (counted, requests) = Requests::store(Bucket::memory().object_store());
     let bucket = Bucket::new(counted);
     let content = noise(1, 50_000_000);
@@ -37,7 +37,7 @@ async fn a_range_of_a_long_file_is_its_list_and_one_read() {
         .read_ranges(&file, &at, std::slice::from_ref(&(0..10)))
         .await
         .unwrap();
-    assert_eq!(requests.take().len(), 1, "the list is kept");
+    assert_eq!(requests.take().len(), 1, "the recipe is kept");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
