@@ -11,7 +11,7 @@ use object_store::{
     GetResult, GetResultPayload, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutPayload, memory::InMemory,
     path::Path,
 };
-use tracing::{Span, field::Empty, instrument};
+use tracing::{Instrument, debug_span, field::Empty, instrument};
 
 use crate::{
     disk::{durable_dir::DurableDir, durable_file},
@@ -103,7 +103,7 @@ impl Bucket {
     }
 
     /// Writes an object unless one has that key already. Content-named objects may be put twice.
-    #[instrument(level = "debug", skip_all, fields(key, bytes = bytes.len()))]
+    #[instrument(level = "debug", skip_all, fields(key = key, bytes = bytes.len()))]
     pub async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Put> {
         let mut attempts = 0;
         loop {
@@ -132,7 +132,7 @@ impl Bucket {
     }
 
     /// The same, and nothing becomes visible if the bytes read do not have the hash that is expected.
-    #[instrument(level = "debug", skip_all, fields(key))]
+    #[instrument(level = "debug", skip_all, fields(key = key))]
     pub(crate) async fn put_file_checked(&self, key: &str, file: &FilePath, expected: Option<FileId>) -> Result<Put> {
         if self.head(key).await?.is_some() {
             self.settle(key).await?;
@@ -175,34 +175,33 @@ impl Bucket {
     }
 
     /// Writes an object, in place of any that has the key.
-    #[instrument(level = "debug", skip_all, fields(key, bytes = bytes.len()))]
+    #[instrument(level = "debug", skip_all, fields(key = key, bytes = bytes.len()))]
     pub async fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
         let put = self.store.put(&path(key), PutPayload::from_bytes(bytes)).await;
         put.map(drop).map_err(|source| Error::store("write", key, source))
     }
 
     /// The whole object, however long it is: for one that this process wrote. `get_at_most` is for all others.
-    #[instrument(level = "debug", skip_all, fields(key, bytes = Empty))]
     pub async fn get(&self, key: &str) -> Result<Bytes> {
-        let get = async { self.store.get(&path(key)).await?.bytes().await };
-        let bytes: Bytes = get.await.map_err(|source| Error::store("read", key, source))?;
-        Span::current().record("bytes", bytes.len());
-        Ok(bytes)
+        self.get_at_most(key, u64::MAX).await
     }
 
     /// The whole object, unless it is longer than `limit` bytes: then it is damaged, because nobody writes such. At most
     /// about `limit` bytes come into memory, whatever the store says and sends.
-    #[instrument(level = "debug", skip_all, fields(key, bytes = Empty))]
     pub async fn get_at_most(&self, key: &str, limit: u64) -> Result<Bytes> {
-        let got = self.store.get(&path(key)).await;
-        let got = got.map_err(|source| Error::store("read", key, source))?;
-        let bytes = read_at_most(key, got, limit).await?;
-        Span::current().record("bytes", bytes.len());
+        let span = debug_span!("get_at_most", key, bytes = Empty);
+        let get = async {
+            let got = self.store.get(&path(key)).await;
+            let got = got.map_err(|source| Error::store("read", key, source))?;
+            read_at_most(key, got, limit).await
+        };
+        let bytes = get.instrument(span.clone()).await?;
+        span.record("bytes", bytes.len());
         Ok(bytes)
     }
 
     /// The bytes of a range; fewer come back when the object ends within it.
-    #[instrument(level = "debug", skip_all, fields(key, start = range.start, end = range.end))]
+    #[instrument(level = "debug", skip_all, fields(key = key, start = range.start, end = range.end))]
     pub async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
         self.store
             .get_range(&path(key), range)
@@ -210,7 +209,7 @@ impl Bucket {
             .map_err(|source| Error::store("read", key, source))
     }
 
-    #[instrument(level = "debug", skip_all, fields(key, ranges = ranges.len(), bytes = ranges.iter().map(|range| range.end - range.start).sum::<u64>()))]
+    #[instrument(level = "debug", skip_all, fields(key = key, ranges = ranges.len(), bytes = ranges.iter().map(|range| range.end - range.start).sum::<u64>()))]
     pub async fn get_ranges(&self, key: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         self.store
             .get_ranges(&path(key), ranges)
@@ -219,7 +218,7 @@ impl Bucket {
     }
 
     /// What stands at the key, if anything does.
-    #[instrument(level = "debug", skip_all, fields(key))]
+    #[instrument(level = "debug", skip_all, fields(key = key))]
     pub async fn head(&self, key: &str) -> Result<Option<ObjectInfo>> {
         match self.store.head(&path(key)).await {
             Ok(meta) => Ok(Some(info(meta))),
@@ -229,7 +228,7 @@ impl Bucket {
     }
 
     /// Removes an object; that it is not there is no error.
-    #[instrument(level = "debug", skip_all, fields(key))]
+    #[instrument(level = "debug", skip_all, fields(key = key))]
     pub async fn delete(&self, key: &str) -> Result<()> {
         match self.store.delete(&path(key)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),

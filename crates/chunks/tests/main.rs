@@ -15,6 +15,7 @@ mod golden;
 mod places;
 mod requests;
 mod round_trips;
+mod seams;
 mod segments;
 mod support;
 mod timing;
