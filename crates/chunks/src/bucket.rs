@@ -1,5 +1,5 @@
 //! `Bucket`: the objects of one repository, by key. A newtype, so that the store beneath is never handed where a session is meant.
-//! `durable_dir` is the local kind; `store` and `writer` keep packs, blobs and index objects in it.
+//! `durable_dir` is the local kind; `store` and `writer` keep packs, blobs and index objects in it. Each request is a span at debug level.
 //! Invariant: an object is visible whole or not at all, and a `put` that returned survives a crash.
 
 use std::{fmt, ops::Range, path::Path as FilePath, path::PathBuf, sync::Arc};
@@ -8,20 +8,24 @@ use bytes::{Bytes, BytesMut};
 use drumlin_model::{FileId, Timestamp};
 use futures::{StreamExt, TryStreamExt, future, stream::BoxStream};
 use object_store::{
-    GetOptions, GetRange, GetResult, GetResultPayload, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
-    PutPayload, memory::InMemory, path::Path,
+    GetResult, GetResultPayload, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutPayload, memory::InMemory,
+    path::Path,
 };
+use tracing::{Instrument, debug_span, field::Empty, instrument};
 
 use crate::{
     disk::{durable_dir::DurableDir, durable_file},
     error::{Error, Result},
-    format::outboard::OutboardBuilder,
+    format::{hash_tree::BlockHasher, outboard::Outboard},
     limits::Limits,
     task,
 };
 
 /// Parts of a streamed upload: at least the 5 MiB that buckets ask for, and few enough that 5 GB need 640 of the 10,000 allowed.
 const PART_LEN: usize = 8 << 20;
+
+/// How often an object is put that is said to exist and does not.
+const PUT_ATTEMPTS_MAX: u32 = 4;
 
 /// Whether a create-only put wrote the object or found it there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,15 +103,25 @@ impl Bucket {
     }
 
     /// Writes an object unless one has that key already. Content-named objects may be put twice.
+    #[instrument(level = "debug", skip_all, fields(key = key, bytes = bytes.len()))]
     pub async fn put_new(&self, key: &str, bytes: Bytes) -> Result<Put> {
-        match self
-            .store
-            .put_opts(&path(key), PutPayload::from_bytes(bytes), PutMode::Create.into())
-            .await
-        {
-            Ok(_) => Ok(Put::Written),
-            Err(object_store::Error::AlreadyExists { .. }) => Ok(Put::Existed),
-            Err(source) => Err(Error::store("write", key, source)),
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let payload = PutPayload::from_bytes(bytes.clone());
+            match self.store.put_opts(&path(key), payload, PutMode::Create.into()).await {
+                Ok(_) => return Ok(Put::Written),
+                // A bucket may say so of another request that is on its way, and that then fails. So what is there is looked at.
+                Err(source @ object_store::Error::AlreadyExists { .. }) => {
+                    if self.folder.is_some() || self.head(key).await?.is_some() {
+                        return Ok(Put::Existed);
+                    }
+                    if attempts == PUT_ATTEMPTS_MAX {
+                        return Err(Error::store("write", key, source));
+                    }
+                }
+                Err(source) => return Err(Error::store("write", key, source)),
+            }
         }
     }
 
@@ -118,6 +132,7 @@ impl Bucket {
     }
 
     /// The same, and nothing becomes visible if the bytes read do not have the hash that is expected.
+    #[instrument(level = "debug", skip_all, fields(key = key))]
     pub(crate) async fn put_file_checked(&self, key: &str, file: &FilePath, expected: Option<FileId>) -> Result<Put> {
         if self.head(key).await?.is_some() {
             self.settle(key).await?;
@@ -160,6 +175,7 @@ impl Bucket {
     }
 
     /// Writes an object, in place of any that has the key.
+    #[instrument(level = "debug", skip_all, fields(key = key, bytes = bytes.len()))]
     pub async fn put(&self, key: &str, bytes: Bytes) -> Result<()> {
         let put = self.store.put(&path(key), PutPayload::from_bytes(bytes)).await;
         put.map(drop).map_err(|source| Error::store("write", key, source))
@@ -167,19 +183,25 @@ impl Bucket {
 
     /// The whole object, however long it is: for one that this process wrote. `get_at_most` is for all others.
     pub async fn get(&self, key: &str) -> Result<Bytes> {
-        let get = async { self.store.get(&path(key)).await?.bytes().await };
-        get.await.map_err(|source| Error::store("read", key, source))
+        self.get_at_most(key, u64::MAX).await
     }
 
     /// The whole object, unless it is longer than `limit` bytes: then it is damaged, because nobody writes such. At most
     /// about `limit` bytes come into memory, whatever the store says and sends.
     pub async fn get_at_most(&self, key: &str, limit: u64) -> Result<Bytes> {
-        let got = self.store.get(&path(key)).await;
-        let got = got.map_err(|source| Error::store("read", key, source))?;
-        read_at_most(key, got, limit).await
+        let span = debug_span!("get_at_most", key, bytes = Empty);
+        let get = async {
+            let got = self.store.get(&path(key)).await;
+            let got = got.map_err(|source| Error::store("read", key, source))?;
+            read_at_most(key, got, limit).await
+        };
+        let bytes = get.instrument(span.clone()).await?;
+        span.record("bytes", bytes.len());
+        Ok(bytes)
     }
 
     /// The bytes of a range; fewer come back when the object ends within it.
+    #[instrument(level = "debug", skip_all, fields(key = key, start = range.start, end = range.end))]
     pub async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
         self.store
             .get_range(&path(key), range)
@@ -187,6 +209,7 @@ impl Bucket {
             .map_err(|source| Error::store("read", key, source))
     }
 
+    #[instrument(level = "debug", skip_all, fields(key = key, ranges = ranges.len(), bytes = ranges.iter().map(|range| range.end - range.start).sum::<u64>()))]
     pub async fn get_ranges(&self, key: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         self.store
             .get_ranges(&path(key), ranges)
@@ -194,21 +217,8 @@ impl Bucket {
             .map_err(|source| Error::store("read", key, source))
     }
 
-    /// The last `len` bytes (all, when there are fewer) and the size of the whole object, in one request.
-    pub async fn get_tail(&self, key: &str, len: u64) -> Result<(Bytes, u64)> {
-        let options = GetOptions {
-            range: Some(GetRange::Suffix(len)),
-            ..GetOptions::default()
-        };
-        let get = async {
-            let result = self.store.get_opts(&path(key), options).await?;
-            let size = result.meta.size;
-            Ok((result.bytes().await?, size))
-        };
-        get.await.map_err(|source| Error::store("read", key, source))
-    }
-
     /// What stands at the key, if anything does.
+    #[instrument(level = "debug", skip_all, fields(key = key))]
     pub async fn head(&self, key: &str) -> Result<Option<ObjectInfo>> {
         match self.store.head(&path(key)).await {
             Ok(meta) => Ok(Some(info(meta))),
@@ -218,6 +228,7 @@ impl Bucket {
     }
 
     /// Removes an object; that it is not there is no error.
+    #[instrument(level = "debug", skip_all, fields(key = key))]
     pub async fn delete(&self, key: &str) -> Result<()> {
         match self.store.delete(&path(key)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -227,6 +238,7 @@ impl Bucket {
 
     /// All objects below a folder of keys (`packs`), in no order.
     pub fn list(&self, prefix: &str) -> BoxStream<'static, Result<ObjectInfo>> {
+        tracing::debug!(prefix, "list");
         let key = prefix.to_string();
         let prefix = (!prefix.is_empty()).then(|| Path::from(prefix));
         let failed = move |source| Error::Store {
@@ -315,7 +327,7 @@ fn info(meta: object_store::ObjectMeta) -> ObjectInfo {
 /// Reads the file and sends its parts; the id of what was sent.
 async fn send_parts(upload: &mut dyn MultipartUpload, key: &str, file: &FilePath, parts_max: usize) -> Result<FileId> {
     let mut parts = futures::stream::FuturesUnordered::new();
-    let mut hashes = OutboardBuilder::default();
+    let mut hashes = BlockHasher::default();
     let mut reader = task::open(file.to_path_buf()).await?;
     loop {
         let part;
@@ -337,5 +349,5 @@ async fn send_parts(upload: &mut dyn MultipartUpload, key: &str, file: &FilePath
         .map_err(|source| Error::store("write", key, source))?
         .is_some()
     {}
-    Ok(hashes.finish().0)
+    Ok(Outboard::of_hashed(hashes).0)
 }

@@ -3,7 +3,7 @@
 
 use std::{error::Error as StdError, io, ops::Range, path::PathBuf, sync::Arc};
 
-use drumlin_model::{Cure, ErrorKind, File, FileId, FormatError};
+use drumlin_model::{Cure, ErrorKind, File, FileId, FormatError, Verb};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -42,6 +42,9 @@ pub enum Error {
     /// A file was read twice and differed.
     #[error("{} changed while it was being added", path.display())]
     FileChanged { path: PathBuf },
+    /// A recipe has room for so many segments.
+    #[error("a file may have at most {len_max} bytes")]
+    FileTooLong { len_max: u64 },
     /// The writer lost bytes that it had accepted; nothing that it returned since the last flush may be used.
     #[error("an earlier write to the repository failed")]
     WriterFailed { source: Arc<Error> },
@@ -92,6 +95,12 @@ impl Error {
         Self::corrupt(format!("the content {id}"), "its bytes do not have its hash")
     }
 
+    /// A block of the content is not what the id says.
+    pub(crate) fn wrong_block(id: &FileId, at: u64) -> Self {
+        let detail = format!("the block at byte {at} does not have its hash");
+        Self::corrupt(format!("the content {id}"), detail)
+    }
+
     /// That an object is not there means that the content of `id` is lost.
     pub(crate) fn or_missing(self, id: FileId) -> Self {
         match self {
@@ -107,7 +116,7 @@ impl Error {
             Error::File { source, .. } => ErrorKind::of_io(source),
             Error::Missing { .. } | Error::Corrupt { .. } => ErrorKind::Corrupt,
             Error::Format { source } => source.kind(),
-            Error::Range { .. } | Error::Place { .. } => ErrorKind::InvalidInput,
+            Error::Range { .. } | Error::Place { .. } | Error::FileTooLong { .. } => ErrorKind::InvalidInput,
             Error::NotAFolder { .. } => ErrorKind::Unsupported,
             Error::FileChanged { .. } => ErrorKind::Precondition,
             Error::WriterFailed { source } => source.kind(),
@@ -115,15 +124,20 @@ impl Error {
         }
     }
 
-    /// What mends it, the best first.
+    /// What mends it, best first, where that is known.
     pub fn cures(&self) -> Vec<Cure> {
         match self {
+            Error::Missing { .. } | Error::Corrupt { .. } | Error::Format { .. } => vec![Cure::run(Verb::Fsck)],
+            Error::FileChanged { path } => vec![Cure::run(Verb::Add).with("paths", path.display().to_string())],
             Error::WriterFailed { source } => source.cures(),
-            _ => self.hint().map(Cure::say).into_iter().collect(),
+            Error::File { path, source, .. } if source.kind() == io::ErrorKind::StorageFull => vec![Cure::MakeRoom {
+                folder: path.display().to_string(),
+            }],
+            _ => Vec::new(),
         }
     }
 
-    /// A command to type, or what to change, where that is known.
+    /// The first cure as a command to type.
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::Missing { .. } | Error::Corrupt { .. } | Error::Format { .. } => Some("drumlin fsck".to_string()),

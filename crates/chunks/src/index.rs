@@ -3,11 +3,12 @@
 //! Invariant: it is a view. What it says is verified by whoever follows it, and what it lacks costs a duplicate, not data.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
 };
 
+use bytes::Bytes;
 use drumlin_model::PackId;
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::Mutex;
@@ -17,9 +18,9 @@ use crate::{
     disk::cache::Cache,
     error::{Error, Result},
     format::{
-        pack::{Footer, TAIL_LEN},
+        pack::{FOOTER_LEN_MAX, Footer},
         record::RecordAt,
-        table::{self, Table},
+        table::{self, ROWS_MAX, Table},
     },
     keys::{INDEX, PACKS, index_key, pack_key},
     task,
@@ -28,8 +29,8 @@ use crate::{
 /// With more packs than this whose footers are in no index object, one is written: so a fresh clone reads about this many
 /// footers at most.
 pub(crate) const UNCOVERED_MAX: usize = 64;
-/// An index object is closed at this many rows (49 MB), because merging holds one in memory.
-const ROWS_MAX: usize = 1_000_000;
+/// How much of a pack's end is read at first: the table of a pack of chunks has 23 kB, one of small files up to 900 kB.
+const FOOTER_LEN_FIRST: u64 = 64 << 10;
 /// An index object is merged again only into one that is not many times smaller: each row is rewritten a few times, not always.
 const ABSORB_FACTOR: usize = 4;
 
@@ -107,7 +108,8 @@ impl Index {
         Ok(self.loaded().find(id, not_in))
     }
 
-    /// Before content is said to be nowhere, index objects are verified, once for each. Whether one was damaged and is not used any more.
+    /// Verifies each index object once, before content is said to be nowhere. Returns whether any was damaged; a damaged one is not used
+    /// any more.
     async fn drop_damaged(&self, loaded: &Arc<Loaded>) -> Result<bool> {
         let loaded = loaded.clone();
         let damaged: HashSet<String> = task::blocking("verify the index", move || {
@@ -125,7 +127,8 @@ impl Index {
 
     /// Where a pack's own table says that a record is.
     pub(crate) async fn in_pack(&self, pack: &PackId, id: &[u8; 32]) -> Option<RecordAt> {
-        let table = self.footer(*pack).await.ok()??;
+        let info = self.bucket.head(&pack_key(pack)).await.ok()??;
+        let table = self.footer(*pack, info.size).await.ok()??;
         table.find(id).next()
     }
 
@@ -149,10 +152,11 @@ impl Index {
         }
         let known = self.loaded();
         // In this order: every pack that an index object of the first listing knows was there before the second.
-        let objects = names(&self.bucket, INDEX).await?;
-        let packs = names(&self.bucket, PACKS).await?;
+        let objects = listing(&self.bucket, INDEX).await?;
+        let packs = listing(&self.bucket, PACKS).await?;
         let fresh = objects
             .iter()
+            .map(|(name, _)| name)
             .filter(|name| !known.damaged.contains(*name) && !known.objects.iter().any(|(known, _)| known == *name));
         let fresh: Vec<String> = fresh.cloned().collect();
         let objects: Vec<(String, Arc<Table>)> = futures::stream::iter(fresh)
@@ -161,7 +165,10 @@ impl Index {
             .try_filter_map(|found| std::future::ready(Ok(found)))
             .try_collect()
             .await?;
-        let packs: HashSet<PackId> = packs.iter().filter_map(|name| name.parse().ok()).collect();
+        let packs: HashMap<PackId, u64> = packs
+            .iter()
+            .filter_map(|(name, size)| Some((name.parse().ok()?, *size)))
+            .collect();
         let tables = known
             .objects
             .iter()
@@ -169,14 +176,22 @@ impl Index {
             .map(|(_, table)| table)
             .chain(&known.footers);
         let covered = table::covered(tables.map(Arc::as_ref));
-        let missing: Vec<PackId> = packs.difference(&covered).copied().collect();
+        let missing: Vec<(PackId, u64)> = packs
+            .iter()
+            .filter(|(pack, _)| !covered.contains(pack))
+            .map(|(pack, size)| (*pack, *size))
+            .collect();
         let footers: Vec<Arc<Table>> = futures::stream::iter(missing)
-            .map(|pack| self.footer(pack))
+            .map(|(pack, size)| self.footer(pack, size))
             .buffer_unordered(self.bucket.limits().tables)
             .try_filter_map(|found| std::future::ready(Ok(found)))
             .try_collect()
             .await?;
-        let gone: HashSet<PackId> = covered.difference(&packs).copied().collect();
+        let gone: HashSet<PackId> = covered
+            .iter()
+            .filter(|pack| !packs.contains_key(pack))
+            .copied()
+            .collect();
         self.update(|loaded| {
             loaded.objects.extend(objects);
             // What this process wrote meanwhile was registered without us.
@@ -201,8 +216,8 @@ impl Index {
         {
             return Ok(Some((name, Arc::new(table))));
         }
-        let bytes = match self.bucket.get(&key).await {
-            Err(Error::NoObject { .. }) => return Ok(None),
+        let bytes = match self.bucket.get_at_most(&key, table::OBJECT_LEN_MAX).await {
+            Err(Error::NoObject { .. } | Error::Corrupt { .. }) => return Ok(None),
             other => other?,
         };
         let verified = {
@@ -219,18 +234,15 @@ impl Index {
         Ok(table.ok().map(|table| (name, Arc::new(table))))
     }
 
-    /// A pack's footer, by one read of its tail. A damaged one is left out: `check_pack` tells of it.
-    async fn footer(&self, pack: PackId) -> Result<Option<Arc<Table>>> {
+    /// The table of a pack of `size` bytes. A damaged one is left out: `check_pack` tells of it.
+    async fn footer(&self, pack: PackId, size: u64) -> Result<Option<Arc<Table>>> {
         if let Some(footer) = self.cache.footer(pack).await {
             return Ok(Some(Arc::new(Table::of_footer(footer))));
         }
-        let tail = match self.bucket.get_tail(&pack_key(&pack), TAIL_LEN).await {
-            Ok((tail, _)) => tail,
-            Err(Error::NoObject { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let Ok(footer) = Footer::from_tail(pack, &tail) else {
-            return Ok(None);
+        let footer = match read_footer(&self.bucket, pack, size).await {
+            Ok(footer) => footer,
+            Err(error @ Error::Store { .. }) => return Err(error),
+            Err(_) => return Ok(None),
         };
         self.cache.put_footer(&footer).await;
         Ok(Some(Arc::new(Table::of_footer(footer))))
@@ -323,11 +335,27 @@ fn drop_covered(loaded: &mut Loaded) {
     });
 }
 
-/// The names of the objects in a folder of keys.
-pub(crate) async fn names(bucket: &Bucket, folder: &str) -> Result<Vec<String>> {
+/// The objects in a folder of keys: names and sizes.
+pub(crate) async fn listing(bucket: &Bucket, folder: &str) -> Result<Vec<(String, u64)>> {
     let objects = bucket.list(folder.trim_end_matches('/'));
     objects
-        .map_ok(|info| info.key.trim_start_matches(folder).to_string())
+        .map_ok(|info| (info.key.trim_start_matches(folder).to_string(), info.size))
         .try_collect()
         .await
+}
+
+/// The footer of a pack of `size` bytes, in one read where the table is short.
+pub(crate) async fn read_footer(bucket: &Bucket, pack: PackId, size: u64) -> Result<Footer> {
+    let key = pack_key(&pack);
+    let tail = |len: u64| size.saturating_sub(len)..size;
+    if size == 0 {
+        return Footer::from_tail(pack, &Bytes::new());
+    }
+    let first = bucket.get_range(&key, tail(FOOTER_LEN_FIRST)).await?;
+    match Footer::len_by_trailer(&first) {
+        Some(len) if len > first.len() as u64 && len <= size.min(FOOTER_LEN_MAX) => {
+            Footer::from_tail(pack, &bucket.get_range(&key, tail(len)).await?)
+        }
+        _ => Footer::from_tail(pack, &first),
+    }
 }

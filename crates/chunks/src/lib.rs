@@ -24,14 +24,20 @@ mod write;
 pub use bucket::{Bucket, ObjectInfo, Put};
 pub use disk::directory_root::DirectoryRoot;
 pub use error::{Error, Result};
-pub use format::cutter::{CHUNK_LEN_MAX, CHUNK_LEN_MEAN, CHUNK_LEN_MIN, cut};
+pub use format::{
+    cutter::{CHUNK_LEN_MAX, CHUNK_LEN_MEAN, CHUNK_LEN_MIN, cut},
+    recipe::{SEGMENTS_MAX, Segments},
+    segment::SEGMENT_LEN,
+};
 pub use limits::Limits;
 pub use place::Place;
 pub use progress::{NoProgress, Progress, Task, Unit};
 pub use read::{check::Problem, store::ChunkStore};
+pub use recent::Recent;
 pub use root_store::{ObjectRoot, RootStore, RootVersion, Swap};
 pub use storage::{Scratch, Storage};
 pub use write::{
+    pack_ids::PackIds,
     packs::{Added, WriteSummary},
     writer::{ContentWriter, FileWriter},
 };

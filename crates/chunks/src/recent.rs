@@ -1,77 +1,77 @@
-//! `Recent`: what was read last about files, by their ids, in bounded memory.
-//! `store` owns one of chunk lists and one of outboards.
+//! `Recent`: what was used last, by its key, in bounded memory. The floors above keep decoded commits, trees and logs in it too.
+//! Two generations: when the young one would hold more than half of the limit it becomes the old one, and the old one is dropped.
+//! Invariant: all that is kept weighs at most the limit.
 
 use std::{
+    borrow::Borrow,
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    hash::Hash,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use drumlin_model::FileId;
-
+/// Values that are cheap to clone (an `Arc`, `Bytes`), weighed in bytes. Shared by reference among threads.
 #[derive(Debug)]
-pub(crate) struct Recent<T> {
-    bytes_max: usize,
-    kept: Mutex<Kept<T>>,
+pub struct Recent<K, V> {
+    weight_max: usize,
+    generations: Mutex<Generations<K, V>>,
 }
 
 #[derive(Debug)]
-struct Kept<T> {
-    values: HashMap<FileId, Value<T>>,
-    bytes: usize,
-    /// Counts uses; the value of the lowest count is the one to drop.
-    clock: u64,
+struct Generations<K, V> {
+    young: HashMap<K, (V, usize)>,
+    old: HashMap<K, (V, usize)>,
+    young_weight: usize,
 }
 
-#[derive(Debug)]
-struct Value<T> {
-    used: u64,
-    bytes: usize,
-    value: Arc<T>,
-}
-
-impl<T> Recent<T> {
-    pub(crate) fn new(bytes_max: usize) -> Self {
-        let kept = Mutex::new(Kept {
-            values: HashMap::new(),
-            bytes: 0,
-            clock: 0,
-        });
-        Self { bytes_max, kept }
-    }
-
-    pub(crate) fn get(&self, file: &FileId) -> Option<Arc<T>> {
-        let mut kept = self.lock();
-        kept.clock += 1;
-        let now = kept.clock;
-        let found = kept.values.get_mut(file)?;
-        found.used = now;
-        Some(found.value.clone())
-    }
-
-    /// `bytes` is what the value takes in memory. One that would take all there is for them is not kept.
-    pub(crate) fn put(&self, file: FileId, value: Arc<T>, bytes: usize) {
-        if bytes > self.bytes_max {
-            return;
-        }
-        let mut kept = self.lock();
-        kept.clock += 1;
-        let used = kept.clock;
-        kept.bytes += bytes;
-        if let Some(old) = kept.values.insert(file, Value { used, bytes, value }) {
-            kept.bytes -= old.bytes;
-        }
-        while kept.bytes > self.bytes_max {
-            let oldest = kept
-                .values
-                .iter()
-                .min_by_key(|(_, value)| value.used)
-                .map(|(id, _)| *id);
-            let oldest = oldest.expect("bytes are only counted for kept values");
-            kept.bytes -= kept.values.remove(&oldest).map_or(0, |value| value.bytes);
+impl<K: Eq + Hash, V: Clone> Recent<K, V> {
+    /// Keeps at most `weight_max` bytes.
+    pub fn new(weight_max: usize) -> Self {
+        let generations = Generations {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            young_weight: 0,
+        };
+        Self {
+            weight_max,
+            generations: Mutex::new(generations),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept<T>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The value of a key, if it is kept; it counts as used.
+    pub fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let mut generations = self.lock();
+        if let Some((value, _)) = generations.young.get(key) {
+            return Some(value.clone());
+        }
+        let (key, (value, weight)) = generations.old.remove_entry(key)?;
+        self.keep(&mut generations, key, value.clone(), weight);
+        Some(value)
+    }
+
+    /// Keeps a value that takes `weight` bytes, in place of any with the key. One that weighs more than half of the limit is not kept.
+    pub fn insert(&self, key: K, value: V, weight: usize) {
+        if weight <= self.weight_max / 2 {
+            self.keep(&mut self.lock(), key, value, weight);
+        }
+    }
+
+    fn keep(&self, generations: &mut Generations<K, V>, key: K, value: V, weight: usize) {
+        if generations.young_weight + weight > self.weight_max / 2 {
+            generations.old = std::mem::take(&mut generations.young);
+            generations.young_weight = 0;
+        }
+        generations.young_weight += weight;
+        if let Some((_, before)) = generations.young.insert(key, (value, weight)) {
+            generations.young_weight -= before;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Generations<K, V>> {
+        // Nothing panics while it is locked, and a cache is right in any state.
+        self.generations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use drumlin_model::root::ROOT_LEN_MAX;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload, UpdateVersion, path::Path};
+use tracing::instrument;
 
 use crate::{
     bucket::read_at_most,
@@ -63,6 +64,7 @@ impl ObjectRoot {
 
 #[async_trait]
 impl RootStore for ObjectRoot {
+    #[instrument(level = "debug", name = "load root", skip_all)]
     async fn load(&self) -> Result<Option<(Bytes, RootVersion)>> {
         let got = match self.store.get(&Path::from(KEY)).await {
             Ok(got) => got,
@@ -77,6 +79,7 @@ impl RootStore for ObjectRoot {
         Ok(Some((bytes, version)))
     }
 
+    #[instrument(level = "debug", name = "swap root", skip_all, fields(bytes = bytes.len()))]
     async fn swap(&self, expected: Option<&RootVersion>, bytes: Bytes) -> Result<Swap> {
         let mode = match expected.cloned() {
             None => PutMode::Create,

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::{
     error::{Error, Result},
-    format::outboard::OutboardBuilder,
+    format::hash_tree::BlockHasher,
 };
 
 /// Runs `work` where it may block, and waits for it.
@@ -30,10 +30,10 @@ pub(crate) async fn open(path: PathBuf) -> Result<File> {
 /// The next `len` bytes of a file (fewer at its end), added to the hashes.
 pub(crate) async fn read_part(
     mut file: File,
-    mut hashes: OutboardBuilder,
+    mut hashes: BlockHasher,
     path: PathBuf,
     len: usize,
-) -> Result<(File, OutboardBuilder, Bytes)> {
+) -> Result<(File, BlockHasher, Bytes)> {
     blocking("read a file", move || {
         let mut part = Vec::with_capacity(len);
         let read = (&mut file).take(len as u64).read_to_end(&mut part);

@@ -420,31 +420,46 @@ async fn a_decompression_bomb() {
     }
 }
 
-/// Hostile chunk lists: counts and lengths that do not fit what is there.
+/// Hostile recipes: counts and lengths that do not fit what is there, or what is ever written.
 #[tokio::test]
-async fn hostile_chunk_lists() {
+async fn hostile_recipes() {
     let bucket = Bucket::memory();
     let pack = PackId::of(b"lists");
-    let target = file(FileId::of(b"list"), 1 << 40);
-    let body = |packs: u32, chunks: u32, rest: &[u8]| {
+    let body = |size: u64, log2: u8, numbers: &[u32], rest: &[u8]| {
         let mut body = vec![2, 1];
-        body.extend_from_slice(target.id.as_bytes());
-        body.extend_from_slice(&target.size.to_le_bytes());
-        body.extend_from_slice(&packs.to_le_bytes());
-        body.extend_from_slice(&chunks.to_le_bytes());
+        body.extend_from_slice(FileId::of(b"list").as_bytes());
+        body.extend_from_slice(&size.to_le_bytes());
+        body.push(log2);
+        for number in numbers {
+            body.extend_from_slice(&number.to_le_bytes());
+        }
         body.extend_from_slice(rest);
         let hash = blake3::hash(&body);
         body.extend_from_slice(hash.as_bytes());
         body
     };
-    for record in [
-        body(0, 0, &[]),
-        body(u32::MAX, 0, &[]),
-        body(0, u32::MAX, &[]),
-        body(0, 1, &[0; 48]),
-        vec![2],
-        vec![],
+    let (small, large) = (200_000, 1 << 40);
+    for (size, record) in [
+        (small, body(small, 28, &[], &[])),
+        (small, body(small, 28, &[0, 0, 0], &[])),
+        (small, body(small, 28, &[0, 0, 0], &[0; 4 * 32])),
+        (small, body(small, 28, &[u32::MAX, 0, 0], &[])),
+        (small, body(small, 28, &[0, u32::MAX, 0], &[])),
+        (small, body(small, 28, &[0, 1, 0], &[0; 48 + 4 * 32])),
+        (small, body(small, 28, &[0, 0, u32::MAX], &[0; 4 * 32])),
+        (small, body(small, 15, &[0, 0, 0], &[0; 4 * 32])),
+        (small, body(small, 29, &[0, 0, 0], &[0; 4 * 32])),
+        (small, body(small, 255, &[0, 0, 0], &[0; 4 * 32])),
+        (small, body(1_000, 28, &[0, 0, 0], &[0; 32])),
+        (large, body(large, 28, &[0], &[])),
+        (large, body(large, 28, &[0], &[0; 4096 * 76])),
+        (large, body(large, 28, &[u32::MAX], &[])),
+        (large, body(large, 16, &[0], &[])),
+        (u64::MAX, body(u64::MAX, 28, &[0], &[])),
+        (large, vec![2]),
+        (large, vec![]),
     ] {
+        let target = file(FileId::of(b"list"), size);
         bucket
             .put(&format!("packs/{pack}"), record.clone().into())
             .await
@@ -456,5 +471,6 @@ async fn hostile_chunk_lists() {
         };
         assert_corrupt(store(&bucket).read(&target, &at).await, "list");
         assert_corrupt(streamed(&store(&bucket), &target, &at).await, "list");
+        assert_corrupt(store(&bucket).read_ranges(&target, &at, &[0..1]).await, "list");
     }
 }

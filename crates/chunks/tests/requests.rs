@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use drumlin_chunks::Bucket;
+use drumlin_model::Location;
 use drumlin_testkit::counting_store::Requests;
 use futures::TryStreamExt;
 
-use crate::support::{NOW, add, file, noise, store, text};
+use crate::support::{NOW, add, file, file_of, noise, store, text};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_small_file_is_one_read() {
@@ -19,7 +20,7 @@ async fn a_small_file_is_one_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_range_of_a_long_file_is_its_list_and_one_read() {
+async fn a_range_of_a_long_file_is_its_recipe_and_one_read() {
     let (counted, requests) = Requests::store(Bucket::memory().object_store());
     let bucket = Bucket::new(counted);
     let content = noise(1, 50_000_000);
@@ -37,7 +38,7 @@ async fn a_range_of_a_long_file_is_its_list_and_one_read() {
         .read_ranges(&file, &at, std::slice::from_ref(&(0..10)))
         .await
         .unwrap();
-    assert_eq!(requests.take().len(), 1, "the list is kept");
+    assert_eq!(requests.take().len(), 1, "the recipe is kept");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -91,4 +92,27 @@ async fn small_files_share_requests() {
     assert!(got.iter().all(|(number, bytes)| *bytes == noise(*number as u64, 7_000)));
     let read = requests.take().len();
     assert!(read <= 70_000_000 / 4_000_000 + 20, "{read} requests");
+}
+
+/// A table of up to 1,455 rows comes with one read, a longer one with two.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_is_one_read_and_a_long_one_two() {
+    for (files, reads) in [(1_455, 1), (1_456, 2), (3_000, 2)] {
+        let (counted, requests) = Requests::store(Bucket::memory().object_store());
+        let bucket = Bucket::new(counted);
+        let writer = store(&bucket).writer(NOW);
+        for number in 0..files {
+            writer.add_bytes(noise(number, 40)).await.unwrap();
+        }
+        writer.flush().await.unwrap();
+        requests.take();
+        let content = noise(7, 40);
+        let read = store(&bucket).read(&file_of(&content), &Location::Unknown).await;
+        assert_eq!(read.unwrap(), content);
+        assert_eq!(
+            requests.take().len(),
+            2 + reads + 1,
+            "two lists, the table of {files} rows, the content"
+        );
+    }
 }

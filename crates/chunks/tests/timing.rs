@@ -6,7 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use drumlin_chunks::{ChunkStore, NoProgress, Storage};
+use drumlin_chunks::{Bucket, ChunkStore, NoProgress, Storage};
+use drumlin_testkit::counting_store::Requests;
 use futures::TryStreamExt;
 
 use crate::support::{NOW, file, noise, store, text};
@@ -132,4 +133,34 @@ async fn timing_of_a_long_file_of_noise() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn timing_of_a_long_file_of_text() {
     long_file("text", |part| text(part, 8 << 20)).await;
+}
+
+/// 100 GB of zeros that take no room: many segments, one chunk.
+#[ignore = "takes minutes; measures, asserts little"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn timing_of_a_range_of_a_sparse_file() {
+    const SIZE: u64 = 100 << 30;
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = folder.path().join("file");
+    std::fs::File::create(&path).unwrap().set_len(SIZE).unwrap();
+    let storage = Storage::directory(&folder.path().join("repo")).unwrap();
+    let start = Instant::now();
+    let writer = store(&storage.bucket).writer(NOW);
+    let (id, size, at) = writer.add_file(&path).await.unwrap();
+    let summary = writer.flush().await.unwrap();
+    rate("add of 100 GB of zeros", size, start.elapsed());
+    println!("stored: {summary:?}");
+    let (counted, requests) = Requests::store(storage.bucket.object_store());
+    let fresh = store(&Bucket::new(counted));
+    for round in ["first", "second"] {
+        let start = Instant::now();
+        let range = SIZE / 2..SIZE / 2 + 1000;
+        let read = fresh.read_ranges(&file(id, size), &at, &[range]).await.unwrap();
+        assert_eq!(read[0], vec![0; 1000]);
+        println!(
+            "{round} range of 1 KB: {:?}, {} requests",
+            start.elapsed(),
+            requests.take().len()
+        );
+    }
 }

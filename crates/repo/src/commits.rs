@@ -5,17 +5,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use drumlin_chunks::{Bucket, Error as ChunksError};
+use drumlin_chunks::{Bucket, Error as ChunksError, Recent};
 use drumlin_model::{
     Commit, CommitId, Provenance, ProvenanceId, Timestamp, TreeId, commit::COMMIT_LEN_MAX,
     provenance::PROVENANCE_LEN_MAX,
 };
 use futures::{TryStreamExt, future::try_join_all};
 
-use crate::{
-    cache::Cache,
-    error::{Error, Result},
-};
+use crate::error::{Error, Result};
 
 /// Commits that one handle keeps decoded, in bytes: some 60,000 of them.
 const COMMITS_CACHE_LEN_MAX: usize = 16 << 20;
@@ -57,16 +54,16 @@ pub struct Recorded {
 #[derive(Clone, Debug)]
 pub(crate) struct CommitStore {
     bucket: Bucket,
-    commits: Arc<Cache<CommitId, Arc<Commit>>>,
-    provenance: Arc<Cache<ProvenanceId, Arc<Provenance>>>,
+    commits: Arc<Recent<CommitId, Arc<Commit>>>,
+    provenance: Arc<Recent<ProvenanceId, Arc<Provenance>>>,
 }
 
 impl CommitStore {
     pub fn new(bucket: Bucket) -> Self {
         Self {
             bucket,
-            commits: Arc::new(Cache::new(COMMITS_CACHE_LEN_MAX)),
-            provenance: Arc::new(Cache::new(PROVENANCE_CACHE_LEN_MAX)),
+            commits: Arc::new(Recent::new(COMMITS_CACHE_LEN_MAX)),
+            provenance: Arc::new(Recent::new(PROVENANCE_CACHE_LEN_MAX)),
         }
     }
 

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Files up to this length, in bytes, are one chunk, and are read many at a time.
-const SMALL_LEN_MAX: u64 = 128 << 10;
+const SMALL_LEN_MAX: u64 = drumlin_chunks::CHUNK_LEN_MAX as u64;
 /// How many small files one batch reads: at most 128 MiB of them.
 const BATCH_FILES_MAX: usize = 1024;
 /// How many packs, blobs or large files are read at once.

@@ -2,7 +2,6 @@
 //! `objects` above shows snapshots and sessions as object stores; `worktree` as a folder.
 //! Invariant: the only change of shared state is one swap of the root; everything else that is written is new.
 
-pub mod cache;
 pub mod clock;
 mod commit;
 mod commits;

@@ -2,15 +2,11 @@
 //! `table` opens tables over it; `engine` holds one cache for all of them.
 //! Invariant: what is served was read under the etag that the path has now, and an etag is the hash of its bytes.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    fmt,
-    ops::Range,
-    sync::{Arc, Mutex},
-};
+use std::{fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use drumlin_chunks::Recent;
 use drumlin_model::{Placed, RepoPath, names::DELTA_LOG};
 use drumlin_repo::Snapshot;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
@@ -29,44 +25,29 @@ const FILE_BYTES_MAX: u64 = 8 << 20;
 /// The longest run of log entries that is fetched ahead; a log without checkpoints may be longer.
 const FILES_AHEAD_MAX: usize = 4096;
 
-/// Log files by the hash of their bytes. The oldest go first.
-#[derive(Debug, Default)]
+/// Log files by the hash of their bytes.
+#[derive(Debug)]
 pub(crate) struct LogCache {
-    held: Mutex<Held>,
+    held: Recent<String, Bytes>,
 }
 
-#[derive(Debug, Default)]
-struct Held {
-    files: HashMap<String, Bytes>,
-    order: VecDeque<String>,
-    bytes: usize,
+impl Default for LogCache {
+    fn default() -> Self {
+        let held = Recent::new(CACHE_BYTES_MAX);
+        Self { held }
+    }
 }
 
 impl LogCache {
     fn get(&self, etag: &str) -> Option<Bytes> {
-        self.held().files.get(etag).cloned()
+        self.held.get(etag)
     }
 
     fn put(&self, etag: String, bytes: Bytes) {
-        if bytes.len() as u64 > FILE_BYTES_MAX {
-            return;
+        let len = bytes.len();
+        if len as u64 <= FILE_BYTES_MAX {
+            self.held.insert(etag, bytes, len);
         }
-        let mut held = self.held();
-        if held.files.contains_key(&etag) {
-            return;
-        }
-        held.bytes += bytes.len();
-        held.order.push_back(etag.clone());
-        held.files.insert(etag, bytes);
-        while held.bytes > CACHE_BYTES_MAX {
-            let Some(oldest) = held.order.pop_front() else { break };
-            let gone = held.files.remove(&oldest).map_or(0, |bytes| bytes.len());
-            held.bytes -= gone;
-        }
-    }
-
-    fn held(&self) -> std::sync::MutexGuard<'_, Held> {
-        self.held.lock().expect("no panic happens while the cache is locked")
     }
 
     /// Fetches what a reader of the table's newest version will ask for: the files since the last checkpoint, those of

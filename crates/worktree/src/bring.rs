@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Files of up to this size, in bytes, are read many at a time: each is one record of a pack.
-const SMALL_FILE_LEN_MAX: u64 = 128 << 10;
+const SMALL_FILE_LEN_MAX: u64 = drumlin_chunks::CHUNK_LEN_MAX as u64;
 /// Small files that are asked for in one plan of requests.
 const SMALL_FILES_AT_ONCE: usize = 16 << 10;
 /// Small files that one thread writes at a time.

@@ -11,6 +11,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use drumlin_model::root::ROOT_LEN_MAX;
+use tracing::instrument;
 
 use crate::{
     disk::durable_file::{self, TMP},
@@ -100,11 +101,13 @@ fn version_of(bytes: &[u8]) -> RootVersion {
 
 #[async_trait]
 impl RootStore for DirectoryRoot {
+    #[instrument(level = "debug", name = "load root", skip_all)]
     async fn load(&self) -> Result<Option<(Bytes, RootVersion)>> {
         let root = self.clone();
         task::blocking("read the root", move || root.read()).await
     }
 
+    #[instrument(level = "debug", name = "swap root", skip_all, fields(bytes = bytes.len()))]
     async fn swap(&self, expected: Option<&RootVersion>, bytes: Bytes) -> Result<Swap> {
         let (root, expected) = (self.clone(), expected.cloned());
         task::blocking("write the root", move || root.swap_locked(expected.as_ref(), &bytes)).await

@@ -28,10 +28,15 @@ impl<'a> BytesReader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// `count` rows of `N` bytes, and what follows them.
-    pub(crate) fn rows<const N: usize>(&mut self, count: usize) -> Option<(&'a [[u8; N]], &'a [u8])> {
+    /// `count` rows of `N` bytes.
+    pub(crate) fn rows<const N: usize>(&mut self, count: usize) -> Option<&'a [[u8; N]]> {
         let (rows, rest) = self.rest.split_at_checked(count.checked_mul(N)?)?;
         self.rest = rest;
-        Some((rows.as_chunks::<N>().0, rest))
+        Some(rows.as_chunks::<N>().0)
+    }
+
+    /// How many bytes are left.
+    pub(crate) fn remaining(&self) -> usize {
+        self.rest.len()
     }
 }

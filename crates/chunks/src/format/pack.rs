@@ -13,7 +13,8 @@ use crate::{
     format::{
         bytes_reader::BytesReader,
         recipe::Recipe,
-        record::{self, Kind, ROW_LEN, RecordAt, record_of, row_of},
+        record::{self, Kind, RECORD_LEN_MAX, ROW_LEN, RecordAt, record_of, row_of},
+        segment,
     },
     keys::pack_key,
 };
@@ -25,11 +26,11 @@ const TRAILER_LEN: usize = 4 + 4 + 32 + 8;
 /// Where a pack is closed. Half of the most that a pack may be, because three are in memory while a writer is busy
 /// (one filling, two on their way): 96 MiB.
 pub(crate) const PACK_LEN: usize = 32 << 20;
-/// The most records of one pack: their table has to fit into one tail read.
+/// The most records of one pack, so that the table of a pack of small files is not long either.
 pub(crate) const RECORDS_MAX: usize = 20_000;
-/// The length of the one read that gets a whole footer.
-pub(crate) const TAIL_LEN: u64 = 1 << 20;
-const _: () = assert!(RECORDS_MAX * ROW_LEN + TRAILER_LEN <= TAIL_LEN as usize);
+/// The longest footer, in bytes: with some room for packs of others. A reader holds no more.
+pub(crate) const FOOTER_LEN_MAX: u64 = 1 << 20;
+const _: () = assert!(RECORDS_MAX * ROW_LEN + TRAILER_LEN <= FOOTER_LEN_MAX as usize);
 
 /// A pack that is being filled.
 #[derive(Debug)]
@@ -145,60 +146,54 @@ impl Footer {
         })
     }
 
+    /// How long the whole footer is, from its last bytes. It may be more than a footer may have.
+    pub(crate) fn len_by_trailer(tail: &[u8]) -> Option<u64> {
+        let start = tail.len().checked_sub(TRAILER_LEN)?;
+        let count = BytesReader::new(&tail[start..]).u32()?;
+        Some(u64::from(count) * ROW_LEN as u64 + TRAILER_LEN as u64)
+    }
+
     pub(crate) fn rows(&self) -> &[[u8; ROW_LEN]] {
         self.bytes[..self.count * ROW_LEN].as_chunks().0
     }
 }
 
-/// Everything that is wrong with a whole pack, as text.
-pub(crate) fn check(pack: PackId, bytes: &Bytes) -> Vec<String> {
-    let footer = match Footer::from_tail(pack, bytes) {
-        Ok(footer) => footer,
-        Err(Error::Corrupt { detail, .. }) => return vec![format!("its table is damaged: {detail}")],
-        Err(error) => return vec![error.to_string()],
-    };
+/// The records of a pack in the order in which they stand, as its table says, and what is wrong with the table for a pack of `size` bytes.
+pub(crate) fn records(footer: &Footer, size: u64) -> (Vec<([u8; 32], RecordAt)>, Vec<String>) {
     let mut problems = Vec::new();
-    if bytes.get(..HEAD.len()) != Some(HEAD) {
-        problems.push("it does not begin as packs do".to_string());
-    }
     if !footer.rows().is_sorted_by(|a, b| a[..32] < b[..32]) {
         problems.push("its table is not in order".to_string());
     }
-    let records = footer.rows().iter().map(|row| (row, record_of(row, pack)));
-    let mut records: Vec<([u8; 32], RecordAt)> = records
-        .filter_map(|(row, at)| Some((*row.first_chunk()?, at?)))
-        .collect();
+    let rows = footer.rows().iter().map(|row| (row, record_of(row, footer.pack)));
+    let mut records: Vec<([u8; 32], RecordAt)> =
+        rows.filter_map(|(row, at)| Some((*row.first_chunk()?, at?))).collect();
     if records.len() != footer.count {
         problems.push("its table holds records of no known kind".to_string());
     }
     records.sort_unstable_by_key(|(_, at)| at.offset);
+    let table = size - footer.bytes.len() as u64;
     let mut expected = HEAD.len() as u64;
-    for (id, at) in &records {
+    for (_, at) in &records {
         if u64::from(at.offset) != expected {
             problems.push(format!("bytes {expected}..{} are of no record", at.offset));
         }
         expected = at.end();
-        problems.extend(check_record(id, at, bytes).err());
     }
-    let table = (bytes.len() - footer.bytes.len()) as u64;
     if expected != table {
         problems.push(format!("bytes {expected}..{table} are of no record"));
     }
-    problems
+    records.retain(|(_, at)| at.end() <= table && at.stored <= RECORD_LEN_MAX);
+    if records.len() != footer.count {
+        problems.push("its table tells of records that are too long, or past the end".to_string());
+    }
+    (records, problems)
 }
 
-fn check_record(id: &[u8; 32], at: &RecordAt, pack: &Bytes) -> Result<(), String> {
-    let range = at.offset as usize..at.end() as usize;
-    if range.end > pack.len() {
-        return Err(format!(
-            "a record is said to be at {}..{}, past its end",
-            range.start, range.end
-        ));
+/// Whether a record has its hash, whatever its kind.
+pub(crate) fn check_record(id: &[u8; 32], at: &RecordAt, stored: &Bytes) -> Result<()> {
+    match at.kind {
+        Kind::Chunk => record::open(stored, &ChunkId::from_bytes(*id), at.len as usize).map(drop),
+        Kind::Recipe => Recipe::from_record(stored, &FileId::from_bytes(*id)).map(drop),
+        Kind::Segment => segment::check(stored, id),
     }
-    let stored = pack.slice(range);
-    let opened = match at.kind {
-        Kind::Chunk => record::open(&stored, &ChunkId::from_bytes(*id), at.len as usize).map(drop),
-        Kind::Recipe => Recipe::from_record(&stored, &FileId::from_bytes(*id)).map(drop),
-    };
-    opened.map_err(|error| error.to_string())
 }

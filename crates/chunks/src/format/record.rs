@@ -1,7 +1,7 @@
-//! A record: one chunk's bytes as a pack holds them, raw or compressed. `pack` says where records stand, `recipe` is the other kind.
+//! A record: one chunk's bytes as a pack holds them, raw or compressed. `pack` says where records stand, `recipe` and `segment` are the other kinds.
 //! Invariant: every byte of a record is covered by a hash, so a flip is seen even where a decompressor would not notice.
 //!
-//! `0 | content`, `1 | first 8 bytes of the frame's BLAKE3 | zstd frame`, `2 | recipe`.
+//! `0 | content`, `1 | first 8 bytes of the frame's BLAKE3 | zstd frame`, `2 | recipe`, `3 | segment`.
 
 use std::cell::RefCell;
 
@@ -16,6 +16,9 @@ use crate::{
 pub(crate) const RAW: u8 = 0;
 pub(crate) const ZSTD: u8 = 1;
 pub(crate) const RECIPE: u8 = 2;
+pub(crate) const SEGMENT: u8 = 3;
+/// The longest record of any kind, in bytes: what a reader is ready to hold, whatever a hint says.
+pub(crate) const RECORD_LEN_MAX: u32 = 8 << 20;
 /// A row of a table: `id 32 | kind u8 | offset u32 | stored u32 | len u32`.
 pub(crate) const ROW_LEN: usize = 32 + 1 + 3 * 4;
 const CHECK_LEN: usize = 8;
@@ -119,7 +122,10 @@ fn looks_random(content: &[u8]) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     Chunk,
+    /// How a long file is put together.
     Recipe,
+    /// A part of a recipe.
+    Segment,
 }
 
 /// Where a record is, and how long it and its content are.
@@ -130,7 +136,7 @@ pub(crate) struct RecordAt {
     pub offset: u32,
     /// Length of the record.
     pub stored: u32,
-    /// Length of a chunk's content; of a recipe, of its record.
+    /// Length of a chunk's content; of a recipe and a segment, of the record.
     pub len: u32,
 }
 
@@ -140,6 +146,8 @@ impl RecordAt {
         match self.kind {
             Kind::Chunk => Location::Chunk { pack, offset, stored },
             Kind::Recipe => Location::Recipe { pack, offset, stored },
+            // No file is found by a part of its recipe.
+            Kind::Segment => Location::Unknown,
         }
     }
 
@@ -154,6 +162,7 @@ pub(crate) fn row_of(id: &[u8; 32], at: &RecordAt) -> [u8; ROW_LEN] {
     row[32] = match at.kind {
         Kind::Chunk => 0,
         Kind::Recipe => 1,
+        Kind::Segment => 2,
     };
     row[33..37].copy_from_slice(&at.offset.to_le_bytes());
     row[37..41].copy_from_slice(&at.stored.to_le_bytes());
@@ -167,6 +176,7 @@ pub(crate) fn record_of(row: &[u8], pack: PackId) -> Option<RecordAt> {
     let kind = match reader.u8()? {
         0 => Kind::Chunk,
         1 => Kind::Recipe,
+        2 => Kind::Segment,
         _ => return None,
     };
     Some(RecordAt {

@@ -24,6 +24,10 @@ const HEAD: &[u8; 8] = b"DRUMINDX";
 const FORMAT: u32 = 1;
 const HEAD_LEN: usize = 8 + 4 + 4 + 8;
 pub(crate) const INDEX_ROW_LEN: usize = ROW_LEN + 4;
+/// An index object is closed at this many rows (49 MB), because merging holds one in memory.
+pub(crate) const ROWS_MAX: usize = 1_000_000;
+/// The longest index object, in bytes: with each row in a pack of its own.
+pub(crate) const OBJECT_LEN_MAX: u64 = (HEAD_LEN + ROWS_MAX * (INDEX_ROW_LEN + 32) + 32) as u64;
 
 #[derive(Debug)]
 enum Data {
@@ -97,10 +101,10 @@ impl Table {
         }
         let pack_count = reader.u32().ok_or_else(damaged)? as usize;
         let count = usize::try_from(reader.u64().ok_or_else(damaged)?).map_err(|_| damaged())?;
-        let (packs, _) = reader.rows::<32>(pack_count).ok_or_else(damaged)?;
+        let packs = reader.rows::<32>(pack_count).ok_or_else(damaged)?;
         let packs = packs.iter().map(|id| PackId::from_bytes(*id)).collect();
-        let (_, rest) = reader.rows::<INDEX_ROW_LEN>(count).ok_or_else(damaged)?;
-        if rest.len() != 32 {
+        reader.rows::<INDEX_ROW_LEN>(count).ok_or_else(damaged)?;
+        if reader.remaining() != 32 {
             return Err(damaged());
         }
         Ok(Self {

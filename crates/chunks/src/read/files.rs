@@ -1,5 +1,5 @@
 //! Whole files, ranges of files and many files by their ids: what the floors above read with.
-//! `fetch`, `stream` and `blob` do it, each for its kind of content.
+//! `records`, `chunked` and `blob` do it, each for its kind of content.
 //! Invariant: a read returns the bytes whose hash was asked for, or an error.
 
 use std::ops::Range;
@@ -13,27 +13,24 @@ use futures::{
 
 use crate::{
     error::{Error, Result},
-    format::recipe::RecipeChunk,
     keys::blob_key,
     read::{
-        fetch::Content,
+        content::Content,
         plan::{self, Wanted},
         store::ChunkStore,
-        stream::verify,
     },
     task,
 };
 
 impl ChunkStore {
-    /// The content from its beginning to its end. Pieces come as they are verified; only the end of the stream says that all was well.
+    /// The content from its beginning to its end, in pieces that are verified before they come. It is whole when the stream ends well.
     pub fn stream(&self, file: &File, at: &Location) -> BoxStream<'static, Result<Bytes>> {
         let (store, file, at) = (self.clone(), file.clone(), *at);
         stream::once(async move {
-            let id = file.id;
             Ok::<_, Error>(match store.content(&file, &at).await? {
                 Content::Empty => stream::empty().boxed(),
                 Content::Chunk(_) => stream::once(async move { store.read(&file, &at).await }).boxed(),
-                Content::Recipe(recipe) => verify(id, store.recipe_stream(recipe)),
+                Content::Recipe(recipe) => store.chunked_stream(recipe),
                 Content::Blob => store.blob_stream(file),
             })
         })
@@ -47,9 +44,11 @@ impl ChunkStore {
             Content::Empty => Ok(Bytes::new()),
             Content::Chunk(at) => self.chunk(&ChunkId::from_bytes(*file.id.as_bytes()), at).await,
             Content::Recipe(recipe) => {
-                let chunks = self.chunks(&recipe.chunks).await?;
-                let joined = task::blocking("join chunks", move || Ok(Bytes::from(chunks.concat()))).await?;
-                self.whole(file, joined).await
+                let pieces: Vec<Bytes> = self.clone().chunked_stream(recipe).try_collect().await?;
+                match <[Bytes; 1]>::try_from(pieces) {
+                    Ok([piece]) => Ok(piece),
+                    Err(pieces) => task::blocking("join pieces", move || Ok(pieces.concat().into())).await,
+                }
             }
             Content::Blob => {
                 let bytes = self
@@ -95,43 +94,9 @@ impl ChunkStore {
                     .map(|range| content.slice(range.start as usize..range.end as usize))
                     .collect())
             }
-            Content::Recipe(recipe) => self.recipe_ranges(&recipe.chunks, ranges).await,
+            Content::Recipe(recipe) => self.chunked_ranges(&recipe, ranges).await,
             Content::Blob => self.blob_ranges(file, ranges).await,
         }
-    }
-
-    async fn recipe_ranges(&self, chunks: &[RecipeChunk], ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        // Where each chunk begins, and last the size.
-        let mut starts = Vec::with_capacity(chunks.len() + 1);
-        starts.push(0);
-        chunks
-            .iter()
-            .for_each(|chunk| starts.push(starts[starts.len() - 1] + u64::from(chunk.at.len)));
-        let touched = |range: &Range<u64>| {
-            let first = starts.partition_point(|&start| start <= range.start).saturating_sub(1);
-            let end = starts[..chunks.len()].partition_point(|&start| start < range.end);
-            if range.is_empty() { 0..0 } else { first..end }
-        };
-        let mut numbers: Vec<usize> = ranges.iter().flat_map(&touched).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let needed: Vec<RecipeChunk> = numbers.iter().map(|&number| chunks[number]).collect();
-        let contents = self.chunks(&needed).await?;
-        let piece = |range: &Range<u64>, number: usize| {
-            let content = &contents[numbers.binary_search(&number).expect("every touched chunk was read")];
-            let from = range.start.saturating_sub(starts[number]) as usize;
-            let to = (range.end - starts[number]).min(content.len() as u64) as usize;
-            content.slice(from..to)
-        };
-        let assemble = |range: &Range<u64>| {
-            let pieces: Vec<Bytes> = touched(range).map(|number| piece(range, number)).collect();
-            if pieces.len() == 1 {
-                pieces[0].clone()
-            } else {
-                Bytes::from(pieces.concat())
-            }
-        };
-        Ok(ranges.iter().map(assemble).collect())
     }
 
     /// The whole contents of many files, each with its number in `files`, in the order that packs hold them.

@@ -1,5 +1,5 @@
 //! Which reads of packs serve many records at the least cost: neighbors are read together, up to a size, over small gaps.
-//! Pure; `fetch` and `stream` carry plans out.
+//! Pure; `records` carries plans out.
 
 use std::ops::Range;
 

@@ -4,18 +4,24 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use drumlin_model::Timestamp;
+use drumlin_model::{FileId, Timestamp};
 
 use crate::{
     bucket::Bucket,
-    format::{outboard::Outboard, recipe::Recipe},
+    format::{
+        outboard::Outboard,
+        recipe::{Recipe, Segments},
+        segment::Segment,
+    },
     index::Index,
     recent::Recent,
     write::{pack_ids::PackIds, writer::ContentWriter},
 };
 
-/// Kept chunk lists: enough for 20 GB of files.
-const RECIPE_BYTES_MAX: usize = 32 << 20;
+/// Kept recipes, those of 16 TiB among them.
+const RECIPE_BYTES_MAX: usize = 16 << 20;
+/// Kept segments: enough for 16 GB of files.
+const SEGMENT_BYTES_MAX: usize = 32 << 20;
 /// Kept outboards: enough for 32 GB of blobs.
 const OUTBOARD_BYTES_MAX: usize = 16 << 20;
 
@@ -28,9 +34,11 @@ pub struct ChunkStore {
 struct Inner {
     bucket: Bucket,
     index: Arc<Index>,
-    /// So that reading a long file piece by piece fetches its chunk list once.
-    recipes: Recent<Recipe>,
-    outboards: Recent<Outboard>,
+    /// So that reading a long file piece by piece fetches its recipe once.
+    recipes: Recent<FileId, Arc<Recipe>>,
+    /// By file and number.
+    segments: Recent<(FileId, u64), Arc<Segment>>,
+    outboards: Recent<FileId, Arc<Outboard>>,
 }
 
 impl ChunkStore {
@@ -42,6 +50,7 @@ impl ChunkStore {
                 bucket,
                 index,
                 recipes: Recent::new(RECIPE_BYTES_MAX),
+                segments: Recent::new(SEGMENT_BYTES_MAX),
                 outboards: Recent::new(OUTBOARD_BYTES_MAX),
             }),
         }
@@ -55,18 +64,26 @@ impl ChunkStore {
         &self.inner.index
     }
 
-    pub(crate) fn recipes(&self) -> &Recent<Recipe> {
+    pub(crate) fn recipes(&self) -> &Recent<FileId, Arc<Recipe>> {
         &self.inner.recipes
     }
 
-    pub(crate) fn outboards(&self) -> &Recent<Outboard> {
+    pub(crate) fn segments(&self) -> &Recent<(FileId, u64), Arc<Segment>> {
+        &self.inner.segments
+    }
+
+    pub(crate) fn outboards(&self) -> &Recent<FileId, Arc<Outboard>> {
         &self.inner.outboards
     }
 
     /// A new writer, whose packs are named by the time: `began` is the present. Has to be called within a tokio runtime, which
     /// the writer then uploads on.
     pub fn writer(&self, began: Timestamp) -> ContentWriter {
-        let ids = PackIds::since(began);
-        ContentWriter::new(self.inner.bucket.clone(), self.inner.index.clone(), ids)
+        self.writer_with(PackIds::since(began), Segments::default())
+    }
+
+    /// The same with ids for its packs and segments of another length: for tests, because readers read all of them.
+    pub fn writer_with(&self, ids: PackIds, segments: Segments) -> ContentWriter {
+        ContentWriter::new(self.inner.bucket.clone(), self.inner.index.clone(), ids, segments)
     }
 }

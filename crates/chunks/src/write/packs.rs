@@ -76,7 +76,7 @@ pub(crate) struct NewRecord<'a> {
     pub kind: Kind,
     pub len: u32,
     pub record: &'a [u8],
-    /// What `arrivals` said before `find` was asked.
+    /// What `arrivals` said before `find` was called.
     pub arrivals: u64,
 }
 
@@ -89,7 +89,7 @@ enum Pushed {
 
 impl Packs {
     /// Uploads run on the runtime that this is called in.
-    pub(crate) fn new(bucket: Bucket, index: Arc<Index>, ids: PackIds) -> Self {
+    pub(crate) fn new(bucket: Bucket, index: Arc<Index>, mut ids: PackIds) -> Self {
         let state = State {
             open: PackBuilder::new(ids.next()),
             ids,
@@ -121,13 +121,13 @@ impl Packs {
         seen.or_else(|| self.index.find(id))
     }
 
-    /// To be asked before `find`, and given with what was not found: if it is another then, `find` is asked again.
+    /// How many packs have arrived. Read it before `find` and pass it to `push`, which looks again if it has changed.
     pub(crate) fn arrivals(&self) -> u64 {
         lock(&self.state).arrivals
     }
 
-    /// Tells of content to come: once there is enough of it, the index learns what others stored.
-    pub(crate) fn expect(&self, len: usize) -> Result<()> {
+    /// Before `len` bytes of content are looked up: once there is enough new content, the index learns what others stored.
+    pub(crate) fn ask_if_due(&self, len: usize) -> Result<()> {
         if self.has_to_ask(len) {
             self.runtime.block_on(self.ask())
         } else {
@@ -161,7 +161,7 @@ impl Packs {
     }
 
     pub(crate) fn add_small_blocking(&self, content: &[u8]) -> Result<Added> {
-        self.expect(content.len())?;
+        self.ask_if_due(content.len())?;
         let arrivals = self.arrivals();
         let (id, known) = self.look_up(content)?;
         let location = match known {

@@ -16,16 +16,13 @@ use tokio::sync::Semaphore;
 use crate::{
     bucket::{Bucket, Put},
     error::{Error, Result},
-    format::{
-        cutter::CHUNK_LEN_MAX,
-        outboard::{Outboard, OutboardBuilder},
-    },
+    format::{cutter::CHUNK_LEN_MAX, hash_tree::BlockHasher, outboard::Outboard, recipe::Segments},
     index::Index,
     keys::{blob_key, outboard_key},
     progress::{NoProgress, Progress},
     task,
     write::{
-        file_builder::{BLOCK_LEN, FileBuilder},
+        file_builder::{BATCH_LEN, FileBuilder},
         pack_ids::PackIds,
         packs::{Added, Packs, WriteSummary},
     },
@@ -36,7 +33,7 @@ use crate::{
 const FILES_AT_ONCE: usize = 16;
 /// Content up to this long is hashed and compressed where it is, because moving it to another thread takes as long.
 const INLINE_LEN_MAX: usize = 32 << 10;
-/// Blocks that are read ahead of the one in work.
+/// Batches that are read ahead of the one in work.
 const BLOCKS_AHEAD: usize = 1;
 
 /// Clones write into the same packs, from as many tasks as there are.
@@ -44,13 +41,15 @@ const BLOCKS_AHEAD: usize = 1;
 pub struct ContentWriter {
     packs: Arc<Packs>,
     files: Arc<Semaphore>,
+    segments: Segments,
 }
 
 impl ContentWriter {
-    pub(crate) fn new(bucket: Bucket, index: Arc<Index>, ids: PackIds) -> Self {
+    pub(crate) fn new(bucket: Bucket, index: Arc<Index>, ids: PackIds, segments: Segments) -> Self {
         Self {
             packs: Arc::new(Packs::new(bucket, index, ids)),
             files: Arc::new(Semaphore::new(FILES_AT_ONCE)),
+            segments,
         }
     }
 
@@ -58,14 +57,14 @@ impl ContentWriter {
         if content.len() <= INLINE_LEN_MAX {
             return self.packs.add_small(&content).await;
         }
-        let packs = self.packs.clone();
+        let (packs, segments) = (self.packs.clone(), self.segments);
         let _turn = self.turn().await;
         task::blocking("add content", move || {
             if content.len() <= CHUNK_LEN_MAX {
                 return packs.add_small_blocking(&content);
             }
-            let mut builder = FileBuilder::new(packs);
-            for block in content.chunks(BLOCK_LEN) {
+            let mut builder = FileBuilder::new(packs, segments);
+            for block in content.chunks(BATCH_LEN) {
                 builder.extend(block);
                 builder.store_waiting()?;
             }
@@ -94,6 +93,11 @@ impl ContentWriter {
         let failed = |source| Error::file("read", path, source);
         let mut file = File::open(path).map_err(failed)?;
         let len = file.metadata().map_err(failed)?.len();
+        if len > self.segments.file_len_max() {
+            return Err(Error::FileTooLong {
+                len_max: self.segments.file_len_max(),
+            });
+        }
         let mut head = Vec::with_capacity((len as usize).min(CHUNK_LEN_MAX) + 1);
         (&mut file)
             .take(CHUNK_LEN_MAX as u64 + 1)
@@ -103,7 +107,7 @@ impl ContentWriter {
         if head.len() <= CHUNK_LEN_MAX {
             return self.packs.add_small_blocking(&head);
         }
-        let mut builder = FileBuilder::new(self.packs.clone());
+        let mut builder = FileBuilder::new(self.packs.clone(), self.segments);
         builder.extend(&head);
         std::thread::scope(|scope| {
             let (send, blocks) = mpsc::sync_channel::<std::io::Result<Vec<u8>>>(BLOCKS_AHEAD);
@@ -121,7 +125,7 @@ impl ContentWriter {
     /// A file that comes piece by piece.
     pub fn file(&self) -> FileWriter {
         FileWriter {
-            builder: FileBuilder::new(self.packs.clone()),
+            builder: FileBuilder::new(self.packs.clone(), self.segments),
         }
     }
 
@@ -130,14 +134,13 @@ impl ContentWriter {
         if content.is_empty() {
             return self.packs.add_small(&content).await;
         }
-        let mut builder = OutboardBuilder::default();
         let hashed = content.clone();
-        let builder = task::blocking("hash content", move || {
-            builder.update(&hashed);
-            Ok(builder)
+        let (id, outboard) = task::blocking("hash content", move || {
+            let mut hasher = BlockHasher::default();
+            hasher.update(&hashed);
+            Ok(Outboard::of_hashed(hasher))
         })
         .await?;
-        let (id, outboard) = builder.finish();
         let (key, size) = (blob_key(&id), content.len() as u64);
         self.put_blob(id, size, outboard, self.bucket().put_new(&key, content))
             .await
@@ -145,19 +148,19 @@ impl ContentWriter {
 
     /// The same for a file, which is read twice: to name it, and to send it.
     pub async fn add_blob_file(&self, path: &Path) -> Result<Added> {
-        let (mut file, mut builder) = (task::open(path.to_path_buf()).await?, OutboardBuilder::default());
+        let (mut file, mut hasher) = (task::open(path.to_path_buf()).await?, BlockHasher::default());
         loop {
             let part;
-            (file, builder, part) = task::read_part(file, builder, path.to_path_buf(), BLOCK_LEN).await?;
+            (file, hasher, part) = task::read_part(file, hasher, path.to_path_buf(), BATCH_LEN).await?;
             if part.is_empty() {
                 break;
             }
         }
-        let size = builder.size();
+        let size = hasher.size();
         if size == 0 {
             return self.packs.add_small(&[]).await;
         }
-        let (id, outboard) = builder.finish();
+        let (id, outboard) = Outboard::of_hashed(hasher);
         let key = blob_key(&id);
         let put = self.bucket().put_file_checked(&key, path, Some(id));
         self.put_blob(id, size, outboard, put).await
@@ -198,8 +201,8 @@ impl ContentWriter {
 /// Reads to the end, or to the first error, or until nobody listens.
 fn read_blocks(mut file: File, send: &mpsc::SyncSender<std::io::Result<Vec<u8>>>) {
     loop {
-        let mut block = Vec::with_capacity(BLOCK_LEN);
-        let read = (&mut file).take(BLOCK_LEN as u64).read_to_end(&mut block);
+        let mut block = Vec::with_capacity(BATCH_LEN);
+        let read = (&mut file).take(BATCH_LEN as u64).read_to_end(&mut block);
         let last = !matches!(read, Ok(len) if len > 0);
         if last && read.is_ok() {
             return;
@@ -227,10 +230,10 @@ impl FileWriter {
     /// The next bytes of the file.
     pub async fn push(&mut self, mut bytes: Bytes) -> Result<()> {
         while !bytes.is_empty() {
-            let room = BLOCK_LEN.saturating_sub(self.builder.waiting()).max(1);
+            let room = BATCH_LEN.saturating_sub(self.builder.waiting()).max(1);
             self.builder.extend(&bytes.split_to(room.min(bytes.len())));
-            if self.builder.waiting() >= BLOCK_LEN {
-                let empty = self.builder.emptied();
+            if self.builder.waiting() >= BATCH_LEN {
+                let empty = self.builder.placeholder();
                 let mut builder = std::mem::replace(&mut self.builder, empty);
                 self.builder =
                     task::blocking("store content", move || builder.store_waiting().map(|()| builder)).await?;

@@ -1,5 +1,5 @@
 //! `Loads`: decoded immutable objects by id, from memory or from a loader.
-//! `TreeStore` keeps index nodes and ranges in two of these; `crate::cache` bounds what is kept.
+//! `TreeStore` keeps index nodes and ranges in two of these; `Recent` bounds what is kept.
 //! Invariant: an object that several ask for at once is loaded once.
 
 use std::{
@@ -9,9 +9,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use drumlin_chunks::Recent;
 use tokio::sync::OnceCell;
-
-use crate::cache::Cache;
 
 /// How much memory a decoded object takes, in bytes.
 pub(super) trait Weight {
@@ -21,14 +20,14 @@ pub(super) trait Weight {
 type Cell<V> = Arc<OnceCell<Arc<V>>>;
 
 pub(super) struct Loads<K, V> {
-    kept: Cache<K, Arc<V>>,
+    kept: Recent<K, Arc<V>>,
     loading: Mutex<HashMap<K, Cell<V>>>,
 }
 
 impl<K: Copy + Eq + Hash, V: Weight> Loads<K, V> {
     pub fn new(weight_max: usize) -> Self {
         Self {
-            kept: Cache::new(weight_max),
+            kept: Recent::new(weight_max),
             loading: Mutex::new(HashMap::new()),
         }
     }

@@ -1,122 +1,47 @@
 //! Gets records out of packs and verifies them; where a hint leads nowhere, asks the index.
-//! `store` builds whole files of it and `stream` long ones, both by the runs of `plan`.
-//! Invariant: nothing leaves here that does not have its hash.
+//! `content` and `chunked` read with it, many chunks by the runs of `plan`.
+//! Invariant: nothing leaves here that does not have its hash, and no hint makes us read more than a record may have.
 
 use std::ops::Range;
 
 use bytes::Bytes;
-use drumlin_model::{ChunkId, File, FileId, Location, PackId};
+use drumlin_model::{ChunkId, FileId, PackId};
+use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     error::{Error, Result},
     format::{
-        recipe::{Recipe, RecipeChunk},
-        record::{self, Kind, RecordAt},
+        record::{self, RECORD_LEN_MAX, RecordAt},
+        segment::ChunkAt,
     },
-    keys::{blob_key, pack_key},
+    keys::pack_key,
     read::{
-        plan::{Run, Wanted},
+        plan::{self, RUN_LEN_MAX, Run, Wanted},
         store::ChunkStore,
     },
     task,
 };
 
-/// What a file consists of.
-pub(crate) enum Content {
-    Empty,
-    Chunk(RecordAt),
-    Recipe(std::sync::Arc<Recipe>),
-    Blob,
-}
-
 impl ChunkStore {
-    /// What the file consists of, by its location, or by the index where that says nothing.
-    pub(crate) async fn content(&self, file: &File, at: &Location) -> Result<Content> {
-        if file.size == 0 {
-            let empty = file.id == FileId::of(b"");
-            return if empty {
-                Ok(Content::Empty)
-            } else {
-                Err(Error::wrong_size(file, 0))
-            };
-        }
-        let (kind, pack, offset, stored) = match *at {
-            Location::Blob => return Ok(Content::Blob),
-            Location::Unknown => return self.content_by_index(file).await,
-            Location::Chunk { pack, offset, stored } => (Kind::Chunk, pack, offset, stored),
-            Location::Recipe { pack, offset, stored } => (Kind::Recipe, pack, offset, stored),
-        };
-        let len = if kind == Kind::Chunk {
-            u32::try_from(file.size).ok()
-        } else {
-            Some(stored)
-        };
-        match (u32::try_from(offset), len) {
-            (Ok(offset), Some(len)) => {
-                self.content_at(
-                    file,
-                    RecordAt {
-                        pack,
-                        kind,
-                        offset,
-                        stored,
-                        len,
-                    },
-                )
-                .await
-            }
-            _ => self.content_by_index(file).await,
-        }
-    }
-
-    async fn content_by_index(&self, file: &File) -> Result<Content> {
-        match self.index().locate(file.id.as_bytes(), None).await? {
-            Some(at) => self.content_at(file, at).await,
-            None if self.bucket().head(&blob_key(&file.id)).await?.is_some() => Ok(Content::Blob),
-            None => Err(Error::Missing { id: file.id }),
-        }
-    }
-
-    async fn content_at(&self, file: &File, at: RecordAt) -> Result<Content> {
-        match at.kind {
-            Kind::Chunk if u64::from(at.len) == file.size => Ok(Content::Chunk(at)),
-            Kind::Chunk => Err(Error::wrong_size(file, at.len.into())),
-            Kind::Recipe => self.recipe(file, at).await.map(Content::Recipe),
-        }
-    }
-
-    async fn recipe(&self, file: &File, at: RecordAt) -> Result<std::sync::Arc<Recipe>> {
-        if let Some(recipe) = self.recipes().get(&file.id) {
-            return Ok(recipe);
-        }
-        let open = |record: Bytes, _: &RecordAt| Recipe::from_record(&record, &file.id);
-        let recipe = std::sync::Arc::new(self.verified(file.id.as_bytes(), at, open).await?);
-        if recipe.size != file.size {
-            return Err(Error::wrong_size(file, recipe.size));
-        }
-        self.recipes().put(file.id, recipe.clone(), recipe.memory());
-        Ok(recipe)
-    }
-
     pub(crate) async fn chunk(&self, id: &ChunkId, at: RecordAt) -> Result<Bytes> {
         let len = at.len as usize;
-        self.verified(id.as_bytes(), at, |record, _| record::open(&record, id, len))
+        self.verified(id.as_bytes(), at, |record| record::open(&record, id, len))
             .await
     }
 
     /// Opens a record where it is said to be, or else where the index knows another copy of it.
-    async fn verified<T>(
+    pub(crate) async fn verified<T>(
         &self,
         id: &[u8; 32],
         at: RecordAt,
-        open: impl Fn(Bytes, &RecordAt) -> Result<T>,
+        open: impl Fn(Bytes) -> Result<T>,
     ) -> Result<T> {
-        let first = match self.record(&at).await.and_then(|record| open(record, &at)) {
+        let first = match self.record(&at).await.and_then(&open) {
             Err(error) if is_damage(&error) => error,
             other => return other,
         };
         match self.index().locate(id, Some(&at.pack)).await? {
-            Some(other) => open(self.record(&other).await?, &other),
+            Some(other) => open(self.record(&other).await?),
             None if matches!(first, Error::NoObject { .. }) => Err(Error::Missing {
                 id: FileId::from_bytes(*id),
             }),
@@ -125,18 +50,20 @@ impl ChunkStore {
     }
 
     /// The hint, or a damaged index object, may name the right pack and the wrong place in it. The pack's own table knows.
-    async fn same_pack<T>(
-        &self,
-        id: &[u8; 32],
-        at: RecordAt,
-        open: impl Fn(Bytes, &RecordAt) -> Result<T>,
-    ) -> Option<Result<T>> {
+    async fn same_pack<T>(&self, id: &[u8; 32], at: RecordAt, open: impl Fn(Bytes) -> Result<T>) -> Option<Result<T>> {
         let other = self.index().in_pack(&at.pack, id).await;
         let other = other.filter(|other| (other.offset, other.stored) != (at.offset, at.stored))?;
-        Some(self.record(&other).await.and_then(|record| open(record, &other)))
+        Some(self.record(&other).await.and_then(open))
     }
 
     async fn record(&self, at: &RecordAt) -> Result<Bytes> {
+        if at.stored > RECORD_LEN_MAX {
+            let detail = format!(
+                "a record of {} bytes is said to be in it, and none is so long",
+                at.stored
+            );
+            return Err(Error::corrupt(pack_key(&at.pack), detail));
+        }
         self.pack_bytes(&at.pack, at.offset.into()..at.end()).await
     }
 
@@ -196,7 +123,17 @@ impl ChunkStore {
 
     /// Carries out one run: each wanted chunk's number and content.
     pub(crate) async fn run(&self, run: Run) -> Result<Vec<(usize, Bytes)>> {
-        let (wanted, opened) = match self.pack_bytes(&run.pack, run.range.clone()).await {
+        // A hint of such a length is wrong; each record by itself tells.
+        let readable = run.range.end - run.range.start <= RUN_LEN_MAX;
+        let read = if readable {
+            self.pack_bytes(&run.pack, run.range.clone()).await
+        } else {
+            Err(Error::corrupt(
+                pack_key(&run.pack),
+                "a record is said to be longer than any is",
+            ))
+        };
+        let (wanted, opened) = match read {
             Err(error) if is_damage(&error) => (run.wanted, None),
             other => {
                 let bytes = other?;
@@ -219,6 +156,26 @@ impl ChunkStore {
         }
         Ok(chunks)
     }
+
+    /// The contents of some chunks, in order.
+    pub(crate) async fn chunks(&self, chunks: &[ChunkAt]) -> Result<Vec<Bytes>> {
+        let numbered = chunks.iter().enumerate();
+        let wanted = numbered.map(|(number, chunk)| Wanted {
+            number,
+            id: chunk.id,
+            at: chunk.at,
+        });
+        let reads = self.bucket().limits().reads;
+        let runs = plan::runs(wanted.collect());
+        let mut fetched = stream::iter(runs).map(|run| self.run(run)).buffer_unordered(reads);
+        let mut contents = vec![Bytes::new(); chunks.len()];
+        while let Some(run) = fetched.try_next().await? {
+            for (number, content) in run {
+                contents[number] = content;
+            }
+        }
+        Ok(contents)
+    }
 }
 
 fn open_in(bytes: &Bytes, start: u64, want: &Wanted) -> Result<Bytes> {
@@ -234,18 +191,6 @@ fn open_in(bytes: &Bytes, start: u64, want: &Wanted) -> Result<Bytes> {
     } else {
         content
     })
-}
-
-/// The chunks wanted, numbered as they come.
-pub(crate) fn wanted<'a>(chunks: impl IntoIterator<Item = &'a RecipeChunk>) -> Vec<Wanted> {
-    let numbered = chunks.into_iter().enumerate();
-    numbered
-        .map(|(number, chunk)| Wanted {
-            number,
-            id: chunk.id,
-            at: chunk.at,
-        })
-        .collect()
 }
 
 /// Whether another copy may be better.
