@@ -13,7 +13,7 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, Volatility, col},
     prelude::SessionContext,
 };
-use drumlin_model::Input;
+use drumlin_model::{Cure, Input};
 use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
 
@@ -194,9 +194,13 @@ fn about_the_source(error: Error) -> Result<Fault> {
     if !ours {
         return Err(error);
     }
-    let cure = source
-        .hint()
-        .unwrap_or_else(|| "try the query with: drumlin sql \"...\"".into());
+    // A problem of a definition is text for whoever wrote the file.
+    let cure = match source.cures().into_iter().next() {
+        Some(Cure::DidYouMean { name }) => format!("did you mean {name:?}?"),
+        Some(Cure::Choose { what, one_of }) => format!("{what}: one of {}", one_of.join(", ")),
+        Some(Cure::Say { text }) => text,
+        _ => "try the query by itself first".into(),
+    };
     Ok(Fault {
         field: "source".into(),
         message: source.to_string(),
