@@ -51,8 +51,6 @@ pub enum Error {
     WindowOverTombstones { view: String },
     #[error("view {view:?}: the column {column:?} would be there twice in the result")]
     NameTaken { view: String, column: String },
-    #[error("view {view:?}: {what} has to be longer than zero, and is {micros} microseconds")]
-    SpanNotPositive { view: String, what: String, micros: i64 },
     #[error("view {view:?} has no created time, which `known_at` needs")]
     NoCreatedTime { view: String },
     #[error("spine row {row} (counted from 0) has no time in column {column:?}")]
@@ -111,7 +109,6 @@ impl Error {
             | Error::NoWindowColumn { .. }
             | Error::WindowOverTombstones { .. }
             | Error::NameTaken { .. }
-            | Error::SpanNotPositive { .. }
             | Error::NoCreatedTime { .. }
             | Error::NullTime { .. }
             | Error::TimeOverflow { .. }
@@ -151,7 +148,6 @@ impl Error {
             Error::SpineTwice { column } => Some(format!(
                 "rename one of them in the spine's query: SELECT ... AS other_{column}"
             )),
-            Error::SpanNotPositive { .. } => Some("leave it out for no limit".to_owned()),
             Error::NoCreatedTime { .. } => Some("name its `created_time` column in the view".to_owned()),
             Error::NullTime { column, .. } => Some(format!(
                 "filter it out (where {column} is not null), or keep such rows with --keep-null-times"

@@ -13,6 +13,7 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, Volatility, col},
     prelude::SessionContext,
 };
+use drumlin_asof::{AsOfJoin, AsOfReport, AsOfSpec, Feature, FeatureSource, KeyPair, Lookup, Window, with_as_of};
 use drumlin_model::{Cure, Input};
 use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
@@ -220,7 +221,7 @@ fn input_of(table: &drumlin_tables::TableAt) -> Input {
 /// A table's files at the snapshot, in the order of writing.
 pub(crate) async fn table(engine: &Engine, snapshot: &Snapshot, name: &str) -> Result<Table> {
     let found = engine.table_at(snapshot, name).await?;
-    let file = |file: &drumlin_tables::TableFile| drumlin_asof::ParquetFile {
+    let file = |file: &drumlin_tables::TableFile| ParquetFile {
         path: file.path.clone(),
         size: file.size,
         written: Some(file.written),
@@ -342,72 +343,61 @@ pub(crate) fn ordered_query(view: &ResolvedView, planned: &PlannedSql) -> Result
 }
 
 /// What the as-of join looks up for one view of a service.
-pub(crate) fn lookup(view: &ResolvedView, source: &ResolvedSource, used: &ViewUse) -> Result<drumlin_asof::Lookup> {
+pub(crate) fn lookup(view: &ResolvedView, source: &ResolvedSource, used: &ViewUse) -> Result<Lookup> {
     let source = match source {
-        ResolvedSource::Table(table) => drumlin_asof::FeatureSource::Parquet(table.parquet_source()),
-        ResolvedSource::Query(planned) => drumlin_asof::FeatureSource::Query(Box::new(ordered_query(view, planned)?)),
+        ResolvedSource::Table(table) => FeatureSource::Parquet(table.parquet_source()),
+        ResolvedSource::Query(planned) => FeatureSource::Query(Box::new(ordered_query(view, planned)?)),
     };
     let definition = &view.view;
-    let key = |key: &check::ResolvedKey| drumlin_asof::KeyPair {
+    let key = |key: &check::ResolvedKey| KeyPair {
         spine: used.keys.get(&key.name).unwrap_or(&key.name).clone(),
         feature: key.column.clone(),
     };
     let place = |name: &String| used.features.iter().position(|wanted| wanted == name);
     let wanted = |name: &String| used.features.is_empty() || place(name).is_some();
     let features = view.features.iter().filter(|(name, _)| wanted(name));
-    let mut features: Vec<drumlin_asof::Feature> = features
-        .map(|(name, kind)| drumlin_asof::Feature {
+    let mut features: Vec<Feature> = features
+        .map(|(name, kind)| Feature {
             column: name.clone(),
             data_type: Some(to_arrow(*kind)),
         })
         .collect();
     let windows = definition.windows.iter().filter(|window| wanted(&window.name));
-    let mut windows: Vec<drumlin_asof::Window> = windows.map(window).collect();
+    let mut windows: Vec<Window> = windows.cloned().collect();
     // Asked for by name, features come in the order in which they were asked for, and so do windows after them.
     features.sort_by_key(|feature| place(&feature.column));
     windows.sort_by_key(|window| place(&window.name));
-    Ok(drumlin_asof::Lookup {
+    Ok(Lookup {
         prefix: used.alias.clone(),
         keys: view.keys.iter().map(key).collect(),
         created_time: definition.created_time.clone(),
         valid_to: definition.valid_to.clone(),
         deleted: definition.tombstone.clone(),
-        max_age: definition.max_age.map(|age| drumlin_asof::Span::micros(age.micros())),
+        max_age: definition.max_age,
         inclusive: definition.inclusive,
         nulls: definition.nulls,
         features,
         windows,
         with_event_time: true,
         with_status: true,
-        ..drumlin_asof::Lookup::new(used.label(), definition.event_time.clone(), source)
+        ..Lookup::new(used.label(), definition.event_time.clone(), source)
     })
-}
-
-fn window(window: &crate::definition::Window) -> drumlin_asof::Window {
-    drumlin_asof::Window {
-        name: window.name.clone(),
-        function: window.function,
-        column: window.column.clone(),
-        length: drumlin_asof::Span::micros(window.length.micros()),
-        inclusive: window.inclusive,
-        label: window.label,
-    }
 }
 
 /// A joined plan that is ready to run.
 pub(crate) struct Joined {
     pub schema: SchemaRef,
     pub notices: Vec<String>,
-    pub report: drumlin_asof::AsOfReport,
+    pub report: AsOfReport,
     /// One after the other they are the rows in the spine's order.
     pub streams: Vec<SendableRecordBatchStream>,
 }
 
 /// Joins `spine` with the lookups of `spec` and starts the plan.
-pub(crate) async fn join(context: &SessionContext, spine: LogicalPlan, spec: drumlin_asof::AsOfSpec) -> Result<Joined> {
-    let joined = drumlin_asof::AsOfJoin::new(spine, spec)?;
+pub(crate) async fn join(context: &SessionContext, spine: LogicalPlan, spec: AsOfSpec) -> Result<Joined> {
+    let joined = AsOfJoin::new(spine, spec)?;
     let (schema, notices, report) = (joined.schema(), joined.notices().to_vec(), joined.report());
-    let frame = DataFrame::new(drumlin_asof::with_as_of(context.state()), joined.into_plan());
+    let frame = DataFrame::new(with_as_of(context.state()), joined.into_plan());
     let streams = frame
         .execute_stream_partitioned()
         .await
