@@ -147,7 +147,7 @@ pub async fn resolve_used(
                 what: "the view",
                 value: used.label().to_owned(),
                 why: message,
-                hint: Some(cure),
+                cures: vec![Cure::say(cure)],
             });
         }
     }
@@ -250,25 +250,28 @@ pub(crate) struct PlannedSql {
 pub(crate) struct Unfit {
     pub why: String,
     pub view_cure: &'static str,
-    pub spine_cure: &'static str,
+    pub spine_cure: Cure,
 }
+
+/// What mends a query that calls a function whose answer changes.
+const OF_CHANGING: &str = "write the value out, or compare with a column";
 
 pub(crate) async fn plan_sql(engine: &Engine, snapshot: &Snapshot, query: &str) -> Result<PlannedSql> {
     let planned = engine.query_at(query, snapshot).await?;
     let inputs = planned.reads().iter().map(drumlin_tables::Read::to_input).collect();
     let plan = planned.frame().logical_plan().clone();
-    let pinned = planned.reads().iter().find(|read| read.name.contains('@'));
-    let pinned = pinned.map(|read| Unfit {
-        why: format!("names a ref: {}", read.name),
+    let pinned = planned.reads().iter().find_map(|read| Some((&read.name, read.name.rsplit_once('@')?.1)));
+    let pinned = pinned.map(|(name, at)| Unfit {
+        why: format!("names a ref: {name}"),
         view_cure: "name the table alone: a view reads the commit that it is used at",
-        spine_cure: "name the table alone, and the version with --at REF",
+        spine_cure: Cure::give("at", at),
     });
     let unfit = match pinned {
         Some(unfit) => Some(unfit),
         None => changing_function(&plan)?.map(|name| Unfit {
             why: format!("calls {name}(), which answers differently each time"),
-            view_cure: "write the value out, or compare with a column",
-            spine_cure: "write the value out, or compare with a column",
+            view_cure: OF_CHANGING,
+            spine_cure: Cure::say(OF_CHANGING),
         }),
     };
     Ok(PlannedSql { plan, inputs, unfit })

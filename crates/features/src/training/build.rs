@@ -90,7 +90,7 @@ pub(crate) async fn prepare(engine: &Engine, registry: &Registry, pinned: Pinned
                     what: "the spine",
                     value: query.clone(),
                     why,
-                    hint: Some(spine_cure.into()),
+                    cures: vec![spine_cure],
                 });
             }
             (source::with_ties_ordered(planned.plan)?, planned.inputs)
