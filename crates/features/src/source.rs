@@ -260,7 +260,10 @@ pub(crate) async fn plan_sql(engine: &Engine, snapshot: &Snapshot, query: &str) 
     let planned = engine.query_at(query, snapshot).await?;
     let inputs = planned.reads().iter().map(drumlin_tables::Read::to_input).collect();
     let plan = planned.frame().logical_plan().clone();
-    let pinned = planned.reads().iter().find_map(|read| Some((&read.name, read.name.rsplit_once('@')?.1)));
+    let pinned = planned
+        .reads()
+        .iter()
+        .find_map(|read| Some((&read.name, read.name.rsplit_once('@')?.1)));
     let pinned = pinned.map(|(name, at)| Unfit {
         why: format!("names a ref: {name}"),
         view_cure: "name the table alone: a view reads the commit that it is used at",

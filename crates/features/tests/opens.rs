@@ -77,5 +77,8 @@ async fn a_request_loads_the_log_of_each_table_once() {
     assert_eq!(loaded(fixture.apply("main", &changed)).await, ["tables/weather"]);
     let store = fixture.store();
     let now = "2013-02-01T00:00:00Z";
-    assert_eq!(loaded(fixture.materialize(&store, "main", now)).await, ["tables/weather"]);
+    assert_eq!(
+        loaded(fixture.materialize(&store, "main", now)).await,
+        ["tables/weather"]
+    );
 }
