@@ -183,25 +183,10 @@ fn asof_beneath(error: DataFusionError) -> Result<Box<drumlin_asof::Error>, Data
     }
 }
 
-/// The kind of the deepest error that says one of its own: ours first, then the file system's.
+/// The kind of the deepest error that says one of its own; the floor of tables does not know the join's and the store's.
 fn kind_beneath(error: &(dyn std::error::Error + 'static)) -> ErrorKind {
-    let mut found = ErrorKind::Internal;
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<drumlin_tables::Error>() {
-            return error.kind();
-        } else if let Some(error) = error.downcast_ref::<drumlin_repo::Error>() {
-            return error.kind();
-        } else if let Some(error) = error.downcast_ref::<drumlin_asof::Error>() {
-            return error.kind();
-        } else if let Some(error) = error.downcast_ref::<drumlin_online::Error>() {
-            return error.kind();
-        } else if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            found = ErrorKind::of_io(error);
-        } else if let Some(DataFusionError::ResourcesExhausted(_)) = error.downcast_ref::<DataFusionError>() {
-            found = ErrorKind::Unavailable;
-        }
-        next = error.source();
-    }
-    found
+    drumlin_tables::kind_beneath(error, |error| {
+        let join = error.downcast_ref::<drumlin_asof::Error>().map(drumlin_asof::Error::kind);
+        join.or_else(|| Some(error.downcast_ref::<drumlin_online::Error>()?.kind()))
+    })
 }

@@ -221,12 +221,7 @@ fn input_of(table: &drumlin_tables::TableAt) -> Input {
 /// A table's files at the snapshot, in the order of writing.
 pub(crate) async fn table(engine: &Engine, snapshot: &Snapshot, name: &str) -> Result<Table> {
     let found = engine.table_at(snapshot, name).await?;
-    let file = |file: &drumlin_tables::TableFile| ParquetFile {
-        path: file.path.clone(),
-        size: file.size,
-        written: Some(file.written),
-    };
-    let files = found.files.iter().map(file).collect();
+    let files = found.files.iter().map(|file| file.file.clone()).collect();
     let input = input_of(&found);
     Ok(Table {
         name: found.name,
