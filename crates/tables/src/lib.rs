@@ -16,7 +16,6 @@ mod read;
 mod rewrite;
 mod sql;
 mod table;
-mod task;
 mod types;
 mod upsert;
 mod verb;

@@ -12,7 +12,10 @@ async fn files(tables: &TestTables) -> Vec<TableFile> {
 }
 
 fn stamps(files: &[TableFile]) -> Vec<(Option<Timestamp>, String)> {
-    files.iter().map(|file| (file.file.written, file.order.clone())).collect()
+    files
+        .iter()
+        .map(|file| (file.file.written, file.order.clone()))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
