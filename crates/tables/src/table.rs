@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use drumlin_asof::ParquetFile;
 use drumlin_model::{
     CommitId, FileId, RepoPath, Timestamp,
-    names::{DELTA_LOG, TABLES, table_name},
+    names::{DELTA_LOG, TABLES, did_you_mean, table_name},
 };
 use drumlin_objects::{SessionStore, SnapshotStore};
 use drumlin_repo::{Session, Snapshot};
@@ -19,7 +19,6 @@ use crate::{
     delta::{Delta, SESSION_SCOPE},
     engine::Engine,
     error::{Error, Result},
-    explain::closest,
     log_cache::CachedLog,
 };
 
@@ -260,7 +259,7 @@ pub(crate) async fn no_table(snapshot: &Snapshot, name: &str) -> Result<Error> {
         .iter()
         .map(|path| table_name(path).to_owned())
         .collect();
-    let similar = closest(name, known.iter().map(String::as_str)).map(str::to_owned);
+    let similar = did_you_mean(name, known.iter().map(String::as_str)).map(str::to_owned);
     Ok(Error::NoTable {
         name: name.to_owned(),
         at: format!("commit {}", snapshot.commit().short()),
