@@ -94,10 +94,9 @@ from_boxed!(drumlin_asof::Error => AsOf drumlin_online::Error => Online drumlin_
 impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::Definitions { .. }
-            | Error::TrainingSetName { .. }
-            | Error::Input { .. }
-            | Error::Column { .. } => ErrorKind::InvalidInput,
+            Error::Definitions { .. } | Error::TrainingSetName { .. } | Error::Input { .. } | Error::Column { .. } => {
+                ErrorKind::InvalidInput
+            }
             Error::NotFound { .. } => ErrorKind::NotFound,
             Error::TrainingSetExists { .. } => ErrorKind::AlreadyExists,
             Error::OtherDefinition { .. } | Error::Interrupted { .. } | Error::NothingToVerify { .. } => {
@@ -186,7 +185,9 @@ fn asof_beneath(error: DataFusionError) -> Result<Box<drumlin_asof::Error>, Data
 /// The kind of the deepest error that says one of its own; the floor of tables does not know the join's and the store's.
 fn kind_beneath(error: &(dyn std::error::Error + 'static)) -> ErrorKind {
     drumlin_tables::kind_beneath(error, |error| {
-        let join = error.downcast_ref::<drumlin_asof::Error>().map(drumlin_asof::Error::kind);
+        let join = error
+            .downcast_ref::<drumlin_asof::Error>()
+            .map(drumlin_asof::Error::kind);
         join.or_else(|| Some(error.downcast_ref::<drumlin_online::Error>()?.kind()))
     })
 }

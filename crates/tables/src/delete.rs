@@ -4,7 +4,7 @@
 
 use datafusion::{execution::SessionState, logical_expr::Expr, prelude::SessionContext};
 use deltalake::protocol::DeltaOperation;
-use drumlin_chunks::progress::{Progress, Task, Unit};
+use drumlin_chunks::{Progress, Task, Unit};
 use drumlin_model::{CommitId, RepoPath};
 use drumlin_repo::Snapshot;
 use serde::Serialize;

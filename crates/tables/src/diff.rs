@@ -10,7 +10,7 @@ use arrow::{
     util::display::{ArrayFormatter, FormatOptions},
 };
 use datafusion::{datasource::empty::EmptyTable, prelude::SessionContext};
-use drumlin_chunks::progress::{Progress, Task, Unit};
+use drumlin_chunks::{Progress, Task, Unit};
 use drumlin_model::RepoPath;
 use drumlin_repo::Snapshot;
 use serde::Serialize;

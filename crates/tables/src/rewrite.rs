@@ -19,7 +19,7 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlanBuilder, lit},
 };
 use deltalake::kernel::{Action, LogicalFileView};
-use drumlin_chunks::progress::Task;
+use drumlin_chunks::Task;
 use drumlin_model::names::table_name;
 use futures::TryStreamExt;
 use object_store::path::Path;

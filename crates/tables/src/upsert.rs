@@ -24,7 +24,7 @@ use deltalake::{
     kernel::Action,
     protocol::{DeltaOperation, MergePredicate},
 };
-use drumlin_chunks::progress::{Progress, Task, Unit};
+use drumlin_chunks::{Progress, Task, Unit};
 use drumlin_model::Cure;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;

@@ -15,7 +15,7 @@ use deltalake::{
     operations::get_num_idx_cols_and_stats_columns,
     protocol::{DeltaOperation, SaveMode},
 };
-use drumlin_chunks::progress::{Progress, Task, Unit};
+use drumlin_chunks::{Progress, Task, Unit};
 use drumlin_model::{RepoPath, Timestamp};
 use drumlin_objects::object_path;
 use futures::StreamExt;

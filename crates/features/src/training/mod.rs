@@ -12,7 +12,6 @@ mod record;
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-pub use diff::{ColumnDiff, DefinitionDiff, SetDiff, diff};
 use drumlin_chunks::Progress;
 use drumlin_model::{
     By, CommitId, EntryKind, Input, RefName, RepoPath,
@@ -21,8 +20,10 @@ use drumlin_model::{
 use drumlin_repo::{CommitInfo, Snapshot};
 use drumlin_tables::Engine;
 use futures::TryStreamExt;
-pub use record::{Counts, Options, Part, Spine, SpineSource, TrainingSet, UsedView, ViewCounts};
 use tracing::instrument;
+
+pub use diff::{ColumnDiff, DefinitionDiff, SetDiff, diff};
+pub use record::{Counts, Options, Part, Spine, SpineSource, TrainingSet, UsedView, ViewCounts};
 
 use crate::{
     definition::ViewUse,

@@ -13,7 +13,7 @@ use arrow::{
 };
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use datafusion::execution::SendableRecordBatchStream;
-use drumlin_chunks::progress::{Progress, Task, Unit};
+use drumlin_chunks::{Progress, Task, Unit};
 use futures::StreamExt;
 use parquet::{
     arrow::ArrowWriter,
