@@ -11,8 +11,9 @@ use std::{collections::BTreeMap, fmt};
 
 use drumlin_asof::Window;
 use drumlin_model::RepoPath;
-pub use drumlin_model::feature::{FeatureType, Length, Nulls, ViewUse};
 use serde::{Deserialize, Serialize};
+
+pub use drumlin_model::feature::{FeatureType, Length, Nulls, ViewUse};
 pub use yaml::Spot;
 
 /// The version of what is hashed: a change of the canonical form changes every hash, so it says so.
