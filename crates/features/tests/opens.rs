@@ -16,7 +16,7 @@ use tracing_subscriber::{
     layer::{Context, SubscriberExt},
 };
 
-use crate::support::Fixture;
+use crate::support::{Fixture, Kind};
 
 /// The span that loading a table's log opens.
 const LOAD: &str = "load_log";
@@ -75,7 +75,7 @@ async fn a_request_loads_the_log_of_each_table_once() {
 
     let changed = crate::support::DEFINITIONS.replace("max_age: 3h", "max_age: 6h");
     assert_eq!(loaded(fixture.apply("main", &changed)).await, ["tables/weather"]);
-    let store = fixture.store();
+    let store = fixture.store(Kind::Memory);
     let now = "2013-02-01T00:00:00Z";
     assert_eq!(
         loaded(fixture.materialize(&store, "main", now)).await,
