@@ -51,8 +51,6 @@ pub enum Error {
     WindowOverTombstones { view: String },
     #[error("view {view:?}: the column {column:?} would be there twice in the result")]
     NameTaken { view: String, column: String },
-    #[error("view {view:?}: {what} has to be longer than zero, and is {micros} microseconds")]
-    SpanNotPositive { view: String, what: String, micros: i64 },
     #[error("view {view:?} has no created time, which `known_at` needs")]
     NoCreatedTime { view: String },
     #[error("spine row {row} (counted from 0) has no time in column {column:?}")]
@@ -111,7 +109,6 @@ impl Error {
             | Error::NoWindowColumn { .. }
             | Error::WindowOverTombstones { .. }
             | Error::NameTaken { .. }
-            | Error::SpanNotPositive { .. }
             | Error::NoCreatedTime { .. }
             | Error::NullTime { .. }
             | Error::TimeOverflow { .. }
@@ -130,35 +127,31 @@ impl Error {
 
     /// What mends it, the best first.
     pub fn cures(&self) -> Vec<Cure> {
-        self.hint().map(Cure::say).into_iter().collect()
-    }
-
-    /// The cure, in words that name what to change.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Error::UnknownColumn { available, .. } => Some(format!("columns there: {}", available.join(", "))),
+        let cure = match self {
+            Error::UnknownColumn { available, .. } => Cure::choose("columns", available),
             Error::KeyTypes {
                 spine_column,
                 feature_type,
                 ..
-            } => Some(format!(
+            } => Cure::say(format!(
                 "cast it in the spine: select cast({spine_column} as {feature_type}) as {spine_column}, ..."
             )),
-            Error::NameTaken { view, .. } => Some(format!(
+            Error::NameTaken { view, .. } => Cure::say(format!(
                 "give the view a prefix, in a feature service: `{{view: {view}, as: NAME}}`"
             )),
-            Error::Inexact { from, .. } => Some(format!("declare it {from}, or round it in the view's query")),
-            Error::SpineTwice { column } => Some(format!(
+            Error::Inexact { from, .. } => Cure::say(format!("declare it {from}, or round it in the view's query")),
+            Error::SpineTwice { column } => Cure::say(format!(
                 "rename one of them in the spine's query: SELECT ... AS other_{column}"
             )),
-            Error::SpanNotPositive { .. } => Some("leave it out for no limit".to_owned()),
-            Error::NoCreatedTime { .. } => Some("name its `created_time` column in the view".to_owned()),
-            Error::NullTime { column, .. } => Some(format!(
-                "filter it out (where {column} is not null), or keep such rows with --keep-null-times"
-            )),
-            Error::WindowOverTombstones { .. } => Some("filter the deleted rows out in the view's query".to_owned()),
-            _ => None,
-        }
+            Error::NoCreatedTime { .. } => Cure::say("name its `created_time` column in the view"),
+            Error::NullTime { column, .. } => {
+                let filter = Cure::say(format!("filter such rows out of the spine: where {column} is not null"));
+                return vec![filter, Cure::give("keep_null_times", "true")];
+            }
+            Error::WindowOverTombstones { .. } => Cure::say("filter the deleted rows out in the view's query"),
+            _ => return Vec::new(),
+        };
+        vec![cure]
     }
 
     /// Whether less input at once could have succeeded.

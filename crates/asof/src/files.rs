@@ -9,6 +9,7 @@ use arrow::{
     datatypes::{DataType, Field},
     error::ArrowError,
 };
+use drumlin_model::Timestamp;
 use futures::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},
@@ -34,7 +35,6 @@ use crate::{
     spec::{ParquetFile, ParquetSource},
     time,
 };
-use drumlin_model::Timestamp;
 
 /// Footers that are read at once: they are small, and far away when the store is a bucket.
 const FOOTERS_IN_FLIGHT: usize = 16;

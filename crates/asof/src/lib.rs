@@ -30,6 +30,6 @@ pub use error::{Error, Result};
 pub use node::{AsOfJoin, with_as_of};
 pub use report::{AsOfReport, Counts, ViewCounts};
 pub use spec::{
-    AsOfSpec, Feature, FeatureSource, KeyPair, KnownAt, Lookup, OnNullTime, ParquetFile, ParquetSource, Span, Window,
+    AsOfSpec, Feature, FeatureSource, KeyPair, KnownAt, Lookup, OnNullTime, ParquetFile, ParquetSource, Window,
     WindowFunction,
 };

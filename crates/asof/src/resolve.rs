@@ -10,7 +10,7 @@ use drumlin_model::feature::Nulls;
 use crate::{
     error::{Error, Result},
     key,
-    spec::{AsOfSpec, FeatureSource, KnownAt, Lookup, OnNullTime, Span, Window, WindowFunction},
+    spec::{AsOfSpec, FeatureSource, KnownAt, Lookup, OnNullTime, Window, WindowFunction},
     time::{self, Scale},
 };
 
@@ -165,11 +165,7 @@ impl ResolvedLookup {
             scale,
             event_type: columns.fields[event_time].data_type().clone(),
             known_at: spec.known_at,
-            max_age: lookup
-                .max_age
-                .map(|span| positive(lookup, "max_age", span))
-                .transpose()?
-                .map(|span| scale.span(span)),
+            max_age: lookup.max_age.map(|age| scale.length(age)),
             inclusive: lookup.inclusive,
             nulls: lookup.nulls,
             scan: columns.fields,
@@ -317,17 +313,6 @@ fn require_created(lookup: &Lookup, spec: &AsOfSpec) -> Result<()> {
     })
 }
 
-fn positive(lookup: &Lookup, what: &str, span: Span) -> Result<Span> {
-    if span.micros > 0 {
-        return Ok(span);
-    }
-    Err(Error::SpanNotPositive {
-        view: lookup.view.clone(),
-        what: what.to_owned(),
-        micros: span.micros,
-    })
-}
-
 fn resolve_keys(
     lookup: &Lookup,
     spine: &Schema,
@@ -396,11 +381,6 @@ fn resolve_window(
     columns: &mut ScanColumns<'_>,
     scale: Scale,
 ) -> Result<ResolvedWindow> {
-    let length = positive(
-        lookup,
-        &format!("the length of window {:?}", window.name),
-        window.length,
-    )?;
     let column = window.column.as_deref().map(|name| columns.add(name)).transpose()?;
     let output = match (window.function, column) {
         (WindowFunction::Count, _) => DataType::Int64,
@@ -424,7 +404,7 @@ fn resolve_window(
         name: window.name.clone(),
         function: window.function,
         column,
-        length: scale.span(length),
+        length: scale.length(window.length),
         inclusive: window.inclusive,
         label: window.label,
         output,

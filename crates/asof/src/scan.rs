@@ -8,6 +8,7 @@ use arrow::{
     array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array},
     buffer::NullBuffer,
 };
+use drumlin_model::{Timestamp, feature::Nulls};
 
 use crate::{
     columns::Columns,
@@ -20,7 +21,6 @@ use crate::{
     time::{self, clamp, to_scale},
     window::{Totals, WindowValues},
 };
-use drumlin_model::{Timestamp, feature::Nulls};
 
 /// What one thread found.
 pub(crate) struct Scan {

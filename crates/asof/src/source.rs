@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::Field;
+use drumlin_model::Timestamp;
 use futures::{
     StreamExt,
     stream::{self, BoxStream},
@@ -17,7 +18,6 @@ use crate::{
     resolve::ResolvedLookup,
     spool::Spool,
 };
-use drumlin_model::Timestamp;
 
 /// A lookup and where its rows are.
 pub(crate) struct Side {

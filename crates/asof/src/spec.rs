@@ -5,27 +5,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
-use drumlin_model::{Timestamp, feature::Nulls};
+use drumlin_model::{
+    Timestamp,
+    feature::{Length, Nulls},
+};
 use object_store::{ObjectStore, path::Path};
 use serde::{Deserialize, Serialize};
-
-/// A length of time in microseconds. Zero or less is an error wherever a span is asked for, never "unlimited".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Span {
-    pub micros: i64,
-}
-
-impl Span {
-    pub fn micros(micros: i64) -> Self {
-        Span { micros }
-    }
-
-    pub fn seconds(seconds: i64) -> Self {
-        Span {
-            micros: seconds.saturating_mul(1_000_000),
-        }
-    }
-}
 
 /// Which rows count as known: the filter comes before the ranking.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -156,20 +141,24 @@ impl WindowFunction {
     }
 }
 
-/// An aggregate of the events in a window that ends, or (a label) begins, at the spine row's time.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// A feature that aggregates the events in a window that ends, or (a label) begins, at the spine row's time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// The name in the result, before the prefix.
     pub name: String,
     pub function: WindowFunction,
     /// The column that is aggregated; `Count` without a column counts rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
-    pub length: Span,
+    pub length: Length,
     /// A feature's window is [t - length, t), or [t - length, t] when inclusive.
     pub inclusive: bool,
     /// A label's window is [t, t + length]: the only thing that may look ahead, because it says so. `KnownAt::Row` does not
     /// apply to it.
     pub label: bool,
+    /// For people; the join does not look at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// One view looked up under one name.
@@ -188,7 +177,7 @@ pub struct Lookup {
     pub valid_to: Option<String>,
     /// A boolean column: true marks a tombstone.
     pub deleted: Option<String>,
-    pub max_age: Option<Span>,
+    pub max_age: Option<Length>,
     /// Whether an event exactly at the spine row's time counts.
     pub inclusive: bool,
     pub nulls: Nulls,

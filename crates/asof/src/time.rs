@@ -8,12 +8,9 @@ use arrow::{
         TimestampNanosecondType, TimestampSecondType,
     },
 };
+use drumlin_model::{Timestamp, feature::Length};
 
-use crate::{
-    error::{Error, Result},
-    spec::Span,
-};
-use drumlin_model::Timestamp;
+use crate::error::{Error, Result};
 
 /// The unit in which all times of one lookup are compared: nanoseconds as soon as one of its columns has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,9 +41,9 @@ impl Scale {
         }
     }
 
-    /// A length in this unit. Spans are exact in both units; i128 cannot overflow here.
-    pub(crate) fn span(self, span: Span) -> i128 {
-        i128::from(span.micros) * i128::from(self.per_second() / 1_000_000)
+    /// A length in this unit: exact in both units, and too small to overflow 128 bits.
+    pub(crate) fn length(self, length: Length) -> i128 {
+        i128::from(length.micros()) * i128::from(self.per_second() / 1_000_000)
     }
 
     /// An instant in this unit, or the nearest one that 64 bits can say: comparisons with 64-bit times come out the same.

@@ -13,10 +13,12 @@ use arrow::{
 };
 use datafusion::prelude::SessionContext;
 use drumlin_asof::{
-    AsOfJoin, AsOfSpec, Error, Feature, FeatureSource, KeyPair, KnownAt, Lookup, OnNullTime, Span, Window,
-    WindowFunction,
+    AsOfJoin, AsOfSpec, Error, Feature, FeatureSource, KeyPair, KnownAt, Lookup, OnNullTime, Window, WindowFunction,
 };
-use drumlin_model::{Timestamp, feature::Nulls};
+use drumlin_model::{
+    ErrorKind, Timestamp,
+    feature::{Length, Nulls, TextError},
+};
 use drumlin_testkit::law::{self, CaseFile, Expected, Request, TableText, View};
 
 use crate::{kit, table::Table};
@@ -93,8 +95,8 @@ async fn answer(case: &CaseFile, request: &Request, files: bool, what: &str) {
             );
         }
         (Expected::Error(text), Err(error)) => {
-            assert!(error.to_string().contains(text), "{what}: {error}");
-            assert_ne!(error.kind(), drumlin_model::ErrorKind::Internal, "{what}: {error}");
+            assert!(error.text.contains(text), "{what}: {error:?}");
+            assert_ne!(error.kind, ErrorKind::Internal, "{what}: {error:?}");
         }
         (_, Ok((result, _))) => panic!("{what}: an error is wanted, and rows came: {result:?}"),
         (_, Err(error)) => panic!("{what}: {error:?}"),
@@ -121,12 +123,28 @@ async fn tables(context: &SessionContext, case: &CaseFile) -> BTreeMap<String, V
     tables
 }
 
+/// Why a request has no answer: a length that cannot be, or the join's own error.
+#[derive(Debug)]
+struct Refused {
+    text: String,
+    kind: ErrorKind,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Refused {
+            text: error.to_string(),
+            kind: error.kind(),
+        }
+    }
+}
+
 async fn run(
     context: &SessionContext,
     tables: &BTreeMap<String, Vec<RecordBatch>>,
     request: &Request,
     files: bool,
-) -> Result<(RecordBatch, Vec<String>), Error> {
+) -> Result<(RecordBatch, Vec<String>), Refused> {
     let mut spec = AsOfSpec::new(&request.time);
     spec.on_null_time = if request.keep_null_times {
         OnNullTime::Keep
@@ -150,7 +168,7 @@ async fn run(
         } else {
             FeatureSource::Query(Box::new(kit::scan(context, &schema, batches)))
         };
-        spec.lookups.push(lookup(view, source));
+        spec.lookups.push(lookup(view, source)?);
     }
     let spine = &tables[&request.spine];
     let join = AsOfJoin::new(kit::scan(context, &spine[0].schema(), spine.clone()), spec)?;
@@ -173,18 +191,23 @@ fn known_at(text: Option<&str>) -> KnownAt {
     }
 }
 
-fn lookup(view: &View, source: FeatureSource) -> Lookup {
+fn lookup(view: &View, source: FeatureSource) -> Result<Lookup, Refused> {
     let pair = |(spine, feature): &(String, String)| KeyPair {
         spine: spine.clone(),
         feature: feature.clone(),
     };
-    Lookup {
+    let max_age = view
+        .max_age
+        .as_deref()
+        .map(|text| length("max_age", text))
+        .transpose()?;
+    Ok(Lookup {
         prefix: view.prefix.clone(),
         keys: view.keys.iter().map(pair).collect(),
         created_time: view.created_time.clone(),
         valid_to: view.valid_to.clone(),
         deleted: view.tombstone.clone(),
-        max_age: view.max_age.as_deref().map(span),
+        max_age,
         inclusive: !view.exclusive,
         nulls: if view.last_non_null {
             Nulls::LastNonNull
@@ -192,36 +215,35 @@ fn lookup(view: &View, source: FeatureSource) -> Lookup {
             Nulls::Row
         },
         features: view.features.iter().map(Feature::new).collect(),
-        windows: view.windows.iter().map(window).collect(),
+        windows: view.windows.iter().map(window).collect::<Result<_, _>>()?,
         with_event_time: view.with_event_time,
         with_status: view.status,
         ..Lookup::new(&view.view, &view.event_time, source)
-    }
+    })
 }
 
-fn window(window: &law::Window) -> Window {
+fn window(window: &law::Window) -> Result<Window, Refused> {
     let function = WindowFunction::ALL
         .into_iter()
         .find(|function| function.as_str() == window.function)
         .unwrap_or_else(|| panic!("no such function: {}", window.function));
-    Window {
+    Ok(Window {
         name: window.name.clone(),
         function,
         column: window.column.clone(),
-        length: span(&window.length),
+        length: length("length", &window.length)?,
         inclusive: window.inclusive,
         label: window.label,
-    }
+        description: None,
+    })
 }
 
-fn span(text: &str) -> Span {
-    let (number, unit) = text.split_at(text.len() - 1);
-    let seconds = match unit {
-        "s" => 1,
-        "h" => 3_600,
-        other => panic!("no such unit: {other}"),
-    };
-    Span::seconds(number.parse::<i64>().expect("a number") * seconds)
+/// A length of time as the file has it.
+fn length(what: &str, text: &str) -> Result<Length, Refused> {
+    text.parse().map_err(|error: TextError| Refused {
+        text: format!("{what} {error}"),
+        kind: ErrorKind::InvalidInput,
+    })
 }
 
 /// Names, types where they are given, and every cell.

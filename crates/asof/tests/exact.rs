@@ -7,9 +7,9 @@ use arrow::{
     compute::cast,
     datatypes::{DataType, Float64Type, TimeUnit},
 };
-use drumlin_asof::{AsOfSpec, FeatureSource, Lookup, Span, Window, WindowFunction};
+use drumlin_asof::{AsOfSpec, FeatureSource, Lookup, Window, WindowFunction};
 
-use crate::kit;
+use crate::kit::{self, length};
 
 /// The sum of all values, whatever their order, as one window over all of them.
 async fn sum(values: Vec<f64>) -> f64 {
@@ -31,9 +31,10 @@ async fn sum(values: Vec<f64>) -> f64 {
         name: name.to_owned(),
         function,
         column: Some("x".to_owned()),
-        length: Span::seconds(1),
+        length: length(1_000_000),
         inclusive: false,
         label: false,
+        description: None,
     };
     lookup.windows = vec![window("sum", WindowFunction::Sum)];
     let mut spec = AsOfSpec::new("t");

@@ -10,7 +10,7 @@ use datafusion::{
     prelude::{DataFrame, SessionConfig, SessionContext},
 };
 use drumlin_asof::{AsOfJoin, AsOfSpec, Counts, Error, ParquetFile, ParquetSource, with_as_of};
-use drumlin_model::Timestamp;
+use drumlin_model::{Timestamp, feature::Length};
 use object_store::{ObjectStore, ObjectStoreExt, memory::InMemory};
 use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
 
@@ -28,6 +28,11 @@ pub fn context(limit_bytes: Option<usize>) -> SessionContext {
         .with_default_features()
         .build();
     SessionContext::new_with_state(with_as_of(state))
+}
+
+/// A length of time, in microseconds.
+pub fn length(micros: i64) -> Length {
+    Length::from_micros(micros).expect("more than nothing")
 }
 
 /// The batches as a plan that returns them one by one.

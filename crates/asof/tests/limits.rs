@@ -9,12 +9,11 @@ use arrow::{
 };
 use datafusion::logical_expr::{LogicalPlanBuilder, col};
 use drumlin_asof::{
-    AsOfSpec, Error, Feature, FeatureSource, KeyPair, KnownAt, Lookup, ParquetSource, Span, Window, WindowFunction,
+    AsOfSpec, Error, Feature, FeatureSource, KeyPair, KnownAt, Lookup, ParquetSource, Window, WindowFunction,
 };
-use drumlin_model::ErrorKind;
-use drumlin_model::Timestamp;
+use drumlin_model::{ErrorKind, Timestamp};
 
-use crate::kit;
+use crate::kit::{self, length};
 
 const SPINE_ROWS: i64 = 60_000;
 const VIEW_ROWS: i64 = 20_000;
@@ -75,15 +74,16 @@ fn lookup(source: FeatureSource) -> Lookup {
     lookup.keys = vec![KeyPair::same("user")];
     lookup.prefix = Some("v".to_owned());
     lookup.features = vec![Feature::new("text"), Feature::new("x")];
-    lookup.max_age = Some(Span::micros(30_000));
+    lookup.max_age = Some(length(30_000));
     lookup.with_status = true;
     let window = |name: &str, function| Window {
         name: name.to_owned(),
         function,
         column: Some("x".to_owned()),
-        length: Span::micros(5_000),
+        length: length(5_000),
         inclusive: false,
         label: false,
+        description: None,
     };
     lookup.windows = vec![window("sum", WindowFunction::Sum), window("mean", WindowFunction::Mean)];
     lookup
@@ -308,7 +308,7 @@ async fn known_at_without_a_created_time_is_refused() {
         matches!(&error, Error::NoCreatedTime { view } if view == "view"),
         "{error:?}"
     );
-    assert!(error.hint().is_some());
+    assert!(!error.cures().is_empty());
 }
 
 #[tokio::test]
@@ -407,5 +407,5 @@ fn a_spine_without_the_time_column_is_refused() {
     let plan = kit::scan(&context, &schema, vec![]);
     let error = drumlin_asof::AsOfJoin::new(plan, AsOfSpec::new("t")).expect_err("no time column");
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(error.hint().expect("a hint").contains("user"));
+    assert!(format!("{:?}", error.cures()).contains("user"), "{:?}", error.cures());
 }

@@ -8,9 +8,7 @@ use arrow::{
     compute::cast,
     datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit},
 };
-use drumlin_asof::{
-    AsOfSpec, Feature, FeatureSource, KeyPair, KnownAt, Lookup, OnNullTime, Span, Window, WindowFunction,
-};
+use drumlin_asof::{AsOfSpec, Feature, FeatureSource, KeyPair, KnownAt, Lookup, OnNullTime, Window, WindowFunction};
 use drumlin_model::{Timestamp, feature::Nulls};
 
 use crate::{
@@ -223,7 +221,7 @@ impl Case {
         lookup.created_time = self.has_created.then(|| "c".to_owned());
         lookup.valid_to = self.has_valid_to.then(|| "v".to_owned());
         lookup.deleted = self.has_deleted.then(|| "d".to_owned());
-        lookup.max_age = self.question.max_age.map(|age| Span::micros(age / 1_000));
+        lookup.max_age = self.question.max_age.map(|age| kit::length(age / 1_000));
         lookup.inclusive = self.question.inclusive;
         lookup.nulls = if self.question.last_non_null {
             Nulls::LastNonNull
@@ -239,9 +237,10 @@ impl Case {
                     name: format!("{name}{position}"),
                     function,
                     column: Some("x".to_owned()),
-                    length: Span::micros(window.length / 1_000),
+                    length: kit::length(window.length / 1_000),
                     inclusive: window.inclusive,
                     label: window.label,
+                    description: None,
                 });
             }
         }

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use drumlin_model::{By, CommitId, Input, RefName, RepoPath, names::Verb};
+use drumlin_model::{By, CommitId, Cure, Input, RefName, RepoPath, names::Verb};
 use drumlin_repo::{CommitInfo, Session};
 use drumlin_tables::Engine;
 use serde::Serialize;
@@ -88,7 +88,7 @@ pub async fn plan(engine: &Engine, branch: &RefName, files: &Files, scope: Scope
                 what: "the file",
                 value: path.to_string(),
                 why: "is not a definition file".into(),
-                hint: Some("definitions are features/NAME.yaml".into()),
+                cures: vec![Cure::say("definitions are features/NAME.yaml")],
             });
         }
         after_files.insert(path.clone(), bytes.clone());

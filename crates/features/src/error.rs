@@ -1,4 +1,4 @@
-//! What goes wrong with features, sorted into kinds, with a hint where there is one thing to do.
+//! What goes wrong with features, sorted into kinds, with what mends it.
 //! Problems of definitions come in full, each with its file, line and cure, not one by one.
 
 use datafusion::error::DataFusionError;
@@ -18,24 +18,19 @@ pub enum Error {
         name: String,
         at: String,
         similar: Option<String>,
-        list: &'static str,
+        /// The verb that says what there is.
+        list: Verb,
     },
     #[error("the training set {name:?} already exists with other content")]
     TrainingSetExists { name: String },
     #[error("{name:?} cannot be the name of a training set")]
     TrainingSetName { name: String },
-    #[error("the spine has no column {column:?}{purpose}")]
-    SpineColumn {
-        column: String,
-        purpose: String,
-        known: Vec<String>,
-    },
     #[error("{what} {value:?} {why}")]
     Input {
         what: &'static str,
         value: String,
         why: String,
-        hint: Option<String>,
+        cures: Vec<Cure>,
     },
     #[error("column {column:?}: {message}")]
     Column { column: String, message: String },
@@ -99,11 +94,9 @@ from_boxed!(drumlin_asof::Error => AsOf drumlin_online::Error => Online drumlin_
 impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::Definitions { .. }
-            | Error::TrainingSetName { .. }
-            | Error::SpineColumn { .. }
-            | Error::Input { .. }
-            | Error::Column { .. } => ErrorKind::InvalidInput,
+            Error::Definitions { .. } | Error::TrainingSetName { .. } | Error::Input { .. } | Error::Column { .. } => {
+                ErrorKind::InvalidInput
+            }
             Error::NotFound { .. } => ErrorKind::NotFound,
             Error::TrainingSetExists { .. } => ErrorKind::AlreadyExists,
             Error::OtherDefinition { .. } | Error::Interrupted { .. } | Error::NothingToVerify { .. } => {
@@ -125,40 +118,36 @@ impl Error {
 
     /// What mends it, the best first.
     pub fn cures(&self) -> Vec<Cure> {
-        match self {
-            Error::AsOf(source) => source.cures(),
-            Error::Online(source) => source.cures(),
-            Error::OtherDefinition { view } | Error::Interrupted { view } => {
-                vec![Cure::run(Verb::OnlineMaterialize).with("views", view)]
-            }
-            Error::NothingToVerify { .. } => vec![Cure::run(Verb::OnlineMaterialize)],
-            Error::Tables(source) => source.cures(),
-            Error::Repo(source) => source.cures(),
-            _ => self.hint().map(Cure::say).into_iter().collect(),
-        }
-    }
-
-    /// A command to type, or what to change in the one that was typed.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Error::Definitions { problems } => problems
-                .first()
-                .map(|problem| format!("edit {} and run: drumlin apply", problem.file)),
+        let cure = match self {
+            Error::Definitions { problems } => match problems.first() {
+                Some(problem) => Cure::edit(problem.file.to_string()),
+                None => return Vec::new(),
+            },
             Error::NotFound {
                 similar: Some(similar), ..
-            } => Some(format!("did you mean {similar:?}?")),
-            Error::NotFound { list, .. } => Some((*list).to_owned()),
-            Error::TrainingSetExists { name } => Some(format!(
-                "drumlin train show {name}  # or create it under another name, or with --replace"
-            )),
-            Error::TrainingSetName { .. } => Some("use letters, digits, '_', '-' and '.'".into()),
-            Error::SpineColumn { known, .. } => Some(format!("its columns are: {}", known.join(", "))),
-            Error::Input { hint, .. } => hint.clone(),
-            Error::TrainingSetDamaged { .. } => Some("drumlin fsck".into()),
-            Error::AsOf(source) => source.hint(),
-            Error::Repo(source) => source.hint(),
-            _ => None,
-        }
+            } => Cure::did_you_mean(similar),
+            Error::NotFound { list, .. } => Cure::run(*list),
+            Error::TrainingSetExists { name } => {
+                return vec![
+                    Cure::run(Verb::TrainShow).with("name", name),
+                    Cure::say("make it under another name"),
+                    Cure::give("replace", "true"),
+                ];
+            }
+            Error::TrainingSetName { .. } => Cure::say("use letters, digits, '_', '-' and '.'"),
+            Error::Input { cures, .. } => return cures.clone(),
+            Error::NothingToVerify { .. } => Cure::run(Verb::OnlineMaterialize),
+            Error::OtherDefinition { view } | Error::Interrupted { view } => {
+                Cure::run(Verb::OnlineMaterialize).with("views", view)
+            }
+            Error::TrainingSetDamaged { .. } => Cure::run(Verb::Fsck),
+            Error::AsOf(source) => return source.cures(),
+            Error::Online(source) => return source.cures(),
+            Error::Tables(source) => return source.cures(),
+            Error::Repo(source) => return source.cures(),
+            _ => return Vec::new(),
+        };
+        vec![cure]
     }
 
     pub(crate) fn arrow(what: impl Into<String>) -> impl FnOnce(arrow::error::ArrowError) -> Error {
@@ -193,25 +182,12 @@ fn asof_beneath(error: DataFusionError) -> Result<Box<drumlin_asof::Error>, Data
     }
 }
 
-/// The kind of the deepest error that says one of its own: ours first, then the file system's.
+/// The kind of the deepest error that says one of its own; the floor of tables does not know the join's and the store's.
 fn kind_beneath(error: &(dyn std::error::Error + 'static)) -> ErrorKind {
-    let mut found = ErrorKind::Internal;
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<drumlin_tables::Error>() {
-            return error.kind();
-        } else if let Some(error) = error.downcast_ref::<drumlin_repo::Error>() {
-            return error.kind();
-        } else if let Some(error) = error.downcast_ref::<drumlin_asof::Error>() {
-            return error.kind();
-        } else if let Some(error) = error.downcast_ref::<drumlin_online::Error>() {
-            return error.kind();
-        } else if let Some(error) = error.downcast_ref::<std::io::Error>() {
-            found = ErrorKind::of_io(error);
-        } else if let Some(DataFusionError::ResourcesExhausted(_)) = error.downcast_ref::<DataFusionError>() {
-            found = ErrorKind::Unavailable;
-        }
-        next = error.source();
-    }
-    found
+    drumlin_tables::kind_beneath(error, |error| {
+        let join = error
+            .downcast_ref::<drumlin_asof::Error>()
+            .map(drumlin_asof::Error::kind);
+        join.or_else(|| Some(error.downcast_ref::<drumlin_online::Error>()?.kind()))
+    })
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use drumlin_model::{
-    EntryKind, RepoPath,
+    EntryKind, RepoPath, Verb,
     names::{FEATURES, did_you_mean},
 };
 use drumlin_repo::Snapshot;
@@ -185,7 +185,7 @@ impl Registry {
             name: name.to_owned(),
             at: "this commit".into(),
             similar: did_you_mean(name, names).map(str::to_owned),
-            list: "drumlin feature list",
+            list: Verb::FeatureList,
         }
     }
 

@@ -15,7 +15,7 @@ use datafusion::{
     execution::TaskContext,
     physical_plan::{SendableRecordBatchStream, stream::RecordBatchStreamAdapter, streaming::PartitionStream},
 };
-use drumlin_asof::ParquetFile;
+use drumlin_asof::{ParquetFile, ParquetSource};
 use drumlin_model::Input;
 use futures::{StreamExt, TryFutureExt, TryStreamExt, stream, stream::BoxStream};
 use object_store::ObjectStore;
@@ -41,8 +41,8 @@ pub(crate) struct Table {
 
 impl Table {
     /// For the as-of join.
-    pub fn parquet_source(&self) -> drumlin_asof::ParquetSource {
-        drumlin_asof::ParquetSource {
+    pub fn parquet_source(&self) -> ParquetSource {
+        ParquetSource {
             store: self.store.clone(),
             schema: self.schema.clone(),
             files: self.files.clone(),

@@ -146,7 +146,7 @@ pub async fn resolve_used(
                 what: "the view",
                 value: used.label().to_owned(),
                 why: message,
-                hint: Some(cure),
+                cures: vec![Cure::say(cure)],
             });
         }
     }
@@ -220,12 +220,7 @@ fn input_of(table: &drumlin_tables::TableAt) -> Input {
 /// A table's files at the snapshot, in the order of writing.
 pub(crate) async fn table(engine: &Engine, snapshot: &Snapshot, name: &str) -> Result<Table> {
     let found = engine.table_at(snapshot, name).await?;
-    let file = |file: &drumlin_tables::TableFile| drumlin_asof::ParquetFile {
-        path: file.path.clone(),
-        size: file.size,
-        written: Some(file.written),
-    };
-    let files = found.files.iter().map(file).collect();
+    let files = found.files.iter().map(|file| file.file.clone()).collect();
     let input = input_of(&found);
     Ok(Table {
         name: found.name,
@@ -249,25 +244,31 @@ pub(crate) struct PlannedSql {
 pub(crate) struct Unfit {
     pub why: String,
     pub view_cure: &'static str,
-    pub spine_cure: &'static str,
+    pub spine_cure: Cure,
 }
+
+/// What mends a query that calls a function whose answer changes.
+const OF_CHANGING: &str = "write the value out, or compare with a column";
 
 pub(crate) async fn plan_sql(engine: &Engine, snapshot: &Snapshot, query: &str) -> Result<PlannedSql> {
     let planned = engine.query_at(query, snapshot).await?;
     let inputs = planned.reads().iter().map(drumlin_tables::Read::to_input).collect();
     let plan = planned.frame().logical_plan().clone();
-    let pinned = planned.reads().iter().find(|read| read.name.contains('@'));
-    let pinned = pinned.map(|read| Unfit {
-        why: format!("names a ref: {}", read.name),
+    let pinned = planned
+        .reads()
+        .iter()
+        .find_map(|read| Some((&read.name, read.name.rsplit_once('@')?.1)));
+    let pinned = pinned.map(|(name, at)| Unfit {
+        why: format!("names a ref: {name}"),
         view_cure: "name the table alone: a view reads the commit that it is used at",
-        spine_cure: "name the table alone, and the version with --at REF",
+        spine_cure: Cure::give("at", at),
     });
     let unfit = match pinned {
         Some(unfit) => Some(unfit),
         None => changing_function(&plan)?.map(|name| Unfit {
             why: format!("calls {name}(), which answers differently each time"),
-            view_cure: "write the value out, or compare with a column",
-            spine_cure: "write the value out, or compare with a column",
+            view_cure: OF_CHANGING,
+            spine_cure: Cure::say(OF_CHANGING),
         }),
     };
     Ok(PlannedSql { plan, inputs, unfit })
@@ -342,72 +343,61 @@ pub(crate) fn ordered_query(view: &ResolvedView, planned: &PlannedSql) -> Result
 }
 
 /// What the as-of join looks up for one view of a service.
-pub(crate) fn lookup(view: &ResolvedView, source: &ResolvedSource, used: &ViewUse) -> Result<drumlin_asof::Lookup> {
+pub(crate) fn lookup(view: &ResolvedView, source: &ResolvedSource, used: &ViewUse) -> Result<Lookup> {
     let source = match source {
-        ResolvedSource::Table(table) => drumlin_asof::FeatureSource::Parquet(table.parquet_source()),
-        ResolvedSource::Query(planned) => drumlin_asof::FeatureSource::Query(Box::new(ordered_query(view, planned)?)),
+        ResolvedSource::Table(table) => FeatureSource::Parquet(table.parquet_source()),
+        ResolvedSource::Query(planned) => FeatureSource::Query(Box::new(ordered_query(view, planned)?)),
     };
     let definition = &view.view;
-    let key = |key: &check::ResolvedKey| drumlin_asof::KeyPair {
+    let key = |key: &check::ResolvedKey| KeyPair {
         spine: used.keys.get(&key.name).unwrap_or(&key.name).clone(),
         feature: key.column.clone(),
     };
     let place = |name: &String| used.features.iter().position(|wanted| wanted == name);
     let wanted = |name: &String| used.features.is_empty() || place(name).is_some();
     let features = view.features.iter().filter(|(name, _)| wanted(name));
-    let mut features: Vec<drumlin_asof::Feature> = features
-        .map(|(name, kind)| drumlin_asof::Feature {
+    let mut features: Vec<Feature> = features
+        .map(|(name, kind)| Feature {
             column: name.clone(),
             data_type: Some(to_arrow(*kind)),
         })
         .collect();
     let windows = definition.windows.iter().filter(|window| wanted(&window.name));
-    let mut windows: Vec<drumlin_asof::Window> = windows.map(window).collect();
+    let mut windows: Vec<Window> = windows.cloned().collect();
     // Asked for by name, features come in the order in which they were asked for, and so do windows after them.
     features.sort_by_key(|feature| place(&feature.column));
     windows.sort_by_key(|window| place(&window.name));
-    Ok(drumlin_asof::Lookup {
+    Ok(Lookup {
         prefix: used.alias.clone(),
         keys: view.keys.iter().map(key).collect(),
         created_time: definition.created_time.clone(),
         valid_to: definition.valid_to.clone(),
         deleted: definition.tombstone.clone(),
-        max_age: definition.max_age.map(|age| drumlin_asof::Span::micros(age.micros())),
+        max_age: definition.max_age,
         inclusive: definition.inclusive,
         nulls: definition.nulls,
         features,
         windows,
         with_event_time: true,
         with_status: true,
-        ..drumlin_asof::Lookup::new(used.label(), definition.event_time.clone(), source)
+        ..Lookup::new(used.label(), definition.event_time.clone(), source)
     })
-}
-
-fn window(window: &crate::definition::Window) -> drumlin_asof::Window {
-    drumlin_asof::Window {
-        name: window.name.clone(),
-        function: window.function,
-        column: window.column.clone(),
-        length: drumlin_asof::Span::micros(window.length.micros()),
-        inclusive: window.inclusive,
-        label: window.label,
-    }
 }
 
 /// A joined plan that is ready to run.
 pub(crate) struct Joined {
     pub schema: SchemaRef,
     pub notices: Vec<String>,
-    pub report: drumlin_asof::AsOfReport,
+    pub report: AsOfReport,
     /// One after the other they are the rows in the spine's order.
     pub streams: Vec<SendableRecordBatchStream>,
 }
 
 /// Joins `spine` with the lookups of `spec` and starts the plan.
-pub(crate) async fn join(context: &SessionContext, spine: LogicalPlan, spec: drumlin_asof::AsOfSpec) -> Result<Joined> {
-    let joined = drumlin_asof::AsOfJoin::new(spine, spec)?;
+pub(crate) async fn join(context: &SessionContext, spine: LogicalPlan, spec: AsOfSpec) -> Result<Joined> {
+    let joined = AsOfJoin::new(spine, spec)?;
     let (schema, notices, report) = (joined.schema(), joined.notices().to_vec(), joined.report());
-    let frame = DataFrame::new(drumlin_asof::with_as_of(context.state()), joined.into_plan());
+    let frame = DataFrame::new(with_as_of(context.state()), joined.into_plan());
     let streams = frame
         .execute_stream_partitioned()
         .await

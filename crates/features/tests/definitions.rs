@@ -6,7 +6,7 @@ use drumlin_features::{
     apply::{Scope, What},
     definition::{Definition, FeatureType, Kind, Length, Nulls, Source},
 };
-use drumlin_model::ErrorKind;
+use drumlin_model::{Cure, ErrorKind};
 
 use crate::support::{DEFINITIONS, Fixture, by, files};
 
@@ -360,5 +360,5 @@ fn search_finds_every_word() {
     assert_ne!(hash("airport"), hash("delay"));
     assert!(registry.get(Kind::Entity, "airport").is_some());
     let error = registry.view("weather_hourl").unwrap_err();
-    assert_eq!(error.hint().unwrap(), "did you mean \"weather_hourly\"?");
+    assert_eq!(error.cures(), [Cure::did_you_mean("weather_hourly")]);
 }

@@ -11,5 +11,6 @@ mod kills;
 mod online;
 mod online_cases;
 mod online_edges;
+mod opens;
 mod support;
 mod trains;

@@ -5,7 +5,7 @@ use drumlin_features::{
     definition::ViewUse,
     training::{self, Features, SpineSource},
 };
-use drumlin_model::ErrorKind;
+use drumlin_model::{Cure, ErrorKind};
 
 use crate::support::{DEFINITIONS, Fixture, Kind};
 
@@ -165,8 +165,8 @@ async fn a_part_that_was_altered_is_not_the_set_that_was_made() {
 #[tokio::test]
 async fn spines_that_nothing_would_pin_are_refused() {
     let fixture = Fixture::flights().await;
-    for (query, says, hint) in [
-        ("SELECT * FROM flights@main", "names a ref: flights@main", "--at REF"),
+    for (query, says, cure) in [
+        ("SELECT * FROM flights@main", "names a ref: flights@main", "\"main\""),
         (
             "SELECT * FROM flights WHERE sched < now()",
             "calls now(), which answers differently each time",
@@ -183,7 +183,7 @@ async fn spines_that_nothing_would_pin_are_refused() {
         let error = fixture.train("main", create).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
         assert!(error.to_string().contains(says), "{error}");
-        assert!(error.hint().unwrap().contains(hint), "{:?}", error.hint());
+        assert!(format!("{:?}", error.cures()).contains(cure), "{:?}", error.cures());
     }
 }
 
@@ -426,7 +426,7 @@ async fn what_cannot_be_joined_is_said() {
     assert!(error.to_string().contains("has no time in column \"sched\""), "{error}");
     let mut no_service = create.clone();
     no_service.features = Features::Service("dely".into());
-    assert_eq!(failed(no_service).await.hint().unwrap(), "did you mean \"delay\"?");
+    assert_eq!(failed(no_service).await.cures(), [Cure::did_you_mean("delay")]);
     let mut bad_name = create;
     bad_name.name = "../x".into();
     assert_eq!(failed(bad_name).await.kind(), ErrorKind::InvalidInput);

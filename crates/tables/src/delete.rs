@@ -4,7 +4,7 @@
 
 use datafusion::{execution::SessionState, logical_expr::Expr, prelude::SessionContext};
 use deltalake::protocol::DeltaOperation;
-use drumlin_chunks::Progress;
+use drumlin_chunks::{Progress, Task, Unit};
 use drumlin_model::{CommitId, RepoPath};
 use drumlin_repo::Snapshot;
 use serde::Serialize;
@@ -16,7 +16,6 @@ use crate::{
     explain,
     options::DeleteRows,
     rewrite::{FILE_COLUMN, Rewrite, Touched},
-    task::Task,
 };
 
 /// What a delete would do to a table as it is at a commit.
@@ -74,7 +73,7 @@ impl Engine {
         if touched.rows == 0 {
             return Ok(Rewrite::default());
         }
-        let task = Task::start(progress, "rewrite", touched.held());
+        let task = Task::start(progress, "rewrite", touched.held(), Unit::Rows);
         let mut actions = Vec::new();
         for file in &touched.files {
             let target = self.file_rows(&state, table, file).await?;
@@ -104,7 +103,7 @@ impl Engine {
             });
         }
         let found = found.filter(condition.clone()).map_err(explain::query)?;
-        let _task = Task::start(progress, "find the rows", table.rows());
+        let _task = Task::start(progress, "find the rows", table.rows(), Unit::Rows);
         let touched = self.touched(table, self.rows_by_file(found).await?).await?;
         Ok(Doomed {
             state,

@@ -10,7 +10,7 @@ use arrow::{
     util::display::{ArrayFormatter, FormatOptions},
 };
 use datafusion::{datasource::empty::EmptyTable, prelude::SessionContext};
-use drumlin_chunks::Progress;
+use drumlin_chunks::{Progress, Task, Unit};
 use drumlin_model::RepoPath;
 use drumlin_repo::Snapshot;
 use serde::Serialize;
@@ -21,7 +21,6 @@ use crate::{
     engine::{Engine, Plan},
     error::{Error, Result},
     explain,
-    task::Task,
     types::type_name,
 };
 
@@ -110,6 +109,7 @@ impl Engine {
             progress,
             "compare",
             before.rows.zip(after.rows).map(|(one, other)| one + other),
+            Unit::Rows,
         );
         let (key_before, key_after) = (before.key(), after.key());
         let key = if key_before == key_after { key_after } else { Vec::new() };

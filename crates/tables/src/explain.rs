@@ -2,12 +2,8 @@
 //! `error` holds the result; `engine` and `sql` ask.
 
 use arrow::error::ArrowError;
-use datafusion::{
-    common::{SchemaError, utils::datafusion_strsim},
-    error::DataFusionError,
-};
-
-use drumlin_model::Cure;
+use datafusion::{common::SchemaError, error::DataFusionError};
+use drumlin_model::{Cure, names::did_you_mean};
 
 use crate::error::Error;
 
@@ -56,7 +52,7 @@ pub(crate) fn query(error: DataFusionError) -> Error {
     {
         let known = valid_fields.iter().map(|column| column.name.as_str());
         let known: Vec<&str> = known.filter(|name| !name.starts_with(OUR_COLUMNS)).collect();
-        let cure = match closest(&field.name, known.iter().copied()) {
+        let cure = match did_you_mean(&field.name, known.iter().copied()) {
             Some(similar) => Cure::did_you_mean(similar),
             None => Cure::choose("columns", known),
         };
@@ -126,12 +122,4 @@ fn own(error: DataFusionError) -> Result<Error, DataFusionError> {
         }
         other => Err(other),
     }
-}
-
-/// The name most like `wanted`, when one is like it at all: at most every third letter differs.
-pub fn closest<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let wanted = wanted.to_lowercase();
-    let distance = |name: &str| datafusion_strsim::levenshtein(&wanted, &name.to_lowercase());
-    let (distance, name) = known.map(|name| (distance(name), name)).min()?;
-    (distance * 3 <= wanted.chars().count().max(3)).then_some(name)
 }

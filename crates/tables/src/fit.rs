@@ -13,12 +13,11 @@ use arrow::{
 };
 use drumlin_model::{
     Cure, RepoPath,
-    names::{Verb, table_name},
+    names::{Verb, did_you_mean, table_name},
 };
 
 use crate::{
     error::{Error, Result},
-    explain::closest,
     read::cast_strictly,
     types::{table_type, type_name, widens},
 };
@@ -205,7 +204,7 @@ pub(crate) fn check_no_null(batch: &RecordBatch, key: &[String], rows_before: u6
 /// It is another column of the table, misspelled, or a new one.
 fn unknown_column(column: &str, stored_as: &SchemaRef) -> Vec<Cure> {
     let known = stored_as.fields().iter().map(|field| field.name().as_str());
-    let similar = closest(column, known).map(Cure::did_you_mean);
+    let similar = did_you_mean(column, known).map(Cure::did_you_mean);
     let added = Cure::Give {
         argument: "evolve",
         value: "true".into(),

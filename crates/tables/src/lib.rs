@@ -16,7 +16,6 @@ mod read;
 mod rewrite;
 mod sql;
 mod table;
-mod task;
 mod types;
 mod upsert;
 mod verb;
@@ -26,7 +25,6 @@ pub use delete::DeletePlan;
 pub use diff::RowDiff;
 pub use engine::Engine;
 pub use error::{Error, Result, kind_beneath};
-pub use explain::closest;
 pub use options::{
     AppendRows, CreateTable, DeleteRows, EngineOptions, FileFormat, FromFile, OverwriteTable, ReadOptions, Source,
     UpsertRows, WriteRequest,

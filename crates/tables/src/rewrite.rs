@@ -19,6 +19,7 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlanBuilder, lit},
 };
 use deltalake::kernel::{Action, LogicalFileView};
+use drumlin_chunks::Task;
 use drumlin_model::names::table_name;
 use futures::TryStreamExt;
 use object_store::path::Path;
@@ -30,7 +31,6 @@ use crate::{
     error::{Error, Result},
     explain,
     fit::Fit,
-    task::Task,
     write::{DataFileWriter, Written},
 };
 

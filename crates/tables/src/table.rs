@@ -5,9 +5,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::datatypes::SchemaRef;
+use drumlin_asof::ParquetFile;
 use drumlin_model::{
     CommitId, FileId, RepoPath, Timestamp,
-    names::{DELTA_LOG, TABLES, table_name},
+    names::{DELTA_LOG, TABLES, did_you_mean, table_name},
 };
 use drumlin_objects::{SessionStore, SnapshotStore};
 use drumlin_repo::{Session, Snapshot};
@@ -18,7 +19,6 @@ use crate::{
     delta::{Delta, SESSION_SCOPE},
     engine::Engine,
     error::{Error, Result},
-    explain::closest,
     log_cache::CachedLog,
 };
 
@@ -42,14 +42,12 @@ pub struct TableAt {
     pub store: Arc<dyn ObjectStore>,
 }
 
+/// A data file of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableFile {
-    pub path: Path,
-    /// In bytes.
-    pub size: u64,
+    /// `written` is when its rows were first written: the rewrite of a file keeps it.
+    pub file: ParquetFile,
     pub rows: Option<u64>,
-    /// When its rows were first written: the rewrite of a file keeps it.
-    pub written: Timestamp,
     /// Its place among the files of the same time, as text that sorts.
     pub order: String,
 }
@@ -229,14 +227,20 @@ async fn table_at(delta: Delta, commit: CommitId) -> Result<TableAt> {
     for file in delta.files() {
         let stamp = delta.stamp(&file).await?;
         files.push(TableFile {
-            path: Path::parse(format!("{}/{}", delta.path, file.path())).expect("the log names files by valid keys"),
-            size: file.size().max(0) as u64,
+            file: ParquetFile {
+                path: Path::parse(format!("{}/{}", delta.path, file.path()))
+                    .expect("the log names files by valid keys"),
+                size: file.size().max(0) as u64,
+                written: Some(stamp.written),
+            },
             rows: file.num_records().map(|rows| rows as u64),
-            written: stamp.written,
             order: stamp.order,
         });
     }
-    files.sort_by(|a, b| (a.written, &a.order, &a.path).cmp(&(b.written, &b.order, &b.path)));
+    fn place(file: &TableFile) -> (Option<Timestamp>, &str, &Path) {
+        (file.file.written, &file.order, &file.file.path)
+    }
+    files.sort_by(|a, b| place(a).cmp(&place(b)));
     Ok(TableAt {
         name: table_name(&delta.path).to_owned(),
         schema: delta.schema(),
@@ -256,7 +260,7 @@ pub(crate) async fn no_table(snapshot: &Snapshot, name: &str) -> Result<Error> {
         .iter()
         .map(|path| table_name(path).to_owned())
         .collect();
-    let similar = closest(name, known.iter().map(String::as_str)).map(str::to_owned);
+    let similar = did_you_mean(name, known.iter().map(String::as_str)).map(str::to_owned);
     Ok(Error::NoTable {
         name: name.to_owned(),
         at: format!("commit {}", snapshot.commit().short()),

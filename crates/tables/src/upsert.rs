@@ -24,7 +24,7 @@ use deltalake::{
     kernel::Action,
     protocol::{DeltaOperation, MergePredicate},
 };
-use drumlin_chunks::Progress;
+use drumlin_chunks::{Progress, Task, Unit};
 use drumlin_model::Cure;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
@@ -45,7 +45,6 @@ use crate::{
     options::UpsertRows,
     read::Incoming,
     rewrite::{FILE_COLUMN, Rewrite, Touched, files_of},
-    task::Task,
     write::{DATA_FILE_BYTES, DataFileWriter, check_key},
 };
 
@@ -124,7 +123,7 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<Vec<Action>> {
         let state = self.session_state(Plan::Write);
-        let task = Task::start(progress, "rewrite", touched.held());
+        let task = Task::start(progress, "rewrite", touched.held(), Unit::Rows);
         let mut actions = Vec::new();
         for file in &touched.files {
             let whole = self.file_rows(&state, table, file).await?;
@@ -149,7 +148,7 @@ impl Engine {
         name: &str,
         progress: &dyn Progress,
     ) -> Result<u64> {
-        let task = Task::start(progress, "write", Some(staged.keys.len()));
+        let task = Task::start(progress, "write", Some(staged.keys.len()), Unit::Rows);
         let state = self.session_state(Plan::Write);
         let input = self.staged_frame(&state, staged).await?;
         let rows = input.execute_stream().await;
@@ -168,7 +167,7 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<Staged> {
         let Incoming { rows, total, name, .. } = incoming;
-        let (task, name) = (Task::start(progress, "read", *total), name.as_str());
+        let (task, name) = (Task::start(progress, "read", *total, Unit::Rows), name.as_str());
         let doing = || format!("stage the rows of {name}");
         let file = self.scratch_file()?;
         let mut keys = self.new_keys(&fit.schema, key)?;
@@ -182,7 +181,7 @@ impl Engine {
         let mut writer = ArrowWriter::<File>::try_new(handle, fit.schema.clone(), Some(properties)).map_err(failed)?;
         while let Some(batch) = rows.next().await {
             let batch = batch.map_err(|error| self.explain(&format!("read {name}"), error))?;
-            task.advance(batch.num_rows());
+            task.advance(batch.num_rows() as u64);
             let batch = fit.apply(&batch, name)?;
             check_no_null(&batch, key, keys.len(), name)?;
             keys.push(&batch)?;
@@ -228,7 +227,12 @@ impl Engine {
         let files = self.candidates(&state, table, staged).await?;
         let parts = staged.keys.parts(self.options().memory_limit_bytes)?;
         let passes = table.rows().filter(|_| files.is_none());
-        let task = Task::start(progress, "find the rows", passes.map(|rows| rows * parts as u64));
+        let task = Task::start(
+            progress,
+            "find the rows",
+            passes.map(|rows| rows * parts as u64),
+            Unit::Rows,
+        );
         for part in 0..parts {
             let keys = staged.keys.part(Part { part, parts }, &pool);
             let keys = keys.map_err(|error| self.explain("look for duplicate keys", error))?;
@@ -299,7 +303,7 @@ impl Engine {
         let mut rows = rows.execute_stream().await.map_err(failed)?;
         let mut next: BTreeMap<String, u64> = BTreeMap::new();
         while let Some(batch) = rows.try_next().await.map_err(failed)? {
-            task.advance(batch.num_rows());
+            task.advance(batch.num_rows() as u64);
             let hashes = keys.of(&batch)?;
             for (url, rows) in files_of(&batch)? {
                 let first = next.entry(url.clone()).or_default();

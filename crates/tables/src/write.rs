@@ -15,7 +15,7 @@ use deltalake::{
     operations::get_num_idx_cols_and_stats_columns,
     protocol::{DeltaOperation, SaveMode},
 };
-use drumlin_chunks::Progress;
+use drumlin_chunks::{Progress, Task, Unit};
 use drumlin_model::{RepoPath, Timestamp};
 use drumlin_objects::object_path;
 use futures::StreamExt;
@@ -33,7 +33,6 @@ use crate::{
     fit::Fit,
     keys::{Keys, Part, PartKeys},
     read::Incoming,
-    task::Task,
 };
 
 /// Rows per Parquet row group: what a reader of one group holds, and the grain of its statistics.
@@ -156,7 +155,7 @@ impl Engine {
         progress: &dyn Progress,
     ) -> Result<DataFiles> {
         let Incoming { rows, total, name, .. } = incoming;
-        let (task, name) = (Task::start(progress, "write", *total), name.as_str());
+        let (task, name) = (Task::start(progress, "write", *total, Unit::Rows), name.as_str());
         let mut files = DataFileWriter::new(store, path, &fit.schema, Some(DATA_FILE_BYTES));
         if fit.key().is_empty() {
             let shape = |batch| fit.apply(&batch, name);
@@ -289,7 +288,7 @@ impl DataFileWriter {
         let before = self.rows;
         while let Some(batch) = rows.next().await {
             let batch = batch.map_err(|error: DataFusionError| engine.explain(&format!("read {name}"), error))?;
-            task.advance(batch.num_rows());
+            task.advance(batch.num_rows() as u64);
             let batch = shape(batch)?;
             self.writer
                 .write(&batch)

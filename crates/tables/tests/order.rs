@@ -11,8 +11,11 @@ async fn files(tables: &TestTables) -> Vec<TableFile> {
     tables.engine.table_at(&snapshot, "t").await.unwrap().files
 }
 
-fn stamps(files: &[TableFile]) -> Vec<(Timestamp, String)> {
-    files.iter().map(|file| (file.written, file.order.clone())).collect()
+fn stamps(files: &[TableFile]) -> Vec<(Option<Timestamp>, String)> {
+    files
+        .iter()
+        .map(|file| (file.file.written, file.order.clone()))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,7 +26,7 @@ async fn a_rewrite_keeps_when_rows_were_written() {
     let before = files(&tables).await;
     assert_eq!(before[0].order, "00000000000000000000/00000");
     assert_eq!(before[1].order, "00000000000000000001/00000");
-    assert!(before[0].written < before[1].written);
+    assert!(before[0].file.written < before[1].file.written);
 
     tables.upsert("t", "id,v\n2,20\n9,9\n").await.unwrap();
     let after = files(&tables).await;
@@ -32,7 +35,7 @@ async fn a_rewrite_keeps_when_rows_were_written() {
         after.iter().map(|file| file.rows.unwrap()).collect::<Vec<_>>(),
         [1, 2, 2]
     );
-    assert!(after[2].written > after[1].written);
+    assert!(after[2].file.written > after[1].file.written);
 
     tables
         .engine
@@ -64,5 +67,5 @@ async fn a_clock_that_is_set_back_does_not_change_the_order() {
         .map(|file| file.order[..20].parse::<u64>().unwrap())
         .collect();
     assert_eq!(orders, [0, 1, 2, 3, 4, 5, 6, 7]);
-    assert!(found.is_sorted_by(|a, b| a.written < b.written));
+    assert!(found.is_sorted_by(|a, b| a.file.written < b.file.written));
 }

@@ -196,9 +196,12 @@ async fn the_same_input_gives_the_same_bytes() {
         let snapshot = tables.snapshot("main").await;
         let table = tables.engine.table_at(&snapshot, "t").await.unwrap();
         assert_eq!(table.files[0].rows, Some(50_000));
-        let file = drumlin_testkit::path(table.files[0].path.as_ref());
+        let file = drumlin_testkit::path(table.files[0].file.path.as_ref());
         ids.push(blake3::hash(&snapshot.read(&file).await.unwrap()));
-        assert_eq!(table.files[0].size, snapshot.read(&file).await.unwrap().len() as u64);
+        assert_eq!(
+            table.files[0].file.size,
+            snapshot.read(&file).await.unwrap().len() as u64
+        );
     }
     assert_eq!(ids[0], ids[1]);
 }

@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, Field, Schema};
+use drumlin_asof::WindowFunction;
 use drumlin_model::names::did_you_mean;
 
 use super::{
     Definition, Entity, FeatureService, FeatureType, FeatureView, Source, ViewUse, parse::suggestion, types::of_arrow,
 };
-use drumlin_asof::WindowFunction;
 
 /// A problem of one field of a definition; the registry knows its file and line.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,10 +9,9 @@ pub mod yaml;
 
 use std::{collections::BTreeMap, fmt};
 
+use drumlin_asof::Window;
 use drumlin_model::RepoPath;
 use serde::{Deserialize, Serialize};
-
-use drumlin_asof::WindowFunction;
 
 pub use drumlin_model::feature::{FeatureType, Length, Nulls, ViewUse};
 pub use yaml::Spot;
@@ -83,23 +82,6 @@ pub struct Feature {
     /// None: as the source has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_type: Option<FeatureType>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-}
-
-/// A feature that aggregates the rows of a time before the spine's or, as a label, after it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Window {
-    pub name: String,
-    pub function: WindowFunction,
-    /// None: `count` counts the rows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub column: Option<String>,
-    pub length: Length,
-    /// Whether an event at the very end counts: [t - length, t] in place of [t - length, t).
-    pub inclusive: bool,
-    /// The window is [t, t + length]: what a model learns to predict, never a feature.
-    pub label: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
 }

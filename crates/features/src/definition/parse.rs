@@ -3,14 +3,13 @@
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
+use drumlin_asof::{Window, WindowFunction};
 use drumlin_model::{RepoPath, feature::TextError, names::did_you_mean};
 
 use super::{
     About, Definition, Entity, Feature, FeatureService, FeatureView, JoinKey, Kind, Nulls, Place, Source, ViewUse,
-    Window,
     yaml::{self, Field, Node, Spot, Value},
 };
-use drumlin_asof::WindowFunction;
 
 /// The longest name, in bytes: it becomes part of column names.
 const NAME_LEN_MAX: usize = 100;

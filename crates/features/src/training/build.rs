@@ -12,6 +12,7 @@ use arrow::{
     datatypes::{Schema, SchemaRef},
 };
 use datafusion::logical_expr::LogicalPlan;
+use drumlin_asof::{AsOfSpec, Lookup};
 use drumlin_chunks::{Progress, Task, Unit};
 use drumlin_model::{Input, RepoPath, feature::Status};
 use drumlin_repo::Snapshot;
@@ -89,7 +90,7 @@ pub(crate) async fn prepare(engine: &Engine, registry: &Registry, pinned: Pinned
                     what: "the spine",
                     value: query.clone(),
                     why,
-                    hint: Some(spine_cure.into()),
+                    cures: vec![spine_cure],
                 });
             }
             (source::with_ties_ordered(planned.plan)?, planned.inputs)
@@ -142,7 +143,7 @@ pub(crate) async fn run(engine: &Engine, prepared: Prepared, progress: &dyn Prog
         ..
     } = prepared;
     let spine_columns = spine.schema().fields().len();
-    let mut spec = drumlin_asof::AsOfSpec::new(&pinned.options.time);
+    let mut spec = AsOfSpec::new(&pinned.options.time);
     spec.threads = engine.options().threads.max(1);
     spec.on_null_time = pinned.options.on_null_time;
     spec.known_at = pinned.options.known_at;
@@ -243,7 +244,7 @@ struct Shape {
 }
 
 impl Shape {
-    fn new(spec: &drumlin_asof::AsOfSpec, options: &Options) -> Self {
+    fn new(spec: &AsOfSpec, options: &Options) -> Self {
         let mut dropped = Vec::new();
         for lookup in &spec.lookups {
             if !options.with_status {
@@ -253,7 +254,7 @@ impl Shape {
                 dropped.push(lookup.about_name("event_time"));
             }
         }
-        let label = |lookup: &drumlin_asof::Lookup| lookup.prefix.as_ref().unwrap_or(&lookup.view).clone();
+        let label = |lookup: &Lookup| lookup.prefix.as_ref().unwrap_or(&lookup.view).clone();
         let statuses = spec
             .lookups
             .iter()

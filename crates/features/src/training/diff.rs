@@ -161,7 +161,7 @@ fn common_spine(old: &TrainingSet, new: &TrainingSet) -> Result<Vec<String>> {
             what: "training set",
             value: new.name.clone(),
             why: format!("shares no column of its spine with {:?}", old.name),
-            hint: None,
+            cures: Vec::new(),
         });
     }
     Ok(common)

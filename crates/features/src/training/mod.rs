@@ -222,7 +222,7 @@ pub async fn show(snapshot: &Snapshot, name: &str) -> Result<TrainingSet> {
         name: name.to_owned(),
         at: format!("commit {}", snapshot.commit().short()),
         similar: did_you_mean(name, sets.iter().map(|set| set.name.as_str())).map(str::to_owned),
-        list: "drumlin train list",
+        list: Verb::TrainList,
     })
 }
 

@@ -13,7 +13,7 @@ use arrow::{
 };
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use datafusion::execution::SendableRecordBatchStream;
-use drumlin_chunks::Progress;
+use drumlin_chunks::{Progress, Task, Unit};
 use futures::StreamExt;
 use parquet::{
     arrow::ArrowWriter,
@@ -24,7 +24,6 @@ use parquet::{
 use crate::{
     engine::Engine,
     error::{Error, Result},
-    task::Task,
     types::type_name,
 };
 
@@ -55,7 +54,7 @@ pub async fn write_rows(
     out: &mut (dyn Write + Send),
     progress: &dyn Progress,
 ) -> Result<RowsWritten> {
-    let task = Task::start(progress, "query", None);
+    let task = Task::start(progress, "query", None, Unit::Rows);
     let schema = rows.schema();
     let mut writer = Rows::new(format, &schema, out)?;
     let mut written = RowsWritten::default();
@@ -70,7 +69,7 @@ pub async fn write_rows(
             _ => batch,
         };
         writer.write(&batch)?;
-        task.advance(batch.num_rows());
+        task.advance(batch.num_rows() as u64);
         written.rows += batch.num_rows() as u64;
         if written.more {
             break;
