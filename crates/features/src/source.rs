@@ -13,6 +13,7 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, SortExpr, Volatility, col},
     prelude::SessionContext,
 };
+use drumlin_asof::{AsOfJoin, AsOfReport, AsOfSpec, Feature, FeatureSource, KeyPair, Lookup, Window, with_as_of};
 use drumlin_model::{Cure, Input};
 use drumlin_repo::Snapshot;
 use drumlin_tables::Engine;
