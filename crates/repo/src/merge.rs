@@ -31,6 +31,7 @@ pub enum Merged {
 impl Repo {
     /// Brings the changes of a commit and its ancestors to a branch, as a commit with two parents where both sides have
     /// changes of their own.
+    #[tracing::instrument(level = "debug", skip_all, fields(%into, %from))]
     pub async fn merge(&self, into: &RefName, from: CommitId, info: CommitInfo) -> Result<Merged> {
         let theirs = self.target(from).await?;
         let mut transaction = self
@@ -83,12 +84,14 @@ impl Repo {
     }
 
     /// Takes back what a commit did against its first parent, as a new commit on the branch.
+    #[tracing::instrument(level = "debug", skip_all, fields(%branch, %commit))]
     pub async fn revert(&self, branch: &RefName, commit: CommitId, info: CommitInfo) -> Result<Merged> {
         let (parent, commit) = self.with_parent(commit).await?;
         self.replay(branch, commit.tree, parent, info).await
     }
 
     /// Does again what a commit did against its first parent, as a new commit on the branch.
+    #[tracing::instrument(level = "debug", skip_all, fields(%branch, %commit))]
     pub async fn cherry_pick(&self, branch: &RefName, commit: CommitId, info: CommitInfo) -> Result<Merged> {
         let (parent, commit) = self.with_parent(commit).await?;
         self.replay(branch, parent.tree, commit, info).await

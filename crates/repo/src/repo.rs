@@ -67,6 +67,7 @@ impl std::fmt::Debug for Repo {
 impl Repo {
     /// Makes a repository with one commit, an empty tree, on its default branch. One that is there already stays as it
     /// is, and is an error.
+    #[tracing::instrument(level = "debug", skip_all, fields(%default_branch))]
     pub async fn create(storage: Storage, clock: Arc<dyn Clock>, default_branch: &RefName) -> Result<Repo> {
         let repo = Self::new(storage, clock);
         if repo.inner.root.exists().await? {
@@ -129,6 +130,7 @@ impl Repo {
     }
 
     /// The commit that an expression means now: a branch or tag of the name, or else a commit.
+    #[tracing::instrument(level = "debug", skip_all, fields(%expr))]
     pub async fn resolve(&self, expr: &RefExpr) -> Result<Resolved> {
         match expr {
             RefExpr::Name(name) => self.resolve_name(name).await,
