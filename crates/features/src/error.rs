@@ -157,7 +157,6 @@ impl Error {
             Error::TrainingSetDamaged { .. } => Some("drumlin fsck".into()),
             Error::AsOf(source) => source.hint(),
             Error::Tables(source) => source.hint(),
-            Error::Repo(source) => source.hint(),
             _ => None,
         }
     }

@@ -166,37 +166,13 @@ impl Error {
             Error::TooManyRefs { .. } => Cure::run(Verb::TagDelete).why("makes room for others"),
             Error::TooManyChanges { .. } => Cure::say("fewer branches and tags in one operation"),
             Error::ActorTooLong { .. } => Cure::say("a shorter name of who asks"),
-            Error::CommitTooLong { .. } => Cure::say("a shorter message, or fewer inputs in one commit"),
+            Error::ProvenanceTooLong { .. } => Cure::say("a shorter message, or fewer inputs in one commit"),
             Error::NoSuchPath { .. } | Error::NotAFile { .. } => Cure::run(Verb::Status),
             Error::PathClash { file, .. } => Cure::run(Verb::Show).with("what", file.as_str()),
             Error::Conflict { branch, .. } => Cure::run(Verb::Log).with("at", branch.as_str()),
             _ => return Vec::new(),
         };
         vec![cure]
-    }
-
-    /// The cure, as a command to type.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Error::NoRepository => "drumlin init".to_owned(),
-            Error::MissingObject { .. } => "drumlin fsck".to_owned(),
-            Error::NoSuchRef { .. } | Error::NoSuchBranch { .. } => "drumlin branch".to_owned(),
-            Error::NoSuchTag { .. } => "drumlin tag".to_owned(),
-            Error::NoSuchCommit { .. } | Error::NoSuchAncestor { .. } => "drumlin log".to_owned(),
-            Error::AmbiguousCommit { candidates, .. } => format!("drumlin show {}", candidates.first()?),
-            Error::NoSuchOperation { .. } | Error::Moved { .. } | Error::OutcomeUnknown { .. } => {
-                "drumlin op log".to_owned()
-            }
-            Error::TooManyRefs { .. } => "drumlin tag delete NAME".to_owned(),
-            Error::ProvenanceTooLong { .. } => "a shorter message, or fewer inputs in one commit".to_owned(),
-            Error::NoSuchPath { .. } => "drumlin status".to_owned(),
-            Error::PathClash { file, .. } => format!("drumlin show {file:?}"),
-            Error::Conflict { branch, .. } => format!("drumlin log {branch}"),
-            Error::NotAFile { .. } => "drumlin status".to_owned(),
-            Error::Unreadable { source, .. } => return source.hint(),
-            _ => return None,
-        };
-        Some(hint)
     }
 }
 
