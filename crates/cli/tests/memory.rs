@@ -23,10 +23,7 @@ fn staged(files: u32) -> Place {
 /// The greatest resident memory of a command that succeeds, in bytes. The last look at it is a moment before its end.
 fn peak(place: &Place, words: &[&str]) -> u64 {
     let mut command = place.command(words);
-    let mut child = command
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the program starts");
+    let mut child = command.stdout(Stdio::null()).spawn().expect("the program starts");
     let status = format!("/proc/{}/status", child.id());
     let mut peak = 0;
     loop {
@@ -50,7 +47,10 @@ fn a_commit_of_more_files_takes_little_more_memory() {
     assert!(small > MB, "the memory of a process was not seen");
     // What is read and written of the index and the tree stays in caches; a copy of it would be as much again.
     let each = large.saturating_sub(small) / u64::from(many - few);
-    assert!(each < 1_000, "{each} bytes more for each file: {small} bytes, then {large}");
+    assert!(
+        each < 1_000,
+        "{each} bytes more for each file: {small} bytes, then {large}"
+    );
 }
 
 /// The figure that is promised.

@@ -16,8 +16,7 @@ use crate::{
     commits::{CommitStore, ProvenanceRead, Recorded},
     error::{Error, Result},
     root::{Intent, RootFile},
-    session::{CommitInfo, Session},
-    snapshot::Snapshot,
+    session::CommitInfo,
     trees::{PathDiff, TreeStore},
 };
 
@@ -170,34 +169,6 @@ impl Repo {
             tree: self.commit(commit).await?.tree,
             branch: None,
         })
-    }
-
-    /// The files of the commit that an expression means now.
-    pub async fn snapshot(&self, expr: &RefExpr) -> Result<Snapshot> {
-        Ok(self.snapshot_of(self.resolve(expr).await?.target()))
-    }
-
-    pub async fn snapshot_at(&self, commit: CommitId) -> Result<Snapshot> {
-        Ok(self.snapshot_of(self.resolved(commit).await?.target()))
-    }
-
-    /// The files of a commit whose tree is known. Reads nothing.
-    pub fn snapshot_of(&self, target: RefTarget) -> Snapshot {
-        Snapshot::new(self.clone(), target)
-    }
-
-    /// Private changes on top of a branch, which become one commit on it or nothing.
-    pub async fn session(&self, branch: &RefName) -> Result<Session> {
-        let loaded = self.inner.root.load().await?;
-        loaded.root.check_write()?;
-        let target = loaded.root.refs.get(RefKind::Branch, branch);
-        let target = target.ok_or_else(|| Error::NoSuchBranch { name: branch.clone() })?;
-        Ok(self.session_on(branch, target))
-    }
-
-    /// The same, on top of a commit that the branch has or had. Reads nothing; a commit finds out what came since.
-    pub fn session_on(&self, branch: &RefName, base: RefTarget) -> Session {
-        Session::new(self.snapshot_of(base), branch.clone())
     }
 
     /// A commit: its tree, parents, generation and time.

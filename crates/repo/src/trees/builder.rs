@@ -143,7 +143,8 @@ impl TreeBuilder {
                 range: Arc::new(range),
             })
         });
-        self.begin(encode.map(|encoded| encoded.map_err(stopped)?).boxed()).await
+        self.begin(encode.map(|encoded| encoded.map_err(stopped)?).boxed())
+            .await
     }
 
     async fn begin(&mut self, range: BoxFuture<'static, Result<Next>>) -> Result<()> {

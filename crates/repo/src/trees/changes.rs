@@ -106,7 +106,9 @@ impl<'a> Walk<'a> {
         if self.is_over {
             return Ok(None);
         }
-        let page = self.changes.page(self.last.as_ref().map(String::as_str), CHANGES_PAGE_LEN)?;
+        let page = self
+            .changes
+            .page(self.last.as_ref().map(String::as_str), CHANGES_PAGE_LEN)?;
         self.is_over = page.len() < CHANGES_PAGE_LEN;
         if let Some((path, _)) = page.last() {
             self.last = Bound::Excluded(path.to_string());
