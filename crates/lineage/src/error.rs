@@ -41,8 +41,7 @@ impl Error {
         match self {
             Error::NeverWritten { commit, .. } => Some(format!("drumlin log {}", commit.short())),
             Error::UnknownCommit { .. } => Some("drumlin log".to_owned()),
-            Error::TooManyCommits { .. } => None,
-            Error::History { source, .. } => source.hint(),
+            Error::TooManyCommits { .. } | Error::History { .. } => None,
         }
     }
 }

@@ -10,5 +10,6 @@ mod golden;
 mod tree_codec;
 mod tree_fuzz;
 mod tree_limits;
+mod tree_measure;
 mod tree_rules;
 mod verbs;

@@ -96,7 +96,6 @@ impl Error {
         match self {
             Error::ReadOnly { .. } => Some("open a session on a branch and write through its store".into()),
             Error::NoReference => Some("list one ref: its name is the first part of the prefix".into()),
-            Error::Repo { source, .. } => source.hint(),
             _ => None,
         }
     }

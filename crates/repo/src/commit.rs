@@ -25,12 +25,11 @@ use crate::{
 
 /// How many paths a conflict names.
 pub const CONFLICT_PATHS_MAX: usize = 1000;
-/// How long the summary of an operation may be, in characters; the whole message is in the commit.
-const SUMMARY_LEN_MAX: usize = 200;
 
 impl Session {
     /// Makes the changes one commit on the branch. If others moved the branch meanwhile, on paths that do not meet ours,
     /// the commit goes on top of theirs; else nothing happens to the branch, and the session stays as it is.
+    #[tracing::instrument(level = "debug", skip_all, fields(branch = %self.branch(), verb = %info.verb))]
     pub async fn commit(&self, info: CommitInfo) -> Result<CommitId> {
         let _moving = self.only_move().await;
         let captured = self.capture();
@@ -52,6 +51,7 @@ impl Session {
     }
 
     /// Moves the session on top of the branch as it is now.
+    #[tracing::instrument(level = "debug", skip_all, fields(branch = %self.branch()))]
     pub async fn rebase(&self, on_conflict: OnConflict) -> Result<()> {
         let _moving = self.only_move().await;
         let captured = self.capture();
@@ -195,14 +195,9 @@ pub(crate) fn target_after(operation: &Operation) -> RefTarget {
     after.target()
 }
 
+/// What an operation says of a commit: the first line of its message.
 pub(crate) fn summary(message: &str) -> String {
-    message
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(SUMMARY_LEN_MAX)
-        .collect()
+    message.lines().next().unwrap_or_default().to_owned()
 }
 
 /// A path of ours and one of theirs that exclude each other: the same, or one below the other.

@@ -1,8 +1,8 @@
-//! What can go wrong with a repository, in one enum; each case names the thing, its hint is a command to type.
+//! What can go wrong with a repository, in one enum; each case names the thing and says what mends it.
 //! Errors of the chunks below pass through unchanged.
 
 use drumlin_model::{
-    CommitId, Cure, ErrorKind, FormatError, OperationId, RefName, RepoPath, provenance::PROVENANCE_LEN_MAX,
+    CommitId, Cure, ErrorKind, FormatError, OperationId, RefName, RepoPath, Verb, provenance::PROVENANCE_LEN_MAX,
 };
 
 use crate::root::ACTOR_LEN_MAX;
@@ -146,35 +146,33 @@ impl Error {
 
     /// What mends it, the best first.
     pub fn cures(&self) -> Vec<Cure> {
-        match self {
-            Error::Unreadable { source, .. } => source.cures(),
-            Error::Chunks(source) => source.cures(),
-            _ => self.hint().map(Cure::say).into_iter().collect(),
-        }
-    }
-
-    /// The cure, as a command to type.
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Error::NoRepository => "drumlin init".to_owned(),
-            Error::MissingObject { .. } => "drumlin fsck".to_owned(),
-            Error::NoSuchRef { .. } | Error::NoSuchBranch { .. } => "drumlin branch".to_owned(),
-            Error::NoSuchTag { .. } => "drumlin tag".to_owned(),
-            Error::NoSuchCommit { .. } | Error::NoSuchAncestor { .. } => "drumlin log".to_owned(),
-            Error::AmbiguousCommit { candidates, .. } => format!("drumlin show {}", candidates.first()?),
-            Error::NoSuchOperation { .. } | Error::Moved { .. } | Error::OutcomeUnknown { .. } => {
-                "drumlin op log".to_owned()
+        let cure = match self {
+            Error::Unreadable { source, .. } => return source.cures(),
+            Error::Chunks(source) => return source.cures(),
+            Error::NoSuchRef { .. } => return vec![Cure::run(Verb::BranchList), Cure::run(Verb::TagList)],
+            Error::NoRepository => Cure::run(Verb::Init),
+            Error::MissingObject { .. } => Cure::run(Verb::Fsck),
+            Error::Format(FormatError::Damaged { .. }) => Cure::run(Verb::Fsck),
+            Error::NoSuchBranch { .. } | Error::BranchExists { .. } => Cure::run(Verb::BranchList),
+            Error::NoSuchTag { .. } | Error::TagExists { .. } => Cure::run(Verb::TagList),
+            Error::NoSuchCommit { .. } | Error::NoSuchAncestor { .. } => Cure::run(Verb::Log),
+            Error::AmbiguousCommit { candidates, .. } => {
+                Cure::choose("commit", candidates.iter().map(ToString::to_string))
             }
-            Error::TooManyRefs { .. } => "drumlin tag delete NAME".to_owned(),
-            Error::ProvenanceTooLong { .. } => "a shorter message, or fewer inputs in one commit".to_owned(),
-            Error::NoSuchPath { .. } => "drumlin status".to_owned(),
-            Error::PathClash { file, .. } => format!("drumlin show {file:?}"),
-            Error::Conflict { branch, .. } => format!("drumlin log {branch}"),
-            Error::NotAFile { .. } => "drumlin status".to_owned(),
-            Error::Unreadable { source, .. } => return source.hint(),
-            _ => return None,
+            Error::NoSuchOperation { .. } | Error::Moved { .. } | Error::OutcomeUnknown { .. } => {
+                Cure::run(Verb::OpLog)
+            }
+            Error::RefMoved { .. } => Cure::run(Verb::BranchList),
+            Error::TooManyRefs { .. } => Cure::run(Verb::TagDelete).why("makes room for others"),
+            Error::TooManyChanges { .. } => Cure::say("fewer branches and tags in one operation"),
+            Error::ActorTooLong { .. } => Cure::say("a shorter name of who asks"),
+            Error::ProvenanceTooLong { .. } => Cure::say("a shorter message, or fewer inputs in one commit"),
+            Error::NoSuchPath { .. } | Error::NotAFile { .. } => Cure::run(Verb::Status),
+            Error::PathClash { file, .. } => Cure::run(Verb::Show).with("what", file.as_str()),
+            Error::Conflict { branch, .. } => Cure::run(Verb::Log).with("at", branch.as_str()),
+            _ => return Vec::new(),
         };
-        Some(hint)
+        vec![cure]
     }
 }
 

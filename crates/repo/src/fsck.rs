@@ -77,6 +77,7 @@ impl std::fmt::Display for Problem {
 
 impl Repo {
     /// Checks the whole repository. An error means that the check could not be made, not that it found something.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn fsck(&self, progress: &dyn Progress) -> Result<Report> {
         let mut check = Check {
             repo: self,

@@ -31,32 +31,25 @@ pub enum Merged {
 impl Repo {
     /// Brings the changes of a commit and its ancestors to a branch, as a commit with two parents where both sides have
     /// changes of their own.
+    #[tracing::instrument(level = "debug", skip_all, fields(%into, %from))]
     pub async fn merge(&self, into: &RefName, from: CommitId, info: CommitInfo) -> Result<Merged> {
         let theirs = self.target(from).await?;
         let mut transaction = self
             .root()
             .begin(self.intent(info.verb.as_str(), &info.by.actor))
             .await?;
+        let mut planned: Option<RefChange> = None;
         loop {
             let head = transaction.branch(into)?;
-            let base = self.merge_base(head.commit, from).await?;
-            let change = if base == Some(from) {
-                return Ok(Merged::AlreadyUpToDate);
-            } else if base == Some(head.commit) {
-                RefChange::moved(into, &head, theirs)
-            } else {
-                let base = match base {
-                    Some(base) => self.target(base).await?.tree,
-                    None => self.trees().empty().await?,
-                };
-                let merged = self.trees().merge(base, head.tree, theirs.tree).await?;
-                if !merged.conflicts.is_empty() {
-                    return Ok(Merged::Conflicts(merged.conflicts));
-                }
-                self.commit_of(into, &head, &[head.commit, from], merged.tree, &info)
-                    .await?
+            // A swap that was lost to another branch's is tried again as it was planned.
+            let change = match planned.take().filter(|change| change.before.as_ref() == Some(&head)) {
+                Some(change) => change,
+                None => match self.plan_merge(into, &head, theirs, &info).await? {
+                    Planned::Change(change) => change,
+                    Planned::Nothing(merged) => return Ok(merged),
+                },
             };
-            if let Some(operation) = transaction.swap(vec![change], summary(&info.message)).await? {
+            if let Some(operation) = transaction.swap(vec![change.clone()], summary(&info.message)).await? {
                 let made = target_after(&operation).commit;
                 return Ok(if made == from {
                     Merged::FastForward(made)
@@ -64,7 +57,29 @@ impl Repo {
                     Merged::Committed(made)
                 });
             }
+            planned = Some(change);
         }
+    }
+
+    async fn plan_merge(&self, into: &RefName, head: &Ref, theirs: RefTarget, info: &CommitInfo) -> Result<Planned> {
+        let base = self.merge_base(head.commit, theirs.commit).await?;
+        if base == Some(theirs.commit) {
+            return Ok(Planned::Nothing(Merged::AlreadyUpToDate));
+        }
+        if base == Some(head.commit) {
+            return Ok(Planned::Change(RefChange::moved(into, head, theirs)));
+        }
+        let base = match base {
+            Some(base) => self.target(base).await?.tree,
+            None => self.trees().empty().await?,
+        };
+        let merged = self.trees().merge(base, head.tree, theirs.tree).await?;
+        if !merged.conflicts.is_empty() {
+            return Ok(Planned::Nothing(Merged::Conflicts(merged.conflicts)));
+        }
+        let parents = [head.commit, theirs.commit];
+        let change = self.commit_of(into, head, &parents, merged.tree, info).await?;
+        Ok(Planned::Change(change))
     }
 
     /// Writes a commit of a tree that is stored, and says how it changes the branch; nothing names it yet.
@@ -83,12 +98,14 @@ impl Repo {
     }
 
     /// Takes back what a commit did against its first parent, as a new commit on the branch.
+    #[tracing::instrument(level = "debug", skip_all, fields(%branch, %commit))]
     pub async fn revert(&self, branch: &RefName, commit: CommitId, info: CommitInfo) -> Result<Merged> {
         let (parent, commit) = self.with_parent(commit).await?;
         self.replay(branch, commit.tree, parent, info).await
     }
 
     /// Does again what a commit did against its first parent, as a new commit on the branch.
+    #[tracing::instrument(level = "debug", skip_all, fields(%branch, %commit))]
     pub async fn cherry_pick(&self, branch: &RefName, commit: CommitId, info: CommitInfo) -> Result<Merged> {
         let (parent, commit) = self.with_parent(commit).await?;
         self.replay(branch, parent.tree, commit, info).await
@@ -112,30 +129,53 @@ impl Repo {
             .root()
             .begin(self.intent(info.verb.as_str(), &info.by.actor))
             .await?;
+        let mut planned: Option<RefChange> = None;
         loop {
             let head = transaction.branch(branch)?;
-            let merged = self.trees().merge(from, head.tree, to.tree).await?;
-            if !merged.conflicts.is_empty() {
-                return Ok(Merged::Conflicts(merged.conflicts));
-            }
-            if merged.tree == head.tree {
-                return Ok(Merged::AlreadyUpToDate);
-            }
-            let mut info = info.clone();
-            if info.outputs.is_empty() {
-                let diffs = self.trees().diff(head.tree, merged.tree);
-                let changed: BTreeSet<_> = diffs.map_ok(|diff| diff.path).try_collect().await?;
-                info.outputs = changed.iter().collect::<Outputs>().into_paths();
-                info.inputs = origins(&info.outputs, &changed, to.commit, head.commit);
-            }
-            let change = self
-                .commit_of(branch, &head, &[head.commit], merged.tree, &info)
-                .await?;
-            if let Some(operation) = transaction.swap(vec![change], summary(&info.message)).await? {
+            let change = match planned.take().filter(|change| change.before.as_ref() == Some(&head)) {
+                Some(change) => change,
+                None => match self.plan_replay(branch, &head, from, to, info.clone()).await? {
+                    Planned::Change(change) => change,
+                    Planned::Nothing(merged) => return Ok(merged),
+                },
+            };
+            if let Some(operation) = transaction.swap(vec![change.clone()], summary(&info.message)).await? {
                 return Ok(Merged::Committed(target_after(&operation).commit));
             }
+            planned = Some(change);
         }
     }
+
+    async fn plan_replay(
+        &self,
+        branch: &RefName,
+        head: &Ref,
+        from: TreeId,
+        to: RefTarget,
+        mut info: CommitInfo,
+    ) -> Result<Planned> {
+        let merged = self.trees().merge(from, head.tree, to.tree).await?;
+        if !merged.conflicts.is_empty() {
+            return Ok(Planned::Nothing(Merged::Conflicts(merged.conflicts)));
+        }
+        if merged.tree == head.tree {
+            return Ok(Planned::Nothing(Merged::AlreadyUpToDate));
+        }
+        if info.outputs.is_empty() {
+            let diffs = self.trees().diff(head.tree, merged.tree);
+            let changed: BTreeSet<_> = diffs.map_ok(|diff| diff.path).try_collect().await?;
+            info.outputs = changed.iter().collect::<Outputs>().into_paths();
+            info.inputs = origins(&info.outputs, &changed, to.commit, head.commit);
+        }
+        let change = self.commit_of(branch, head, &[head.commit], merged.tree, &info).await?;
+        Ok(Planned::Change(change))
+    }
+}
+
+/// What a merge is to do to the branch.
+enum Planned {
+    Change(RefChange),
+    Nothing(Merged),
 }
 
 /// Of what the outputs are made: a path of its state at `to`, which may be that it was not there; a folder that stands for

@@ -49,6 +49,7 @@ impl Repo {
 
     /// Takes one operation back (the newest, without an id), if every ref that it changed is still as it left it.
     /// An undo can be undone too. Returns the operation that was taken back, with its changes.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn undo(&self, by: &By, operation: Option<OperationId>) -> Result<Operation> {
         let mut transaction = self.root().begin(self.intent(Verb::Undo.as_str(), &by.actor)).await?;
         // Chosen once: after a swap that was lost, the newest operation is somebody else's.

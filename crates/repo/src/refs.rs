@@ -11,26 +11,31 @@ use crate::{
 
 impl Repo {
     /// Makes a branch at a commit. No data is copied. A name that any branch or tag has is refused.
+    #[tracing::instrument(level = "debug", skip_all, fields(%name, %at))]
     pub async fn branch_create(&self, by: &By, name: &RefName, at: CommitId) -> Result<RefTarget> {
         self.ref_create(by, Verb::BranchCreate, RefKind::Branch, name, at).await
     }
 
     /// Makes a tag at a commit. A name that any branch or tag has is refused.
+    #[tracing::instrument(level = "debug", skip_all, fields(%name, %at))]
     pub async fn tag_create(&self, by: &By, name: &RefName, at: CommitId) -> Result<RefTarget> {
         self.ref_create(by, Verb::TagCreate, RefKind::Tag, name, at).await
     }
 
     /// Removes a branch; its last commit, which is returned, stays in the operation log.
+    #[tracing::instrument(level = "debug", skip_all, fields(%name))]
     pub async fn branch_delete(&self, by: &By, name: &RefName) -> Result<RefTarget> {
         self.ref_delete(by, Verb::BranchDelete, RefKind::Branch, name).await
     }
 
     /// Removes a tag; its commit, which is returned, stays in the operation log. The name is free again.
+    #[tracing::instrument(level = "debug", skip_all, fields(%name))]
     pub async fn tag_delete(&self, by: &By, name: &RefName) -> Result<RefTarget> {
         self.ref_delete(by, Verb::TagDelete, RefKind::Tag, name).await
     }
 
     /// Gives a branch another name. When it is the default branch, it stays that under its new name.
+    #[tracing::instrument(level = "debug", skip_all, fields(%from, %to))]
     pub async fn branch_rename(&self, by: &By, from: &RefName, to: &RefName) -> Result<RefTarget> {
         let mut transaction = self
             .root()
@@ -51,6 +56,7 @@ impl Repo {
     }
 
     /// Points a branch at any commit; the commits that it leaves stay in the operation log.
+    #[tracing::instrument(level = "debug", skip_all, fields(%branch, %to))]
     pub async fn reset(&self, by: &By, branch: &RefName, to: CommitId) -> Result<RefTarget> {
         let target = self.target(to).await?;
         let mut transaction = self.root().begin(self.intent(Verb::Reset.as_str(), &by.actor)).await?;
@@ -69,6 +75,7 @@ impl Repo {
 
     /// Changes any number of refs, those of other repositories as last seen too, in one operation. Each has to be as its
     /// change says that it was; else nothing happens.
+    #[tracing::instrument(level = "debug", skip_all, fields(%verb, changes = changes.len()))]
     pub async fn refs_change(&self, by: &By, verb: Verb, changes: Vec<RefChange>, summary: &str) -> Result<()> {
         let mut transaction = self.root().begin(self.intent(verb.as_str(), &by.actor)).await?;
         loop {

@@ -16,8 +16,7 @@ use crate::{
     commits::{CommitStore, ProvenanceRead, Recorded},
     error::{Error, Result},
     root::{Intent, RootFile},
-    session::{CommitInfo, Session},
-    snapshot::Snapshot,
+    session::CommitInfo,
     trees::{PathDiff, TreeStore},
 };
 
@@ -67,6 +66,7 @@ impl std::fmt::Debug for Repo {
 impl Repo {
     /// Makes a repository with one commit, an empty tree, on its default branch. One that is there already stays as it
     /// is, and is an error.
+    #[tracing::instrument(level = "debug", skip_all, fields(%default_branch))]
     pub async fn create(storage: Storage, clock: Arc<dyn Clock>, default_branch: &RefName) -> Result<Repo> {
         let repo = Self::new(storage, clock);
         if repo.inner.root.exists().await? {
@@ -129,6 +129,7 @@ impl Repo {
     }
 
     /// The commit that an expression means now: a branch or tag of the name, or else a commit.
+    #[tracing::instrument(level = "debug", skip_all, fields(%expr))]
     pub async fn resolve(&self, expr: &RefExpr) -> Result<Resolved> {
         match expr {
             RefExpr::Name(name) => self.resolve_name(name).await,
@@ -168,34 +169,6 @@ impl Repo {
             tree: self.commit(commit).await?.tree,
             branch: None,
         })
-    }
-
-    /// The files of the commit that an expression means now.
-    pub async fn snapshot(&self, expr: &RefExpr) -> Result<Snapshot> {
-        Ok(self.snapshot_of(self.resolve(expr).await?.target()))
-    }
-
-    pub async fn snapshot_at(&self, commit: CommitId) -> Result<Snapshot> {
-        Ok(self.snapshot_of(self.resolved(commit).await?.target()))
-    }
-
-    /// The files of a commit whose tree is known. Reads nothing.
-    pub fn snapshot_of(&self, target: RefTarget) -> Snapshot {
-        Snapshot::new(self.clone(), target)
-    }
-
-    /// Private changes on top of a branch, which become one commit on it or nothing.
-    pub async fn session(&self, branch: &RefName) -> Result<Session> {
-        let loaded = self.inner.root.load().await?;
-        loaded.root.check_write()?;
-        let target = loaded.root.refs.get(RefKind::Branch, branch);
-        let target = target.ok_or_else(|| Error::NoSuchBranch { name: branch.clone() })?;
-        Ok(self.session_on(branch, target))
-    }
-
-    /// The same, on top of a commit that the branch has or had. Reads nothing; a commit finds out what came since.
-    pub fn session_on(&self, branch: &RefName, base: RefTarget) -> Session {
-        Session::new(self.snapshot_of(base), branch.clone())
     }
 
     /// A commit: its tree, parents, generation and time.

@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 use drumlin_chunks::ContentWriter;
 use drumlin_model::{
-    By, Entry, EntryKind, File, FileId, Input, Location, Nonce, Placed, Provenance, RefName, RefTarget, RepoPath,
-    Timestamp, Verb,
+    By, Entry, EntryKind, File, FileId, Input, Location, Nonce, Placed, Provenance, RefKind, RefName, RefTarget,
+    RepoPath, Timestamp, Verb,
 };
 use futures::{StreamExt, TryFutureExt, TryStreamExt, future, stream, stream::BoxStream};
 
@@ -109,8 +109,24 @@ impl std::fmt::Debug for Session {
     }
 }
 
+impl Repo {
+    /// Private changes on top of a branch, which become one commit on it or nothing.
+    pub async fn session(&self, branch: &RefName) -> Result<Session> {
+        let loaded = self.root().load().await?;
+        loaded.root.check_write()?;
+        let target = loaded.root.refs.get(RefKind::Branch, branch);
+        let target = target.ok_or_else(|| Error::NoSuchBranch { name: branch.clone() })?;
+        Ok(self.session_on(branch, target))
+    }
+
+    /// The same, on top of a commit that the branch has or had. Reads nothing; a commit finds out what came since.
+    pub fn session_on(&self, branch: &RefName, base: RefTarget) -> Session {
+        Session::new(self.snapshot_of(base), branch.clone())
+    }
+}
+
 impl Session {
-    pub(crate) fn new(base: Snapshot, branch: RefName) -> Self {
+    fn new(base: Snapshot, branch: RefName) -> Self {
         let inner = Inner {
             repo: base.repo().clone(),
             branch,

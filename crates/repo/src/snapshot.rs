@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use drumlin_model::{CommitId, EntryKind, File, Placed, RefTarget, RepoPath, TreeId};
+use drumlin_model::{CommitId, EntryKind, File, Placed, RefExpr, RefTarget, RepoPath, TreeId};
 use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt, future, stream, stream::BoxStream};
 
 use crate::{
@@ -20,11 +20,27 @@ pub struct Snapshot {
     target: RefTarget,
 }
 
-impl Snapshot {
-    pub(crate) fn new(repo: Repo, target: RefTarget) -> Self {
-        Self { repo, target }
+impl Repo {
+    /// The files of the commit that an expression means now.
+    pub async fn snapshot(&self, expr: &RefExpr) -> Result<Snapshot> {
+        Ok(self.snapshot_of(self.resolve(expr).await?.target()))
     }
 
+    /// The files of a commit.
+    pub async fn snapshot_at(&self, commit: CommitId) -> Result<Snapshot> {
+        Ok(self.snapshot_of(self.target(commit).await?))
+    }
+
+    /// The files of a commit whose tree is known. Reads nothing.
+    pub fn snapshot_of(&self, target: RefTarget) -> Snapshot {
+        Snapshot {
+            repo: self.clone(),
+            target,
+        }
+    }
+}
+
+impl Snapshot {
     pub fn commit(&self) -> CommitId {
         self.target.commit
     }

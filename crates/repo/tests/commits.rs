@@ -37,7 +37,7 @@ async fn there_is_no_repository_in_an_empty_store() {
     let test = TestRepo::open(Storage::memory(), drumlin_testkit::TestClock::new()).await;
     let error = test.repo.refs().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert_eq!(error.hint().unwrap(), "drumlin init");
+    assert_eq!(error.cures(), [drumlin_model::Cure::run(drumlin_model::Verb::Init)]);
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn a_commit_that_meets_others_changes_nothing_and_the_session_lives_on() {
     let error = session.commit(info("mine")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(error.to_string(), "branch \"main\" was changed by others at \"a\"");
-    assert!(error.hint().is_some());
+    assert!(!error.cures().is_empty());
     let Error::Conflict { branch, paths } = error else {
         panic!("{error:?}")
     };

@@ -1,7 +1,7 @@
 //! Branches, tags, and what an expression means.
 
 use bytes::Bytes;
-use drumlin_model::{CommitId, ErrorKind, RefExpr};
+use drumlin_model::{CommitId, Cure, ErrorKind, RefExpr};
 use drumlin_repo::Error;
 use drumlin_testkit::{TestRepo, author, name};
 
@@ -89,7 +89,7 @@ async fn what_is_not_there_is_not_found() {
             .unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
-        assert!(error.hint().is_some_and(|hint| hint.starts_with("drumlin ")), "{error}");
+        assert!(matches!(error.cures().first(), Some(Cure::Run { .. })), "{error}");
     }
 }
 

@@ -296,6 +296,43 @@ async fn many_that_race_for_a_name_get_it_once() {
     }
 }
 
+/// What another branch got while we planned does not make us plan anew: the same commit is swapped again.
+#[tokio::test]
+async fn a_commit_that_lost_to_another_branch_is_written_once() {
+    let store = Arc::new(InMemory::new());
+    let (storage, faults) = Faults::storage(store.clone());
+    let test = TestRepo::create(storage).await;
+    let others = TestRepo::open(Faults::storage(store).0, test.clock.clone()).await;
+    let head = test.head("main").await.unwrap();
+    test.repo.branch_create(&author(), &name("side"), head).await.unwrap();
+    let bucket = &test.repo.storage().bucket;
+    let commits = async || -> usize { bucket.list("commits").try_collect::<Vec<_>>().await.unwrap().len() };
+    let session = test.session("main").await;
+    session
+        .write(&drumlin_testkit::path("a"), Bytes::from("1"))
+        .await
+        .unwrap();
+    let (before, others_at_work) = (commits().await, others.clone());
+    before_the_next_swap(&faults, move || {
+        futures::executor::block_on(others_at_work.write("side", "b", "1")).unwrap();
+    });
+    session.commit(info("a")).await.unwrap();
+    assert_eq!(commits().await, before + 2, "one of each");
+    assert!(test.files_at("main").await.contains_key("a"));
+    // A merge and a revert, too.
+    let (side, before, others_at_work) = (test.head("side").await.unwrap(), commits().await, others.clone());
+    before_the_next_swap(&faults, move || {
+        futures::executor::block_on(others_at_work.repo.tag_create(&author(), &name("t1"), side)).unwrap();
+    });
+    test.repo.merge(&name("main"), side, info("m")).await.unwrap();
+    assert_eq!(commits().await, before + 1);
+    before_the_next_swap(&faults, move || {
+        futures::executor::block_on(others.repo.tag_create(&author(), &name("t2"), side)).unwrap();
+    });
+    test.repo.revert(&name("main"), side, info("r")).await.unwrap();
+    assert_eq!(commits().await, before + 2);
+}
+
 /// As `git push --mirror` of a large repository would be, or a tidying up of years of tags.
 #[tokio::test]
 async fn operations_of_twenty_thousand_changes_do_not_wedge_a_repository() {

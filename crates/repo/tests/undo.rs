@@ -1,6 +1,6 @@
 //! The operation log and undo.
 
-use drumlin_model::{ErrorKind, OperationId, RefKind};
+use drumlin_model::{Cure, ErrorKind, OperationId, RefKind, Verb};
 use drumlin_repo::{Error, Merged};
 use drumlin_testkit::{TestRepo, author, info, name, path};
 use futures::TryStreamExt;
@@ -86,7 +86,7 @@ async fn undo_refuses_when_the_ref_has_moved() {
             .ends_with("cannot be undone: branch \"main\" has moved since"),
         "{error}"
     );
-    assert_eq!(error.hint().unwrap(), "drumlin op log");
+    assert_eq!(error.cures(), [Cure::run(Verb::OpLog)]);
     assert_eq!(test.head("main").await.unwrap(), head);
 }
 

@@ -151,7 +151,6 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         use Error as E;
         Some(match self {
-            E::Repo(error) => return error.hint(),
             E::NotARepository { .. } => "drumlin init".to_owned(),
             E::AlreadyAWorkingCopy { .. } => "drumlin status".to_owned(),
             E::Config { file, .. } => format!("$EDITOR {}", quoted(&file.display().to_string())),

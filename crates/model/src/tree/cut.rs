@@ -7,7 +7,7 @@ use crate::{
     path::RepoPath,
 };
 
-/// One path in this many ends a range by the hash of its name.
+/// One path in this many ends a range by the hash of its name. Page 001 has the measurement that it comes from.
 pub const RANGE_ENTRIES_MEAN: u32 = 2048;
 /// A range ends here whatever its paths are.
 pub const RANGE_ENTRIES_MAX: usize = 8192;

@@ -11,7 +11,7 @@ use crate::{
 
 /// The newest format of index nodes that this program writes and reads.
 pub const TREE_FORMAT: u32 = 1;
-/// The most ranges of a tree that one index node names: 67 million entries and more. Page 001 says how a larger tree will
+/// The most ranges of a tree that one index node names: some 134 million entries. Page 001 says how a larger tree will
 /// be cut into several nodes, so that no tree that is written today ever gets another id.
 pub const TREE_RANGES_MAX: usize = 1 << 16;
 /// The largest index node, decompressed: 1 KiB for each of the most ranges, five times what paths of 100 bytes take.

@@ -114,8 +114,3 @@ async fn join(
     }
     Ok(())
 }
-
-/// The range that takes in the path: that which holds it, or the next, or the last. 0 in an empty tree.
-pub(super) fn home(tree: &Tree, path: &str) -> usize {
-    tree.position(path).min(tree.ranges.len().saturating_sub(1))
-}

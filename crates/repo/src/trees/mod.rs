@@ -202,6 +202,11 @@ fn range_key(id: RangeId) -> String {
     format!("ranges/{id}")
 }
 
+/// The range that takes in the path: that which holds it, or the next, or the last. 0 in an empty tree.
+fn home(tree: &Tree, path: &str) -> usize {
+    tree.position(path).min(tree.ranges.len().saturating_sub(1))
+}
+
 /// Runs work of milliseconds where it does not hold up others.
 async fn blocking<T: Send + 'static>(task: &'static str, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)

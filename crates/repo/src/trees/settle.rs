@@ -14,7 +14,7 @@ use drumlin_model::{
 
 use crate::{
     error::Result,
-    trees::{Changes, TreeStore, Walk, apply::home},
+    trees::{Changes, TreeStore, Walk, home},
 };
 
 #[derive(Default)]
