@@ -1,8 +1,8 @@
 //! The stored bytes of ranges and index nodes: what is written is read back, ids are fixed, damage is seen.
 
 use drumlin_model::{
-    Entry, EntryKind, External, File, FileId, FormatError, Location, PackId, Placed, RangeId, RepoPath, Timestamp,
-    TreeId,
+    AttributeError, Attributes, Entry, EntryKind, External, File, FileId, FormatError, Location, PackId, Placed,
+    RangeId, RepoPath, Timestamp, TreeId,
     tree::{EntryError, Range, Tree, check_entry},
 };
 use proptest::{collection::btree_map, prelude::*};
@@ -19,10 +19,7 @@ pub fn file(content: &str, modified: i64) -> Placed {
         executable: false,
     });
     Placed {
-        entry: Entry {
-            kind,
-            modified: Timestamp::from_micros(modified),
-        },
+        entry: Entry::new(kind, Timestamp::from_micros(modified)),
         at: Location::Unknown,
     }
 }
@@ -36,10 +33,7 @@ pub fn sample() -> Range {
         entries.push((
             path(name),
             Placed {
-                entry: Entry {
-                    kind,
-                    modified: Timestamp::from_micros(modified),
-                },
+                entry: Entry::new(kind, Timestamp::from_micros(modified)),
                 at,
             },
         ));
@@ -102,12 +96,21 @@ pub fn sample() -> Range {
         Location::Unknown,
     );
     let external = External {
-        url: "https://example.com/data".into(),
-        etag: "\"1\"".into(),
         size: 12,
+        container: "https://example.com".into(),
+        key: "data".into(),
+        etag: "\"1\"".into(),
+        version: "3sL4".into(),
     };
     add("d", EntryKind::External(external), 2, Location::Unknown);
     add("e", file(5 << 20, false), 3, Location::Blob);
+    let mut add = |at: usize, attributes: &[(&str, &str)]| {
+        entries[at].1.entry.attributes = Attributes::new(attributes.iter().copied()).unwrap();
+    };
+    add(1, &[("content-type", "text/x-sh"), ("x-amz-meta-by", "é")]);
+    add(5, &[("a", "")]);
+    add(6, &[("x-amz-meta-mtime", "1.5")]);
+    add(7, &[("md5", "d41d8cd98f00b204e9800998ecf8427e")]);
     Range { entries }
 }
 
@@ -118,8 +121,11 @@ pub fn any_placed() -> impl Strategy<Value = Placed> {
         }),
         1 => "\\PC{0,40}".prop_map(|target| EntryKind::Symlink { target }),
         1 => Just(EntryKind::Folder),
-        1 => ("\\PC{0,40}", "\\PC{0,9}", any::<u64>())
-            .prop_map(|(url, etag, size)| EntryKind::External(External { url, etag, size })),
+        1 => ("\\PC{0,20}", "\\PC{0,40}", "\\PC{0,9}", "\\PC{0,9}", any::<u64>()).prop_map(
+            |(container, key, etag, version, size)| {
+                EntryKind::External(External { size, container, key, etag, version })
+            }
+        ),
     ];
     let pack = (0u8..3).prop_map(|pack| PackId::from_bytes([pack; 32]));
     let at = prop_oneof![
@@ -132,13 +138,23 @@ pub fn any_placed() -> impl Strategy<Value = Placed> {
         }),
         (pack, any::<u64>(), any::<u32>()).prop_map(|(pack, offset, stored)| Location::Recipe { pack, offset, stored }),
     ];
-    (kind, any::<i64>(), at).prop_map(|(kind, modified, at)| Placed {
+    (kind, any::<i64>(), any_attributes(), at).prop_map(|(kind, modified, attributes, at)| Placed {
         entry: Entry {
-            kind,
-            modified: Timestamp::from_micros(modified),
+            attributes,
+            ..Entry::new(kind, Timestamp::from_micros(modified))
         },
         at,
     })
+}
+
+fn any_attributes() -> impl Strategy<Value = Attributes> {
+    let pair = prop_oneof![
+        ("(content-type|x-amz-meta-[a-z0-9]{1,4}|[a-z~|^`#]{1,2})", "\\PC{0,12}"),
+        ("md5", "[0-9a-f]{32}"),
+        ("sha256", "[0-9a-f]{64}"),
+    ];
+    let some = proptest::collection::vec(pair, 0..6).prop_map(|pairs| Attributes::new(pairs).unwrap());
+    prop_oneof![2 => Just(Attributes::default()), 1 => some]
 }
 
 pub fn any_range() -> impl Strategy<Value = Range> {
@@ -313,19 +329,65 @@ fn text_that_no_tree_holds_is_refused_by_name() {
         max: 4096,
     };
     assert_eq!(check_entry(&path("c"), &entry), Err(expected));
-    for (url, etag, field) in [(8193, 1, "address"), (8192, 1025, "etag")] {
+    let external = |container, key, etag, version| {
+        let text = |len| "x".repeat(len);
         let external = External {
-            url: "u".repeat(url),
-            etag: "e".repeat(etag),
             size: 0,
+            container: text(container),
+            key: text(key),
+            etag: text(etag),
+            version: text(version),
         };
-        let entry = Entry {
-            kind: EntryKind::External(external),
-            modified: Timestamp::default(),
-        };
+        Entry::new(EntryKind::External(external), Timestamp::default())
+    };
+    let longest = external(1024, 4096, 1024, 1024);
+    check_entry(&path("d"), &longest).unwrap();
+    for (entry, field) in [
+        (external(1025, 0, 0, 0), "container"),
+        (external(0, 4097, 0, 0), "key"),
+        (external(0, 0, 1025, 0), "etag"),
+        (external(0, 0, 0, 1025), "version"),
+    ] {
         let error = check_entry(&path("d"), &entry).unwrap_err().to_string();
         assert!(error.contains(field), "{error}");
     }
+}
+
+#[test]
+fn attributes_are_kept_to_their_limits_and_alphabet() {
+    let one = |key: &str, value: &str| Attributes::new([(key, value)]);
+    assert!(one("x-amz-meta-a", &"v".repeat(4096 - 12)).is_ok());
+    assert_eq!(
+        one("x-amz-meta-a", &"v".repeat(4097 - 12)),
+        Err(AttributeError::TooLong { len: 4097 })
+    );
+    let many = |count: usize| Attributes::new((0..count).map(|number| (format!("k{number:03}"), "")));
+    assert!(many(256).is_ok());
+    assert_eq!(many(257), Err(AttributeError::TooMany { count: 257 }));
+    assert!(one(&"k".repeat(128), "").is_ok());
+    for key in ["", "A", "a b", "é", "a:b", &"k".repeat(129)] {
+        assert!(matches!(one(key, "v"), Err(AttributeError::Key { .. })), "{key}");
+    }
+    assert!(matches!(one("a", "two\nlines"), Err(AttributeError::Control { .. })));
+    assert!(one("md5", "d41d8cd98f00b204e9800998ecf8427e").is_ok());
+    for value in ["", "D41D8CD98F00B204E9800998ECF8427E", &"0".repeat(33), &"g".repeat(32)] {
+        assert!(matches!(
+            one("md5", value),
+            Err(AttributeError::Hash { digits: 32, .. })
+        ));
+        assert!(matches!(
+            one("sha256", value),
+            Err(AttributeError::Hash { digits: 64, .. })
+        ));
+    }
+    let pairs = [
+        ("x-amz-meta-a", "1"),
+        ("md5", &"0".repeat(32)),
+        ("sha256", &"0".repeat(64)),
+    ];
+    let kept = Attributes::new(pairs).unwrap().without_hashes();
+    assert_eq!(kept.iter().collect::<Vec<_>>(), [("x-amz-meta-a", "1")]);
+    assert_eq!(Attributes::default(), Attributes::new::<_, &str, &str>([]).unwrap());
 }
 
 proptest! {
