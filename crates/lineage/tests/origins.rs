@@ -1,7 +1,7 @@
 //! Origins: from what was made down to raw files and what lies outside, each version that was current when it was read.
 
 use drumlin_lineage::{Error, Limits, Lineage, NodeKind};
-use drumlin_model::{ErrorKind, Verb};
+use drumlin_model::{Cure, ErrorKind, Verb};
 use drumlin_testkit::path;
 
 use crate::support::{Run, Story, by_ann, code, outside};
@@ -326,7 +326,7 @@ async fn errors_name_what_was_asked() {
         .unwrap_err();
     assert!(matches!(error, Error::NeverWritten { .. }));
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(error.hint().unwrap().starts_with("drumlin log"));
+    assert!(matches!(&error.cures()[..], [Cure::Run { verb: Verb::Log, .. }]));
     assert!(lineage.impact(&path("tables/none"), Limits::default()).is_err());
     // Before it was written, it was not there.
     let error = lineage

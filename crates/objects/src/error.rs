@@ -97,18 +97,10 @@ impl Error {
     /// What mends it, the best first.
     pub fn cures(&self) -> Vec<Cure> {
         match self {
+            Error::ReadOnly { .. } => vec![Cure::say("open a session on a branch and write through its store")],
+            Error::NoReference => vec![Cure::say("list one ref: its name is the first part of the prefix")],
             Error::Repo { source, .. } => source.cures(),
-            _ => self.hint().map(Cure::say).into_iter().collect(),
-        }
-    }
-
-    /// What to do about it, where there is one thing to do.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Error::ReadOnly { .. } => Some("open a session on a branch and write through its store".into()),
-            Error::NoReference => Some("list one ref: its name is the first part of the prefix".into()),
-            Error::Repo { source, .. } => source.hint(),
-            _ => None,
+            _ => Vec::new(),
         }
     }
 

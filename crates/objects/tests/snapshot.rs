@@ -1,6 +1,6 @@
 //! `SnapshotStore`: what was committed reads the same as it did in the session, and nothing can be written.
 
-use drumlin_model::{Entry, EntryKind, External, Location, Placed, Timestamp};
+use drumlin_model::{Cure, Entry, EntryKind, External, Location, Placed, Timestamp};
 use drumlin_objects::{Error, SessionStore, SnapshotStore, object_path, repo_path};
 use drumlin_repo::Snapshot;
 use futures::{StreamExt, TryStreamExt};
@@ -121,8 +121,8 @@ async fn every_write_is_refused_with_the_cure() {
         };
         let error = source.downcast::<Error>().unwrap();
         assert_eq!(
-            error.hint().unwrap(),
-            "open a session on a branch and write through its store"
+            error.cures(),
+            [Cure::say("open a session on a branch and write through its store")]
         );
     }
     assert_eq!(get(&store, "a").await.unwrap(), "a");
