@@ -186,7 +186,13 @@ async fn what_walks_cost() {
     let near = writer.line(&main[COMMITS - 1001], 1000).await[999].0;
     let far = writer.line(&main[COMMITS / 2 - 1], COMMITS / 2).await[COMMITS / 2 - 1].0;
     let tip = main[COMMITS - 1].0;
-    for what in ["log -n 20", "log", "merge base, 1,000 each", "merge base, 50,000 each", "refused push"] {
+    for what in [
+        "log -n 20",
+        "log",
+        "merge base, 1,000 each",
+        "merge base, 50,000 each",
+        "refused push",
+    ] {
         let (handle, requests) = cold(&store, &test).await;
         let repo = &handle.repo;
         let started = Instant::now();
