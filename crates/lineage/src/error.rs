@@ -1,6 +1,6 @@
 //! What can go wrong when history is asked where things come from.
 
-use drumlin_model::{CommitId, Cure, ErrorKind, RepoPath};
+use drumlin_model::{CommitId, Cure, ErrorKind, RepoPath, Verb};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -31,17 +31,10 @@ impl Error {
     /// What mends it, the best first.
     pub fn cures(&self) -> Vec<Cure> {
         match self {
+            Error::NeverWritten { commit, .. } => vec![Cure::run(Verb::Log).with("at", commit.short())],
+            Error::UnknownCommit { .. } => vec![Cure::run(Verb::Log)],
+            Error::TooManyCommits { .. } => Vec::new(),
             Error::History { source, .. } => source.cures(),
-            _ => self.hint().map(Cure::say).into_iter().collect(),
-        }
-    }
-
-    /// The cure, as a command to type.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Error::NeverWritten { commit, .. } => Some(format!("drumlin log {}", commit.short())),
-            Error::UnknownCommit { .. } => Some("drumlin log".to_owned()),
-            Error::TooManyCommits { .. } | Error::History { .. } => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use drumlin_model::Verb;
 use drumlin_testkit::path;
 
-use crate::support::{Run, Story, by_ann, code, outside};
+use crate::support::{Story, by_ann, code, outside};
 
 #[tokio::test]
 async fn json_has_every_node_and_edge_by_ids_that_mean_the_same_everywhere() {
@@ -115,17 +115,7 @@ async fn names_from_outside_cannot_break_out_of_the_drawing() {
         outside(&"long/".repeat(40)),
     ];
     let outputs = &["tables/<b>&\"x\""];
-    story
-        .run(
-            "main",
-            Run {
-                step: "t",
-                verb: Verb::TableCreate,
-                inputs,
-                outputs,
-            },
-        )
-        .await;
+    story.made("main", "t", Verb::TableCreate, inputs, outputs).await;
     let svg = story.origins("tables/<b>&\"x\"").await.to_svg();
     assert!(!svg.contains("<script") && !svg.contains("<b>"));
     assert!(svg.contains("tables/&lt;b&gt;&amp;&quot;x&quot;"));

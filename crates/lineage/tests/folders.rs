@@ -3,7 +3,7 @@
 use drumlin_lineage::NodeKind;
 use drumlin_model::Verb;
 
-use crate::support::{Run, Story};
+use crate::support::Story;
 
 #[tokio::test]
 async fn a_folder_that_was_written_covers_the_files_in_it() {
@@ -24,29 +24,9 @@ async fn a_folder_that_was_written_covers_the_files_in_it() {
     );
     // A newer version of one file stands beside the folder.
     let outputs = &["images/cats/1.png"];
-    story
-        .run(
-            "main",
-            Run {
-                step: "one",
-                verb: Verb::Commit,
-                inputs: vec![],
-                outputs,
-            },
-        )
-        .await;
+    story.made("main", "one", Verb::Commit, vec![], outputs).await;
     let inputs = vec![story.at("images", "one")];
-    story
-        .run(
-            "main",
-            Run {
-                step: "t",
-                verb: Verb::TableCreate,
-                inputs,
-                outputs: &["tables/t"],
-            },
-        )
-        .await;
+    story.made("main", "t", Verb::TableCreate, inputs, &["tables/t"]).await;
     let names: Vec<String> = story
         .origins("tables/t")
         .await
@@ -66,41 +46,11 @@ async fn a_folder_of_many_files_is_one_node_and_each_file_still_leads_up() {
     let mut story = Story::new().await;
     let files: Vec<String> = (0..150).map(|n| format!("raw/{n:03}.csv")).collect();
     let outputs: Vec<&str> = files.iter().map(String::as_str).collect();
-    story
-        .run(
-            "main",
-            Run {
-                step: "raw",
-                verb: Verb::Commit,
-                inputs: vec![],
-                outputs: &outputs,
-            },
-        )
-        .await;
+    story.made("main", "raw", Verb::Commit, vec![], &outputs).await;
     let outputs = &["raw/007.csv"];
-    story
-        .run(
-            "main",
-            Run {
-                step: "fixed",
-                verb: Verb::Commit,
-                inputs: vec![],
-                outputs,
-            },
-        )
-        .await;
+    story.made("main", "fixed", Verb::Commit, vec![], outputs).await;
     let inputs = vec![story.at("raw", "fixed")];
-    story
-        .run(
-            "main",
-            Run {
-                step: "t",
-                verb: Verb::TableCreate,
-                inputs,
-                outputs: &["tables/t"],
-            },
-        )
-        .await;
+    story.made("main", "t", Verb::TableCreate, inputs, &["tables/t"]).await;
     let graph = story.origins("tables/t").await;
     assert_eq!(
         graph.nodes.iter().filter(|node| node.kind == NodeKind::Folder).count(),

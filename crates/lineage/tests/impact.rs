@@ -2,7 +2,7 @@
 
 use drumlin_model::Verb;
 
-use crate::support::{Run, Story, outside};
+use crate::support::{Story, outside};
 
 #[tokio::test]
 async fn a_raw_file_leads_up_to_everything_made_from_it() {
@@ -25,30 +25,10 @@ async fn a_raw_file_leads_up_to_everything_made_from_it() {
 async fn each_version_has_its_own_impact_the_newest_first() {
     let mut story = Story::flights().await;
     let outputs = &["raw/weather.csv"];
-    story
-        .run(
-            "main",
-            Run {
-                step: "late",
-                verb: Verb::Commit,
-                inputs: vec![],
-                outputs,
-            },
-        )
-        .await;
+    story.made("main", "late", Verb::Commit, vec![], outputs).await;
     let inputs = vec![story.at("raw/weather.csv", "late")];
     let outputs = &["tables/weather"];
-    story
-        .run(
-            "main",
-            Run {
-                step: "again",
-                verb: Verb::TableOverwrite,
-                inputs,
-                outputs,
-            },
-        )
-        .await;
+    story.made("main", "again", Verb::TableOverwrite, inputs, outputs).await;
     let graph = story.impact("raw/weather.csv").await;
     assert_eq!(graph.roots.len(), 2);
     insta::assert_snapshot!(story.readable(&graph), @r#"
@@ -68,54 +48,16 @@ async fn each_version_has_its_own_impact_the_newest_first() {
 async fn what_an_append_changed_is_touched_by_what_was_there_before() {
     let mut story = Story::new().await;
     let outputs = &["tables/t"];
-    story
-        .run(
-            "main",
-            Run {
-                step: "raw",
-                verb: Verb::Commit,
-                inputs: vec![],
-                outputs: &["raw/a.csv"],
-            },
-        )
-        .await;
+    story.made("main", "raw", Verb::Commit, vec![], &["raw/a.csv"]).await;
     let inputs = vec![story.at("raw/a.csv", "raw")];
-    story
-        .run(
-            "main",
-            Run {
-                step: "create",
-                verb: Verb::TableCreate,
-                inputs,
-                outputs,
-            },
-        )
-        .await;
+    story.made("main", "create", Verb::TableCreate, inputs, outputs).await;
     for step in ["b", "c"] {
         let inputs = vec![outside(&format!("{step}.csv"))];
-        story
-            .run(
-                "main",
-                Run {
-                    step,
-                    verb: Verb::TableAppend,
-                    inputs,
-                    outputs,
-                },
-            )
-            .await;
+        story.made("main", step, Verb::TableAppend, inputs, outputs).await;
     }
     let inputs = vec![story.at("tables/t", "c")];
     story
-        .run(
-            "main",
-            Run {
-                step: "train",
-                verb: Verb::TrainCreate,
-                inputs,
-                outputs: &["training/s"],
-            },
-        )
+        .made("main", "train", Verb::TrainCreate, inputs, &["training/s"])
         .await;
     insta::assert_snapshot!(story.readable(&story.impact("raw/a.csv").await), @r#"
     raw/a.csv@raw  file (commit)

@@ -3,20 +3,10 @@
 use drumlin_model::Verb;
 use drumlin_testkit::name;
 
-use crate::support::{Run, Story, by_ann};
+use crate::support::{Story, by_ann};
 
 async fn write(story: &mut Story, branch: &str, step: &'static str, output: &str) {
-    story
-        .run(
-            branch,
-            Run {
-                step,
-                verb: Verb::Commit,
-                inputs: vec![],
-                outputs: &[output],
-            },
-        )
-        .await;
+    story.made(branch, step, Verb::Commit, vec![], &[output]).await;
 }
 
 /// Gives the head of main, which was made by something else than a run, the name of a step.
@@ -48,17 +38,7 @@ async fn what_was_made_on_a_branch_is_in_the_impact_after_the_merge() {
     story.branch("side", "train").await;
     let inputs = vec![story.at("tables/weather", "train")];
     let outputs = &["tables/fixed"];
-    story
-        .run(
-            "side",
-            Run {
-                step: "fix",
-                verb: Verb::TableCreate,
-                inputs,
-                outputs,
-            },
-        )
-        .await;
+    story.made("side", "fix", Verb::TableCreate, inputs, outputs).await;
     write(&mut story, "main", "meanwhile", "notes.txt").await;
     let names =
         |graph: drumlin_lineage::Graph| -> Vec<String> { graph.nodes.into_iter().map(|node| node.name).collect() };
@@ -112,13 +92,7 @@ async fn a_cherry_pick_leads_to_the_commit_that_it_took_and_to_nothing_else_that
         ..story.at("raw.csv", "raw")
     }];
     let outputs = &["one", "two"];
-    let made = Run {
-        step: "made",
-        verb: Verb::TableCreate,
-        inputs,
-        outputs,
-    };
-    story.run("side", made).await;
+    story.made("side", "made", Verb::TableCreate, inputs, outputs).await;
     let repo = &story.repo;
     repo.repo
         .cherry_pick(

@@ -1,10 +1,10 @@
 //! Origins: from what was made down to raw files and what lies outside, each version that was current when it was read.
 
 use drumlin_lineage::{Error, Limits, Lineage, NodeKind};
-use drumlin_model::{ErrorKind, Verb};
+use drumlin_model::{Cure, ErrorKind, Verb};
 use drumlin_testkit::path;
 
-use crate::support::{Run, Story, by_ann, code, outside};
+use crate::support::{Story, by_ann, code, outside};
 
 #[tokio::test]
 async fn a_training_set_leads_down_to_the_raw_files() {
@@ -40,44 +40,18 @@ async fn a_file_in_a_table_is_the_table() {
 async fn an_input_means_the_version_that_was_current_where_it_was_read() {
     let mut story = Story::flights().await;
     let outputs = &["raw/flights.csv"];
-    story
-        .run(
-            "main",
-            Run {
-                step: "corrected",
-                verb: Verb::Commit,
-                inputs: vec![],
-                outputs,
-            },
-        )
-        .await;
+    story.made("main", "corrected", Verb::Commit, vec![], outputs).await;
     // Read at the newer commit, but from before and after the correction.
     let inputs = vec![
         story.at("raw/flights.csv", "train"),
         story.at("raw/weather.csv", "corrected"),
     ];
     story
-        .run(
-            "main",
-            Run {
-                step: "old",
-                verb: Verb::TableCreate,
-                inputs,
-                outputs: &["tables/old"],
-            },
-        )
+        .made("main", "old", Verb::TableCreate, inputs, &["tables/old"])
         .await;
     let inputs = vec![story.at("raw/flights.csv", "corrected")];
     story
-        .run(
-            "main",
-            Run {
-                step: "new",
-                verb: Verb::TableCreate,
-                inputs,
-                outputs: &["tables/new"],
-            },
-        )
+        .made("main", "new", Verb::TableCreate, inputs, &["tables/new"])
         .await;
     insta::assert_snapshot!(story.readable(&story.origins("tables/old").await), @r#"
     tables/old@old  table (table create)
@@ -100,29 +74,11 @@ async fn a_changed_table_is_made_from_its_earlier_versions_which_stand_side_by_s
         ("day3", Verb::TableUpsert),
     ] {
         let inputs = vec![outside(&format!("/data/{step}.csv"))];
-        story
-            .run(
-                "main",
-                Run {
-                    step,
-                    verb,
-                    inputs,
-                    outputs,
-                },
-            )
-            .await;
+        story.made("main", step, verb, inputs, outputs).await;
     }
     let inputs = vec![story.at("tables/t", "day3")];
     story
-        .run(
-            "main",
-            Run {
-                step: "train",
-                verb: Verb::TrainCreate,
-                inputs,
-                outputs: &["training/s"],
-            },
-        )
+        .made("main", "train", Verb::TrainCreate, inputs, &["training/s"])
         .await;
     insta::assert_snapshot!(story.readable(&story.origins("training/s").await), @r#"
     training/s@train  training set (train create)
@@ -135,17 +91,7 @@ async fn a_changed_table_is_made_from_its_earlier_versions_which_stand_side_by_s
     "#);
     // Overwriting begins anew.
     let inputs = vec![outside("/data/all.csv")];
-    story
-        .run(
-            "main",
-            Run {
-                step: "anew",
-                verb: Verb::TableOverwrite,
-                inputs,
-                outputs,
-            },
-        )
-        .await;
+    story.made("main", "anew", Verb::TableOverwrite, inputs, outputs).await;
     insta::assert_snapshot!(story.readable(&story.origins("tables/t").await), @r#"
     tables/t@anew  table (table overwrite)
     └── /data/all.csv  external source
@@ -156,30 +102,10 @@ async fn a_changed_table_is_made_from_its_earlier_versions_which_stand_side_by_s
 async fn a_thousand_appends_are_a_list_and_not_a_limit() {
     let mut story = Story::new().await;
     let outputs = &["tables/t"];
-    story
-        .run(
-            "main",
-            Run {
-                step: "first",
-                verb: Verb::TableCreate,
-                inputs: vec![],
-                outputs,
-            },
-        )
-        .await;
+    story.made("main", "first", Verb::TableCreate, vec![], outputs).await;
     for day in 0..1000 {
         let inputs = vec![outside(&format!("/data/{day}.csv"))];
-        story
-            .run(
-                "main",
-                Run {
-                    step: "append",
-                    verb: Verb::TableAppend,
-                    inputs,
-                    outputs,
-                },
-            )
-            .await;
+        story.made("main", "append", Verb::TableAppend, inputs, outputs).await;
     }
     let graph = story.origins("tables/t").await;
     assert!(!graph.truncated);
@@ -198,17 +124,7 @@ async fn what_lies_outside_is_named_with_its_version() {
     input.version = Some("etag 7".into());
     let inputs = vec![input.clone(), outside("/data/a file.csv")];
     let outputs = &["tables/t"];
-    story
-        .run(
-            "main",
-            Run {
-                step: "create",
-                verb: Verb::TableCreate,
-                inputs,
-                outputs,
-            },
-        )
-        .await;
+    story.made("main", "create", Verb::TableCreate, inputs, outputs).await;
     insta::assert_snapshot!(story.readable(&story.origins("tables/t").await), @r#"
     tables/t@create  table (table create)
     ├── /data/a file.csv  external source
@@ -222,28 +138,10 @@ async fn what_was_read_from_another_branch_is_followed_there() {
     story.branch("side", "flights").await;
     let inputs = vec![outside("/late.csv")];
     let outputs = &["tables/flights"];
-    story
-        .run(
-            "side",
-            Run {
-                step: "late",
-                verb: Verb::TableAppend,
-                inputs,
-                outputs,
-            },
-        )
-        .await;
+    story.made("side", "late", Verb::TableAppend, inputs, outputs).await;
     let inputs = vec![story.at("tables/flights", "late")];
     story
-        .run(
-            "main",
-            Run {
-                step: "mixed",
-                verb: Verb::TrainCreate,
-                inputs,
-                outputs: &["training/mixed"],
-            },
-        )
+        .made("main", "mixed", Verb::TrainCreate, inputs, &["training/mixed"])
         .await;
     insta::assert_snapshot!(story.readable(&story.origins("training/mixed").await), @r#"
     training/mixed@mixed  training set (train create)
@@ -259,15 +157,7 @@ async fn an_input_that_nothing_wrote_is_said_to_be_unknown() {
     let mut story = Story::flights().await;
     let inputs = vec![story.at("tables/nowhere", "raw")];
     story
-        .run(
-            "main",
-            Run {
-                step: "odd",
-                verb: Verb::TrainCreate,
-                inputs,
-                outputs: &["training/odd"],
-            },
-        )
+        .made("main", "odd", Verb::TrainCreate, inputs, &["training/odd"])
         .await;
     insta::assert_snapshot!(story.readable(&story.origins("training/odd").await), @r#"
     training/odd@odd  training set (train create)
@@ -326,7 +216,7 @@ async fn errors_name_what_was_asked() {
         .unwrap_err();
     assert!(matches!(error, Error::NeverWritten { .. }));
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(error.hint().unwrap().starts_with("drumlin log"));
+    assert!(matches!(&error.cures()[..], [Cure::Run { verb: Verb::Log, .. }]));
     assert!(lineage.impact(&path("tables/none"), Limits::default()).is_err());
     // Before it was written, it was not there.
     let error = lineage

@@ -6,7 +6,7 @@ use drumlin_lineage::{Direction, Graph, NodeKind};
 use drumlin_model::{CommitId, Input, Verb};
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
 
-use crate::support::{Run, Story};
+use crate::support::Story;
 
 const PATHS: [&str; 6] = [
     "raw/a.csv",
@@ -136,17 +136,7 @@ async fn build(steps: Vec<Step>) -> (Story, Model) {
             true => Verb::TableAppend,
             false => Verb::TableCreate,
         };
-        let commit = story
-            .run(
-                "main",
-                Run {
-                    step: STEPS[at],
-                    verb,
-                    inputs,
-                    outputs: &outputs,
-                },
-            )
-            .await;
+        let commit = story.made("main", STEPS[at], verb, inputs, &outputs).await;
         model.steps.push((commit, step, reads));
     }
     (story, model)

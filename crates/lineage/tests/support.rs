@@ -15,14 +15,6 @@ pub struct Story {
     written: u64,
 }
 
-/// One run: what it did, read and wrote.
-pub struct Run<'a> {
-    pub step: &'static str,
-    pub verb: Verb,
-    pub inputs: Vec<Input>,
-    pub outputs: &'a [&'a str],
-}
-
 /// What a commit of Ann's says of itself.
 pub fn by_ann(verb: Verb, message: &str) -> CommitInfo {
     CommitInfo::new(By::new("ann", Timestamp::default()), verb, message)
@@ -54,9 +46,17 @@ impl Story {
         }
     }
 
-    pub async fn run(&mut self, branch: &str, run: Run<'_>) -> CommitId {
+    /// A run on a branch, and what it read and wrote. The step is what the test calls its commit.
+    pub async fn made(
+        &mut self,
+        branch: &str,
+        step: &'static str,
+        verb: Verb,
+        inputs: Vec<Input>,
+        outputs: &[&str],
+    ) -> CommitId {
         let session = self.repo.session(branch).await;
-        for output in run.outputs {
+        for output in outputs {
             self.written += 1;
             // Tables and training sets are folders; the rest are files.
             let is_folder = output.starts_with("tables/") || output.starts_with("training/");
@@ -71,12 +71,12 @@ impl Story {
                 .unwrap();
         }
         let info = CommitInfo {
-            inputs: run.inputs,
-            outputs: run.outputs.iter().map(|output| path(output)).collect(),
-            ..by_ann(run.verb, run.step)
+            inputs,
+            outputs: outputs.iter().map(|output| path(output)).collect(),
+            ..by_ann(verb, step)
         };
         let commit = session.commit(info).await.unwrap();
-        self.steps.insert(run.step, commit);
+        self.steps.insert(step, commit);
         commit
     }
 
@@ -144,47 +144,17 @@ impl Story {
     pub async fn flights() -> Story {
         let mut story = Story::new().await;
         let raw = ["raw/airlines.csv", "raw/flights.csv", "raw/weather.csv"];
-        story
-            .run(
-                "main",
-                Run {
-                    step: "raw",
-                    verb: Verb::Commit,
-                    inputs: vec![],
-                    outputs: &raw,
-                },
-            )
-            .await;
+        story.made("main", "raw", Verb::Commit, vec![], &raw).await;
         for (step, table) in [("flights", "tables/flights"), ("weather", "tables/weather")] {
             let inputs = vec![story.at(&format!("raw/{step}.csv"), "raw")];
-            story
-                .run(
-                    "main",
-                    Run {
-                        step,
-                        verb: Verb::TableCreate,
-                        inputs,
-                        outputs: &[table],
-                    },
-                )
-                .await;
+            story.made("main", step, Verb::TableCreate, inputs, &[table]).await;
         }
         let inputs = vec![
             story.at("tables/flights", "weather"),
             story.at("tables/weather", "weather"),
         ];
         let outputs = ["features/carrier.yaml", "features/weather.yaml"];
-        story
-            .run(
-                "main",
-                Run {
-                    step: "apply",
-                    verb: Verb::Apply,
-                    inputs,
-                    outputs: &outputs,
-                },
-            )
-            .await;
+        story.made("main", "apply", Verb::Apply, inputs, &outputs).await;
         let read = [
             "tables/flights",
             "tables/weather",
@@ -193,17 +163,7 @@ impl Story {
         ];
         let inputs = read.iter().map(|path| story.at(path, "apply")).collect();
         let outputs = &["training/delays"];
-        story
-            .run(
-                "main",
-                Run {
-                    step: "train",
-                    verb: Verb::TrainCreate,
-                    inputs,
-                    outputs,
-                },
-            )
-            .await;
+        story.made("main", "train", Verb::TrainCreate, inputs, outputs).await;
         story
     }
 }

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    attributes::Attributes,
     id::{FileId, PackId},
     time::Timestamp,
 };
@@ -13,6 +14,8 @@ pub struct Entry {
     pub kind: EntryKind,
     /// When the content last changed. Kept through merges, because readers of tables trust it.
     pub modified: Timestamp,
+    /// Content type, user metadata, hashes for others.
+    pub attributes: Attributes,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,12 +37,25 @@ pub struct File {
     pub executable: bool,
 }
 
-/// Bytes that stay where they are: readable only while the tag still matches.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Bytes that stay where they are: readable only while the tag or the version still matches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct External {
-    pub url: String,
-    pub etag: String,
+    /// In bytes.
     pub size: u64,
+    /// The place that holds it: the URL of a bucket or a server, or a name that the repository has for one.
+    pub container: String,
+    /// Its key there.
+    pub key: String,
+    pub etag: String,
+    /// The version's id, where the place keeps versions; else empty.
+    pub version: String,
+}
+
+impl External {
+    /// Container and key as one address, for people.
+    pub fn address(&self) -> String {
+        format!("{}/{}", self.container.trim_end_matches('/'), self.key)
+    }
 }
 
 /// Where a file's bytes were when last seen. Readers verify what they get and fall back to the index.
@@ -64,10 +80,39 @@ pub struct Placed {
 }
 
 impl Entry {
-    /// Whether both say the same of the content, whenever it was written.
+    /// An entry without attributes.
+    pub fn new(kind: EntryKind, modified: Timestamp) -> Self {
+        Self {
+            kind,
+            modified,
+            attributes: Attributes::default(),
+        }
+    }
+
+    /// Takes over the attributes of what stood at the path before, for a writer who knows of content alone. Attributes of
+    /// its own stay; hashes of other content and attributes of another kind of entry do not come along.
+    pub fn take_attributes(&mut self, before: &Entry) {
+        if !self.attributes.is_empty() {
+            return;
+        }
+        self.attributes = match (before.as_file(), self.as_file()) {
+            (Some(old), Some(new)) if old.id != new.id => before.attributes.without_hashes(),
+            (Some(_), Some(_)) => before.attributes.clone(),
+            _ if self.same_content(before) => before.attributes.clone(),
+            _ => Attributes::default(),
+        };
+    }
+
+    /// Whether both have the same content, whenever it was written and whatever else is said of it.
     pub fn same_content(&self, other: &Entry) -> bool {
         self.kind == other.kind
     }
+
+    /// Whether both are the same but for the time.
+    pub fn same_value(&self, other: &Entry) -> bool {
+        self.kind == other.kind && self.attributes == other.attributes
+    }
+
     /// The size that a reader sees, in bytes.
     pub fn size(&self) -> u64 {
         match &self.kind {

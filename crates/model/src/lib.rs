@@ -2,6 +2,7 @@
 //! Everything above imports this crate; it imports nothing of ours, does no I/O, reads no clock, spawns nothing.
 //! Invariant: an object's id is a function of its bytes alone, and never of where they are stored.
 
+pub mod attributes;
 pub mod by;
 pub mod commit;
 pub mod cure;
@@ -21,6 +22,7 @@ pub mod stored;
 pub mod time;
 pub mod tree;
 
+pub use attributes::{AttributeError, Attributes};
 pub use by::By;
 pub use commit::{Commit, TooManyParents};
 pub use cure::{Argument, Cure};

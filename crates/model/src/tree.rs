@@ -14,5 +14,6 @@ pub use cut::{Cutter, RANGE_ENTRIES_MAX, RANGE_ENTRIES_MEAN, RANGE_WEIGHT_MAX};
 pub use index::{RangeRef, TREE_FORMAT, TREE_RANGES_MAX, Tree, TreeSummary};
 pub use merge::{Conflict, Merge, PathDiff, merge_entries};
 pub use range::{
-    ETAG_LEN_MAX, EncodedRange, EntryError, RANGE_FORMAT, Range, SYMLINK_LEN_MAX, URL_LEN_MAX, check_entry,
+    CONTAINER_LEN_MAX, ETAG_LEN_MAX, EncodedRange, EntryError, KEY_LEN_MAX, RANGE_FORMAT, Range, SYMLINK_LEN_MAX,
+    check_entry,
 };

@@ -1,8 +1,8 @@
 //! The stored bytes of ranges and index nodes: what is written is read back, ids are fixed, damage is seen.
 
 use drumlin_model::{
-    Entry, EntryKind, External, File, FileId, FormatError, Location, PackId, Placed, RangeId, RepoPath, Timestamp,
-    TreeId,
+    AttributeError, Attributes, Entry, EntryKind, External, File, FileId, FormatError, Location, PackId, Placed,
+    RangeId, RepoPath, Timestamp, TreeId,
     tree::{EntryError, Range, Tree, check_entry},
 };
 use proptest::{collection::btree_map, prelude::*};
@@ -19,10 +19,7 @@ pub fn file(content: &str, modified: i64) -> Placed {
         executable: false,
     });
     Placed {
-        entry: Entry {
-            kind,
-            modified: Timestamp::from_micros(modified),
-        },
+        entry: Entry::new(kind, Timestamp::from_micros(modified)),
         at: Location::Unknown,
     }
 }
@@ -36,10 +33,7 @@ pub fn sample() -> Range {
         entries.push((
             path(name),
             Placed {
-                entry: Entry {
-                    kind,
-                    modified: Timestamp::from_micros(modified),
-                },
+                entry: Entry::new(kind, Timestamp::from_micros(modified)),
                 at,
             },
         ));
@@ -102,12 +96,21 @@ pub fn sample() -> Range {
         Location::Unknown,
     );
     let external = External {
-        url: "https://example.com/data".into(),
-        etag: "\"1\"".into(),
         size: 12,
+        container: "https://example.com".into(),
+        key: "data".into(),
+        etag: "\"1\"".into(),
+        version: "3sL4".into(),
     };
     add("d", EntryKind::External(external), 2, Location::Unknown);
     add("e", file(5 << 20, false), 3, Location::Blob);
+    let mut add = |at: usize, attributes: &[(&str, &str)]| {
+        entries[at].1.entry.attributes = Attributes::new(attributes.iter().copied()).unwrap();
+    };
+    add(1, &[("content-type", "text/x-sh"), ("x-amz-meta-by", "é")]);
+    add(5, &[("a", "")]);
+    add(6, &[("x-amz-meta-mtime", "1.5")]);
+    add(7, &[("md5", "d41d8cd98f00b204e9800998ecf8427e")]);
     Range { entries }
 }
 
@@ -118,8 +121,11 @@ pub fn any_placed() -> impl Strategy<Value = Placed> {
         }),
         1 => "\\PC{0,40}".prop_map(|target| EntryKind::Symlink { target }),
         1 => Just(EntryKind::Folder),
-        1 => ("\\PC{0,40}", "\\PC{0,9}", any::<u64>())
-            .prop_map(|(url, etag, size)| EntryKind::External(External { url, etag, size })),
+        1 => ("\\PC{0,20}", "\\PC{0,40}", "\\PC{0,9}", "\\PC{0,9}", any::<u64>()).prop_map(
+            |(container, key, etag, version, size)| {
+                EntryKind::External(External { size, container, key, etag, version })
+            }
+        ),
     ];
     let pack = (0u8..3).prop_map(|pack| PackId::from_bytes([pack; 32]));
     let at = prop_oneof![
@@ -132,13 +138,23 @@ pub fn any_placed() -> impl Strategy<Value = Placed> {
         }),
         (pack, any::<u64>(), any::<u32>()).prop_map(|(pack, offset, stored)| Location::Recipe { pack, offset, stored }),
     ];
-    (kind, any::<i64>(), at).prop_map(|(kind, modified, at)| Placed {
+    (kind, any::<i64>(), any_attributes(), at).prop_map(|(kind, modified, attributes, at)| Placed {
         entry: Entry {
-            kind,
-            modified: Timestamp::from_micros(modified),
+            attributes,
+            ..Entry::new(kind, Timestamp::from_micros(modified))
         },
         at,
     })
+}
+
+fn any_attributes() -> impl Strategy<Value = Attributes> {
+    let pair = prop_oneof![
+        ("(content-type|x-amz-meta-[a-z0-9]{1,4}|[a-z~|^`#]{1,2})", "\\PC{0,12}"),
+        ("md5", "[0-9a-f]{32}"),
+        ("sha256", "[0-9a-f]{64}"),
+    ];
+    let some = proptest::collection::vec(pair, 0..6).prop_map(|pairs| Attributes::new(pairs).unwrap());
+    prop_oneof![2 => Just(Attributes::default()), 1 => some]
 }
 
 pub fn any_range() -> impl Strategy<Value = Range> {
@@ -165,11 +181,11 @@ fn ids_are_fixed_for_ever() {
     };
     assert_eq!(
         range.reference().id.to_string(),
-        "2a45571311080e4d21bd6b25218b3c2c521c0f06ab2320f3fc4a3b5fcab6c6d3"
+        "22f9f25efc1edfd8b0a4deb0058e750d369332b2be45d73377122e06a9dab624"
     );
     assert_eq!(
         tree.id().to_string(),
-        "6a529af6fa8d2ce6014bfcf748dc4a3683834fc88cfd01df3729d3e76fb834bf"
+        "70d2302728ad8685eefd7dc3501f917de618db95ef1aff1fbb5540ee8d865922"
     );
     assert_eq!(
         Tree::default().id().to_string(),
@@ -179,17 +195,19 @@ fn ids_are_fixed_for_ever() {
 
 /// Written by the first version of this format; it has to be readable for ever.
 const STORED_RANGE: &str = concat!(
-    "6472756d6c696e2072616e676520310a51010000b00000005e0000003200000028b52ffd605100350500a408090001610000",
-    "3ae7d805f6789a6402acb70ad4096a85a56bf6804eaf25c0493ac697548d30b50001022d620101feff010003622f6300ff02",
-    "03016400ac020202c3a90c0301aa03f6fff18183898506000163020c2e2e2f656c73657768657265fd64040c186874747073",
-    "3a2f2f6578616d706c652e636f6d2f646174610322312202000165008080c0020900a0c328f3d432aa24c90007a570eb6a00",
-    "f038cec555b82a0328b52ffd205e4d01000402000107006405000706cf01ffffffff0f02088580808020ffffffff0f000000",
-    "030200a0a90d7003a2ecf8c1674ce314eb7fa05bf5e71a038cef2953ecf631699cc28cab4ecebc58",
+    "6472756d6c696e2072616e676520310abf0100000d0100005e0000003200000028b52ffd60bf001d0800c2ce3835606d73b3",
+    "a85ba22e20d97f8f20c741be61a50db7787c5b91a9b58aa1da92c8bcf95b8315e2cf8b9684e4650bd4a82cd2073529530a11",
+    "f47dfddef1132cd685b17f6118a517f616b56894622eecdaeb56d635b85c2cdd5ae8102695aa226bae77823776fa0c87abf7",
+    "1495755cce5b81245d92cb54c9c70e1913f847fc26f15de6a9699228d63ba06351413112825ddd05365c4a9e508cf1d3d765",
+    "d896d2647b58e209458e366b7e3c27709ddec0d64d8fcadee7e8394e9e59f359b3b152f4489bd1bb835e34607c640aa0030e",
+    "860f84d0e83c4420148f4fbc191e081022927557ef280a0053ce8c285523268df1502544061828c5cb0c0e00c287cb4a15ae",
+    "f428b52ffd205e4d01000402000107006405000706cf01ffffffff0f02088580808020ffffffff0f000000030200a0a90d70",
+    "03b48c4b36975357f72f08a98b7932eba106ec041ee7b7cb54a161a13731f9f996",
 );
 const STORED_TREE: &str = concat!(
     "6472756d6c696e207472656520310a320000003b00000028b52ffd20329101000100016100016509ffffffffffffffffff01",
-    "2a45571311080e4d21bd6b25218b3c2c521c0f06ab2320f3fc4a3b5fcab6c6d31599a51f088d7ec3f891be12414830e4faa5",
-    "e621e454a0862938e58e964d8d4d",
+    "22f9f25efc1edfd8b0a4deb0058e750d369332b2be45d73377122e06a9dab624e66baeaeb379d2d5e9ea7ce86147d20a708c",
+    "e675eed0d78275b5dce6b9afee54",
 );
 
 #[test]
@@ -313,19 +331,65 @@ fn text_that_no_tree_holds_is_refused_by_name() {
         max: 4096,
     };
     assert_eq!(check_entry(&path("c"), &entry), Err(expected));
-    for (url, etag, field) in [(8193, 1, "address"), (8192, 1025, "etag")] {
+    let external = |container, key, etag, version| {
+        let text = |len| "x".repeat(len);
         let external = External {
-            url: "u".repeat(url),
-            etag: "e".repeat(etag),
             size: 0,
+            container: text(container),
+            key: text(key),
+            etag: text(etag),
+            version: text(version),
         };
-        let entry = Entry {
-            kind: EntryKind::External(external),
-            modified: Timestamp::default(),
-        };
+        Entry::new(EntryKind::External(external), Timestamp::default())
+    };
+    let longest = external(1024, 4096, 1024, 1024);
+    check_entry(&path("d"), &longest).unwrap();
+    for (entry, field) in [
+        (external(1025, 0, 0, 0), "container"),
+        (external(0, 4097, 0, 0), "key"),
+        (external(0, 0, 1025, 0), "etag"),
+        (external(0, 0, 0, 1025), "version"),
+    ] {
         let error = check_entry(&path("d"), &entry).unwrap_err().to_string();
         assert!(error.contains(field), "{error}");
     }
+}
+
+#[test]
+fn attributes_are_kept_to_their_limits_and_alphabet() {
+    let one = |key: &str, value: &str| Attributes::new([(key, value)]);
+    assert!(one("x-amz-meta-a", &"v".repeat(4096 - 12)).is_ok());
+    assert_eq!(
+        one("x-amz-meta-a", &"v".repeat(4097 - 12)),
+        Err(AttributeError::TooLong { len: 4097 })
+    );
+    let many = |count: usize| Attributes::new((0..count).map(|number| (format!("k{number:03}"), "")));
+    assert!(many(256).is_ok());
+    assert_eq!(many(257), Err(AttributeError::TooMany { count: 257 }));
+    assert!(one(&"k".repeat(128), "").is_ok());
+    for key in ["", "A", "a b", "é", "a:b", &"k".repeat(129)] {
+        assert!(matches!(one(key, "v"), Err(AttributeError::Key { .. })), "{key}");
+    }
+    assert!(matches!(one("a", "two\nlines"), Err(AttributeError::Control { .. })));
+    assert!(one("md5", "d41d8cd98f00b204e9800998ecf8427e").is_ok());
+    for value in ["", "D41D8CD98F00B204E9800998ECF8427E", &"0".repeat(33), &"g".repeat(32)] {
+        assert!(matches!(
+            one("md5", value),
+            Err(AttributeError::Hash { digits: 32, .. })
+        ));
+        assert!(matches!(
+            one("sha256", value),
+            Err(AttributeError::Hash { digits: 64, .. })
+        ));
+    }
+    let pairs = [
+        ("x-amz-meta-a", "1"),
+        ("md5", &"0".repeat(32)),
+        ("sha256", &"0".repeat(64)),
+    ];
+    let kept = Attributes::new(pairs).unwrap().without_hashes();
+    assert_eq!(kept.iter().collect::<Vec<_>>(), [("x-amz-meta-a", "1")]);
+    assert_eq!(Attributes::default(), Attributes::new([("", ""); 0]).unwrap());
 }
 
 proptest! {

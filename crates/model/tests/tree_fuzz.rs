@@ -2,7 +2,7 @@
 //! and takes no more memory than the limits say. The envelope is written here a second time, from its description.
 
 use drumlin_model::{
-    RangeId, TreeId,
+    ErrorKind, FormatError, RangeId, TreeId,
     tree::{Range, Tree},
 };
 use proptest::{collection::vec, prelude::*};
@@ -203,5 +203,53 @@ fn counts_over_the_limits_are_refused() {
     for identity in [&[0x80; 11][..], b"\x80\x00"] {
         let (id, bytes) = sealed_tree(identity);
         Tree::from_bytes(id, &bytes).unwrap_err();
+    }
+}
+
+/// What a later program may write: a kind, a mark, or a place that this one does not know is no damage.
+#[test]
+fn what_is_not_known_is_called_newer() {
+    let entry = |kind: u8| {
+        let mut identity = b"\x01\x00\x01a".to_vec();
+        identity.push(kind);
+        identity.extend_from_slice(&[0; 34]);
+        identity
+    };
+    let unknown = |identity: &[u8], locations: &[u8]| {
+        let (id, bytes) = sealed_range(identity, locations);
+        let error = Range::from_bytes(id, &bytes).unwrap_err();
+        matches!(error, FormatError::Unknown { .. }) && error.kind() == ErrorKind::Unsupported
+    };
+    let (id, bytes) = sealed_range(&entry(0), b"\x00");
+    Range::from_bytes(id, &bytes).unwrap();
+    for kind in [5, 7, 13, 16, 128, 255] {
+        assert!(unknown(&entry(kind), b"\x00"), "kind {kind}");
+    }
+    for tag in [4, 7, 8, 9, 255] {
+        assert!(unknown(&entry(0), &[tag]), "place {tag}");
+    }
+}
+
+#[test]
+fn attributes_have_one_encoding() {
+    let range = |attributes: &[u8]| {
+        let identity = [b"\x01\x00\x01a\x0b", attributes, b"\x00"].concat();
+        let (id, bytes) = sealed_range(&identity, b"\x00");
+        Range::from_bytes(id, &bytes)
+    };
+    let good = range(b"\x02\x01a\x00\x01b\x01x").unwrap();
+    let attributes = &good.entries[0].1.entry.attributes;
+    assert_eq!(attributes.iter().collect::<Vec<_>>(), [("a", ""), ("b", "x")]);
+    for bad in [
+        &b"\x00"[..],
+        b"\x02\x01b\x00\x01a\x00",
+        b"\x02\x01a\x00\x01a\x00",
+        b"\x01\x01A\x00",
+        b"\x01\x00\x00",
+        b"\x01\x01a\x01\n",
+        b"\x81\x02",
+    ] {
+        let error = range(bad).unwrap_err();
+        assert!(matches!(error, FormatError::Damaged { .. }), "{bad:?}: {error}");
     }
 }

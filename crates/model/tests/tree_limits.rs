@@ -134,10 +134,7 @@ fn link(name: &str, len: usize) -> (RepoPath, Placed) {
     let kind = EntryKind::Symlink {
         target: "t".repeat(len),
     };
-    let entry = Entry {
-        kind,
-        modified: Timestamp::from_micros(0),
-    };
+    let entry = Entry::new(kind, Timestamp::from_micros(0));
     let at = Location::Unknown;
     (path(name), Placed { entry, at })
 }

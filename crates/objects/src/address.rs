@@ -54,13 +54,9 @@ impl AddressError {
     }
     /// What mends it, the best first.
     pub fn cures(&self) -> Vec<Cure> {
-        self.hint().map(Cure::say).into_iter().collect()
-    }
-
-    pub fn hint(&self) -> Option<String> {
-        Some(format!(
+        vec![Cure::say(format!(
             "write {SCHEME}://REPOSITORY/REF/PATH, for example {SCHEME}://data/main/tables/flights"
-        ))
+        ))]
     }
 }
 

@@ -25,6 +25,13 @@ pub enum Error {
     Symlink { key: String, target: String },
     #[error("{key:?} has no versions of its own; the ref says which one is read")]
     Version { key: String },
+    #[error("{attribute} of {key:?} cannot be kept")]
+    Attribute { key: String, attribute: String },
+    #[error("the attributes of {key:?} cannot be kept")]
+    Attributes {
+        key: String,
+        source: drumlin_model::AttributeError,
+    },
     #[error("an update of {key:?} needs an etag to compare with")]
     NoEtag { key: String },
     #[error("cannot change {key:?}: this store reads one commit")]
@@ -57,14 +64,18 @@ pub enum Error {
 impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Error::Key { .. } | Error::NoEtag { .. } | Error::Range { .. } | Error::Reference { .. } => {
-                ErrorKind::InvalidInput
-            }
+            Error::Key { .. }
+            | Error::Attributes { .. }
+            | Error::NoEtag { .. }
+            | Error::Range { .. }
+            | Error::Reference { .. } => ErrorKind::InvalidInput,
             Error::Missing { .. } => ErrorKind::NotFound,
             Error::Exists { .. } => ErrorKind::AlreadyExists,
             Error::Changed { .. } => ErrorKind::Precondition,
             Error::ReadOnly { .. } => ErrorKind::Denied,
-            Error::Symlink { .. } | Error::Version { .. } | Error::NoReference => ErrorKind::Unsupported,
+            Error::Symlink { .. } | Error::Version { .. } | Error::NoReference | Error::Attribute { .. } => {
+                ErrorKind::Unsupported
+            }
             Error::MissingPart { .. } | Error::Ended { .. } => ErrorKind::Precondition,
             Error::TooManyRefs { .. } => ErrorKind::Unavailable,
             Error::Spool { source, .. } => ErrorKind::of_io(source),
@@ -86,17 +97,10 @@ impl Error {
     /// What mends it, the best first.
     pub fn cures(&self) -> Vec<Cure> {
         match self {
+            Error::ReadOnly { .. } => vec![Cure::say("open a session on a branch and write through its store")],
+            Error::NoReference => vec![Cure::say("list one ref: its name is the first part of the prefix")],
             Error::Repo { source, .. } => source.cures(),
-            _ => self.hint().map(Cure::say).into_iter().collect(),
-        }
-    }
-
-    /// What to do about it, where there is one thing to do.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Error::ReadOnly { .. } => Some("open a session on a branch and write through its store".into()),
-            Error::NoReference => Some("list one ref: its name is the first part of the prefix".into()),
-            _ => None,
+            _ => Vec::new(),
         }
     }
 
@@ -119,6 +123,8 @@ impl From<Error> for StoreError {
             | Error::Changed { key, .. }
             | Error::Symlink { key, .. }
             | Error::Version { key }
+            | Error::Attribute { key, .. }
+            | Error::Attributes { key, .. }
             | Error::NoEtag { key }
             | Error::ReadOnly { key }
             | Error::MissingPart { key }

@@ -9,11 +9,10 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use drumlin_model::{Entry, EntryKind, Placed, RepoPath, Timestamp};
 use futures::{StreamExt, TryStreamExt, future, stream, stream::BoxStream};
-use object_store::{
-    Attributes, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, ObjectMeta, Result, path::Path,
-};
+use object_store::{GetOptions, GetRange, GetResult, GetResultPayload, ListResult, ObjectMeta, Result, path::Path};
 
 use crate::{
+    attributes,
     error::Error,
     key::{object_path, repo_path},
 };
@@ -86,6 +85,7 @@ pub(crate) async fn get_opts(source: &impl Source, key: &Path, options: GetOptio
         Some(range) => resolve_range(key, range, meta.size)?,
         None => 0..meta.size,
     };
+    let attributes = attributes::shown(&object.placed.entry.attributes);
     let data = if options.head {
         stream::empty().boxed()
     } else {
@@ -95,7 +95,7 @@ pub(crate) async fn get_opts(source: &impl Source, key: &Path, options: GetOptio
         payload: GetResultPayload::Stream(data),
         meta,
         range,
-        attributes: Attributes::new(),
+        attributes,
     })
 }
 
@@ -196,10 +196,13 @@ fn meta(location: Path, entry: &Entry) -> ObjectMeta {
     }
 }
 
-/// The name of the content: a file's hash, or the tag that an external object was imported with.
-pub(crate) fn etag(entry: &Entry) -> String {
+/// How many hex digits of a file's hash its etag has: as many as an MD5, which is all that some programs compare.
+const ETAG_DIGITS: usize = 32;
+
+/// The etag of an entry: of a file the start of its hash, of an external one the tag that it was imported with.
+pub fn etag(entry: &Entry) -> String {
     match &entry.kind {
-        EntryKind::File(file) => file.id.to_string(),
+        EntryKind::File(file) => format!("{}-1", &file.id.to_string()[..ETAG_DIGITS]),
         EntryKind::External(external) => external.etag.clone(),
         EntryKind::Symlink { .. } | EntryKind::Folder => String::new(),
     }

@@ -14,7 +14,7 @@ use std::{fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use drumlin_model::{EntryKind, Placed, RepoPath};
+use drumlin_model::{Attributes, EntryKind, Placed, RepoPath};
 use drumlin_repo::Session;
 use futures::{StreamExt, stream::BoxStream};
 use object_store::{
@@ -26,6 +26,7 @@ use tempfile::NamedTempFile;
 use tokio::sync::RwLock;
 
 use crate::{
+    attributes::kept,
     error::Error,
     key::repo_path,
     read::{self, Object, Source, etag, object},
@@ -58,35 +59,42 @@ impl SessionStore {
     }
 
     /// Stores a finished upload.
-    pub(crate) async fn put_content(&self, key: &Path, content: Content) -> Result<PutResult, Error> {
+    pub(crate) async fn put_content(
+        &self,
+        key: &Path,
+        content: Content,
+        attributes: Attributes,
+    ) -> Result<PutResult, Error> {
         let path = repo_path(key)?;
         let _shared = self.gate.read().await;
-        self.write(key, &path, content).await
+        self.write(key, &path, content, attributes).await
     }
 
-    /// Where an upload may keep what it does not hold in memory.
     /// A file for an upload that is too long for memory.
     pub(crate) fn scratch_file(&self, key: &Path) -> Result<NamedTempFile, Error> {
         let scratch = &self.session.repo().storage().scratch;
         scratch.file().map_err(|error| Error::repo(key)(error.into()))
     }
 
-    async fn write(&self, key: &Path, path: &RepoPath, content: Content) -> Result<PutResult, Error> {
+    /// Content and attributes come to the path in one step.
+    async fn write(
+        &self,
+        key: &Path,
+        path: &RepoPath,
+        content: Content,
+        attributes: Attributes,
+    ) -> Result<PutResult, Error> {
         let session = &self.session;
-        let written = match content {
-            Content::Memory(bytes) if (bytes.len() as u64) < BLOB_LEN_MIN => session.write(path, bytes).await,
-            Content::Memory(bytes) => session.write_blob(path, bytes).await,
-            Content::File(file) => session.write_blob_file(path, file.path()).await,
+        let added = match content {
+            Content::Memory(bytes) if (bytes.len() as u64) < BLOB_LEN_MIN => session.add(bytes).await,
+            Content::Memory(bytes) => session.add_blob(bytes).await,
+            Content::File(file) => session.add_blob_file(file.path()).await,
         };
-        written.map_err(Error::repo(key))?;
-        let placed = self
-            .entry(key, path)
-            .await?
-            .ok_or_else(|| Error::Missing { key: key.to_string() })?;
-        Ok(PutResult {
-            e_tag: Some(etag(&placed.entry)),
-            version: None,
-        })
+        let mut placed = added.map_err(Error::repo(key))?;
+        placed.entry.attributes = attributes;
+        let e_tag = Some(etag(&placed.entry));
+        session.put(path, placed).await.map_err(Error::repo(key))?;
+        Ok(PutResult { e_tag, version: None })
     }
 
     async fn entry(&self, key: &Path, path: &RepoPath) -> Result<Option<Placed>, Error> {
@@ -187,28 +195,30 @@ impl fmt::Display for SessionStore {
 impl ObjectStore for SessionStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         let path = repo_path(location)?;
+        let attributes = kept(location, &opts.attributes)?;
         let content = Content::Memory(payload.into());
         match opts.mode {
             PutMode::Overwrite => {
                 let _shared = self.gate.read().await;
-                Ok(self.write(location, &path, content).await?)
+                Ok(self.write(location, &path, content, attributes).await?)
             }
             PutMode::Create => {
                 let _alone = self.gate.write().await;
                 self.check_free(location, &path).await?;
-                Ok(self.write(location, &path, content).await?)
+                Ok(self.write(location, &path, content, attributes).await?)
             }
             PutMode::Update(known) => {
                 let _alone = self.gate.write().await;
                 self.check_unchanged(location, known).await?;
-                Ok(self.write(location, &path, content).await?)
+                Ok(self.write(location, &path, content, attributes).await?)
             }
         }
     }
 
-    async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         repo_path(location)?;
-        Ok(Box::new(SessionUpload::new(self.clone(), location.clone())))
+        let attributes = kept(location, &opts.attributes)?;
+        Ok(Box::new(SessionUpload::new(self.clone(), location.clone(), attributes)))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {

@@ -14,6 +14,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use drumlin_model::Attributes;
 use futures::future;
 use object_store::{MultipartUpload, PutPayload, PutResult, Result, UploadPart, path::Path};
 use tempfile::NamedTempFile;
@@ -33,6 +34,7 @@ pub(crate) enum Content {
 pub(crate) struct SessionUpload {
     store: SessionStore,
     key: Path,
+    attributes: Attributes,
     /// Where the next part begins, in bytes: the order of calls is the order of parts.
     len: u64,
     held: Vec<(u64, PutPayload)>,
@@ -48,10 +50,11 @@ struct Spool {
 }
 
 impl SessionUpload {
-    pub fn new(store: SessionStore, key: Path) -> Self {
+    pub fn new(store: SessionStore, key: Path, attributes: Attributes) -> Self {
         Self {
             store,
             key,
+            attributes,
             len: 0,
             held: Vec::new(),
             spool: None,
@@ -148,7 +151,8 @@ impl MultipartUpload for SessionUpload {
 
     async fn complete(&mut self) -> Result<PutResult> {
         let content = self.take()?;
-        Ok(self.store.put_content(&self.key, content).await?)
+        let attributes = self.attributes.clone();
+        Ok(self.store.put_content(&self.key, content, attributes).await?)
     }
 
     async fn abort(&mut self) -> Result<()> {

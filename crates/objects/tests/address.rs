@@ -1,6 +1,6 @@
 //! Addresses: what prints parses back, and what is refused says why.
 
-use drumlin_model::{RefExpr, RepoPath};
+use drumlin_model::{Cure, RefExpr, RepoPath};
 use drumlin_objects::{Address, AddressError};
 use proptest::prelude::*;
 
@@ -57,7 +57,7 @@ fn what_is_refused_says_why() {
     for (text, why) in cases {
         let error = parse(text).unwrap_err();
         assert!(error.to_string().ends_with(why), "{text}: {error}");
-        assert!(error.hint().unwrap().contains("drumlin://REPOSITORY/REF/PATH"));
+        assert!(matches!(&error.cures()[..], [Cure::Say { text }] if text.contains("drumlin://REPOSITORY/REF/PATH")));
     }
     assert!(matches!(parse("drumlin://r/-x/a"), Err(AddressError::Reference { .. })));
     assert!(matches!(

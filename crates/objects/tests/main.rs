@@ -5,6 +5,7 @@
 )]
 
 mod address;
+mod attributes;
 mod conformance;
 mod ranges;
 mod repository;

@@ -25,7 +25,8 @@ async fn a_large_object_is_one_blob_and_a_small_one_is_not() {
         let key = Path::from(format!("t/{size}.parquet"));
         let content = noise(size, size as usize);
         let put = store.put(&key, content.clone().into()).await.unwrap();
-        assert_eq!(put.e_tag.unwrap(), FileId::of(&content).to_string());
+        let id = FileId::of(&content).to_string();
+        assert_eq!(put.e_tag.unwrap(), format!("{}-1", &id[..32]));
         let placed = store.session().entry(&path(key.as_ref())).await.unwrap().unwrap();
         assert_eq!(placed.at == Location::Blob, is_blob, "{size}");
         assert_eq!(store.get(&key).await.unwrap().bytes().await.unwrap(), content);

@@ -54,8 +54,8 @@ pub enum Error {
     NoSuchPath { path: RepoPath, at: String },
     #[error("{path:?} is a {found}, not a file")]
     NotAFile { path: RepoPath, found: &'static str },
-    #[error("{path:?} stays outside the repository, at {url}; such files cannot be read yet")]
-    External { path: RepoPath, url: String },
+    #[error("{path:?} stays outside the repository, at {address}; such files cannot be read yet")]
+    External { path: RepoPath, address: String },
     #[error("{file:?} and {below:?} cannot both exist: the first is a file")]
     PathClash { file: RepoPath, below: RepoPath },
     #[error("branch {branch:?} was changed by others at {}", shown(.paths))]

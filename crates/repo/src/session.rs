@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use drumlin_chunks::ContentWriter;
+use drumlin_chunks::{Added, ContentWriter};
 use drumlin_model::{
     By, Entry, EntryKind, File, FileId, Input, Location, Nonce, Placed, Provenance, RefKind, RefName, RefTarget,
     RepoPath, Timestamp, Verb,
@@ -250,31 +250,42 @@ impl Session {
         .boxed()
     }
 
-    /// Writes a whole file.
+    /// Writes a whole file, without attributes; so do the three below.
     pub async fn write(&self, path: &RepoPath, content: Bytes) -> Result<()> {
-        let (id, size, at) = self.inner.writer.add_bytes(content.clone()).await?;
-        self.state().overlay.hold(id, Some(content));
-        self.place(path, id, size, at)
+        let placed = self.add(content).await?;
+        self.put(path, placed).await
     }
 
-    /// Writes a file's content, streamed, not its attributes.
+    /// Writes a file's content, streamed.
     pub async fn write_file(&self, path: &RepoPath, file: &Path) -> Result<()> {
-        let (id, size, at) = self.inner.writer.add_file(file).await?;
-        self.state().overlay.hold(id, None);
-        self.place(path, id, size, at)
+        let added = self.inner.writer.add_file(file).await?;
+        self.put(path, self.placed(added, None)).await
     }
 
     /// Writes a file as one object of its own, for content that is read by range, such as Parquet.
     pub async fn write_blob(&self, path: &RepoPath, content: Bytes) -> Result<()> {
-        let (id, size, at) = self.inner.writer.add_blob(content).await?;
-        self.state().overlay.hold(id, None);
-        self.place(path, id, size, at)
+        let placed = self.add_blob(content).await?;
+        self.put(path, placed).await
     }
 
     pub async fn write_blob_file(&self, path: &RepoPath, file: &Path) -> Result<()> {
-        let (id, size, at) = self.inner.writer.add_blob_file(file).await?;
-        self.state().overlay.hold(id, None);
-        self.place(path, id, size, at)
+        let placed = self.add_blob_file(file).await?;
+        self.put(path, placed).await
+    }
+
+    /// Takes content that stands at no path yet: `put` gives it one, with what else is to be said of it.
+    pub async fn add(&self, content: Bytes) -> Result<Placed> {
+        let added = self.inner.writer.add_bytes(content.clone()).await?;
+        Ok(self.placed(added, Some(content)))
+    }
+
+    /// The same, as one object of its own.
+    pub async fn add_blob(&self, content: Bytes) -> Result<Placed> {
+        Ok(self.placed(self.inner.writer.add_blob(content).await?, None))
+    }
+
+    pub async fn add_blob_file(&self, file: &Path) -> Result<Placed> {
+        Ok(self.placed(self.inner.writer.add_blob_file(file).await?, None))
     }
 
     /// Puts an entry whose content this session's writer took, or that the repository has already.
@@ -348,17 +359,16 @@ impl Session {
         }
     }
 
-    fn place(&self, path: &RepoPath, id: FileId, size: u64, at: Location) -> Result<()> {
+    /// The entry of content that the writer took, whose bytes may be held to be read back.
+    fn placed(&self, (id, size, at): Added, content: Option<Bytes>) -> Placed {
+        self.state().overlay.hold(id, content);
         let kind = EntryKind::File(File {
             id,
             size,
             executable: false,
         });
-        let entry = Entry {
-            kind,
-            modified: self.inner.repo.now(),
-        };
-        self.state().overlay.put(path, Placed { entry, at })
+        let entry = Entry::new(kind, self.inner.repo.now());
+        Placed { entry, at }
     }
 
     async fn expect(&self, path: &RepoPath) -> Result<Placed> {

@@ -160,7 +160,7 @@ pub(crate) fn file_at<'a>(path: &RepoPath, placed: &'a Placed) -> Result<&'a Fil
         }),
         EntryKind::External(external) => Err(Error::External {
             path: path.clone(),
-            url: external.url.clone(),
+            address: external.address(),
         }),
     }
 }

@@ -35,10 +35,7 @@ async fn large() -> (Arc<InMemory>, TestRepo) {
             size: 4,
             executable: false,
         };
-        let entry = Entry {
-            kind: EntryKind::File(file),
-            modified: Timestamp::from_micros(0),
-        };
+        let entry = Entry::new(EntryKind::File(file), Timestamp::from_micros(0));
         let at = path(&format!("folder{}/file{number}", number % 97));
         session
             .put(

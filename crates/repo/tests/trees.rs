@@ -32,20 +32,14 @@ pub fn file(content: u64, modified: i64) -> Placed {
         executable: false,
     });
     Placed {
-        entry: Entry {
-            kind,
-            modified: Timestamp::from_micros(modified),
-        },
+        entry: Entry::new(kind, Timestamp::from_micros(modified)),
         at: Location::Unknown,
     }
 }
 
 pub fn folder() -> Placed {
     Placed {
-        entry: Entry {
-            kind: EntryKind::Folder,
-            modified: Timestamp::default(),
-        },
+        entry: Entry::new(EntryKind::Folder, Timestamp::default()),
         at: Location::Unknown,
     }
 }
@@ -75,8 +69,8 @@ fn any_placed() -> impl Strategy<Value = Placed> {
         8 => (0u64..3, 0i64..3).prop_map(|(content, modified)| file(content, modified)),
         2 => Just(folder()),
         1 => Just(()).prop_map(|()| {
-            let external = External { url: "u".repeat(8000), etag: "1".into(), size: 1 };
-            let entry = Entry { kind: EntryKind::External(external), modified: Timestamp::default() };
+            let external = External { size: 1, key: "k".repeat(4000), version: "1".into(), ..External::default() };
+            let entry = Entry::new(EntryKind::External(external), Timestamp::default());
             Placed { entry, at: Location::Unknown }
         }),
     ]
@@ -349,10 +343,7 @@ fn a_clash_names_both_paths_and_a_long_text_its_entry() {
             target: "t".repeat(5000),
         };
         let link = Placed {
-            entry: Entry {
-                kind,
-                modified: Timestamp::default(),
-            },
+            entry: Entry::new(kind, Timestamp::default()),
             at: Location::Unknown,
         };
         let error = store.apply(tree, vec![(path("link"), Some(link))]).await.unwrap_err();

@@ -1,6 +1,6 @@
 //! What walks over a long history cost, in requests, and that a history whose generations are wrong is not believed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use drumlin_chunks::Bucket;
@@ -174,5 +174,35 @@ async fn a_commit_that_lies_about_its_generation_is_damage() {
                 assert_eq!(kind, is_lie.then_some(ErrorKind::Corrupt), "{lie}");
             }
         }
+    }
+}
+
+/// Prints what page 002's table costs over a long history, in time and in requests.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn what_walks_cost() {
+    let (store, test, first, mut writer) = empty().await;
+    let main = writer.line(&first, COMMITS).await;
+    let near = writer.line(&main[COMMITS - 1001], 1000).await[999].0;
+    let far = writer.line(&main[COMMITS / 2 - 1], COMMITS / 2).await[COMMITS / 2 - 1].0;
+    let tip = main[COMMITS - 1].0;
+    for what in [
+        "log -n 20",
+        "log",
+        "merge base, 1,000 each",
+        "merge base, 50,000 each",
+        "refused push",
+    ] {
+        let (handle, requests) = cold(&store, &test).await;
+        let repo = &handle.repo;
+        let started = Instant::now();
+        match what {
+            "log -n 20" => assert_eq!(repo.log(tip).take(20).count().await, 20),
+            "log" => assert_eq!(repo.log(tip).count().await, COMMITS + 1),
+            "merge base, 1,000 each" => assert!(repo.merge_base(tip, near).await.unwrap().is_some()),
+            "merge base, 50,000 each" => assert!(repo.merge_base(tip, far).await.unwrap().is_some()),
+            _ => assert!(!repo.is_ancestor(tip, far).await.unwrap()),
+        }
+        println!("{what}: {:?}, {} requests", started.elapsed(), requests.count());
     }
 }

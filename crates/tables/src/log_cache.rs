@@ -79,7 +79,7 @@ impl LogCache {
 }
 
 fn etag(placed: &Placed) -> Option<String> {
-    placed.entry.as_file().map(|file| file.id.to_string())
+    placed.entry.as_file().map(|_| drumlin_objects::etag(&placed.entry))
 }
 
 fn checkpoint_version(name: &str) -> Option<u64> {

@@ -273,10 +273,7 @@ impl Adding<'_> {
     /// Stages an entry that is not what the index had.
     async fn present(&mut self, seen: &Seen, summary: &mut AddSummary) -> Result<Staging> {
         let Seen { path, at, .. } = seen;
-        let entry = Entry {
-            kind: seen.kind.clone(),
-            modified: seen.stat.modified(),
-        };
+        let entry = Entry::new(seen.kind.clone(), seen.stat.modified());
         let staged = self.copy.index().read()?.staged(path)?;
         // A known file that is not staged is in the base with other content; only where that is may be worth asking.
         let certain = seen.record.is_some() && staged.is_none();

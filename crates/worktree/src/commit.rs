@@ -40,6 +40,11 @@ impl Changes for StagedChanges<'_> {
         let changes = page.into_iter().map(|(path, staged)| (path, staged.placed));
         Ok(changes.collect())
     }
+
+    /// A folder of files says nothing of attributes.
+    fn keeps_attributes(&self) -> bool {
+        true
+    }
 }
 
 impl WorkingCopy {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use drumlin_chunks::NoProgress;
-use drumlin_model::{CommitId, ErrorKind, FileId};
+use drumlin_model::{Attributes, CommitId, ErrorKind, FileId};
 use drumlin_repo::Error as RepoError;
 use drumlin_testkit::{author, info, name, path};
 use drumlin_worktree::{Error, Side, WorkingCopy};
@@ -681,4 +681,43 @@ async fn children_of_the_process_do_not_keep_the_lock() {
     }
     stop.store(true, Ordering::Relaxed);
     forks.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_keeps_the_attributes_of_what_it_changes_but_not_hashes_of_other_content() {
+    let kit = Kit::with(&[("a", "one"), ("b", "one")]).await;
+    let said = [
+        ("content-type", "text/plain"),
+        ("md5", &"0".repeat(32)),
+        ("x-amz-meta-by", "ann"),
+    ];
+    let session = kit.copy.repo().session(&name("main")).await.unwrap();
+    for file in ["a", "b"] {
+        let mut placed = session.entry(&path(file)).await.unwrap().unwrap();
+        placed.entry.attributes = Attributes::new(said).unwrap();
+        session.put(&path(file), placed).await.unwrap();
+    }
+    session.commit(info("attributes")).await.unwrap();
+    kit.copy.follow(&NoProgress).await.unwrap();
+    assert!(kit.is_clean().await, "a folder does not show attributes");
+
+    kit.write("a", "two");
+    kit.write("b", "one");
+    kit.write("new", "one");
+    fs::set_permissions(kit.at("b"), fs::Permissions::from_mode(0o755)).unwrap();
+    kit.add_all().await;
+    kit.commit("changed").await;
+    let session = kit.copy.repo().session(&name("main")).await.unwrap();
+    let kept = async |file: &str| {
+        let placed = session.entry(&path(file)).await.unwrap().unwrap();
+        let attributes = placed.entry.attributes;
+        attributes.iter().map(|(key, _)| key.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(kept("a").await, ["content-type", "x-amz-meta-by"]);
+    assert_eq!(
+        kept("b").await,
+        ["content-type", "md5", "x-amz-meta-by"],
+        "only the bit of execution changed"
+    );
+    assert!(kept("new").await.is_empty());
 }

@@ -15,6 +15,8 @@ pub const RANGE_ENTRIES_MAX: usize = 8192;
 pub const RANGE_WEIGHT_MAX: usize = 1 << 20;
 /// Added to the text of an entry to make its weight: at least what the rest of it takes when encoded.
 const ENTRY_WEIGHT: usize = 64;
+/// Added to the text of an attribute: the two lengths of it.
+const ATTRIBUTE_WEIGHT: usize = 4;
 
 /// Decides where ranges end. Fresh after each cut.
 #[derive(Clone, Debug, Default)]
@@ -52,7 +54,13 @@ fn weight(path: &RepoPath, entry: &Entry) -> usize {
     let text = match &entry.kind {
         EntryKind::File(_) | EntryKind::Folder => 0,
         EntryKind::Symlink { target } => target.len(),
-        EntryKind::External(external) => external.url.len() + external.etag.len(),
+        EntryKind::External(external) => {
+            external.container.len() + external.key.len() + external.etag.len() + external.version.len()
+        }
     };
-    path.as_str().len() + text + ENTRY_WEIGHT
+    let attributes = entry.attributes.iter();
+    let attributes: usize = attributes
+        .map(|(key, value)| key.len() + value.len() + ATTRIBUTE_WEIGHT)
+        .sum();
+    path.as_str().len() + text + attributes + ENTRY_WEIGHT
 }

@@ -1,6 +1,7 @@
 //! What differs between trees at one path, and the three-way merge of one path.
 //! `repo::trees` walks whole trees with these.
-//! Invariant: locations are carried along and never compared; a change of `modified` alone never conflicts.
+//! Invariant: locations are carried along and never compared; a change of `modified` alone never conflicts. An entry is one
+//! value: two sides that changed its content and its attributes conflict.
 
 use crate::{entry::Placed, path::RepoPath};
 
@@ -33,17 +34,17 @@ pub enum Merge<T> {
 /// Merges what three trees hold at one path; `None` is absence.
 ///
 /// A side that changed nothing yields to the other, and so does one that only touched `modified`.
-/// When both came to the same content, the newer time stays.
+/// When both came to the same content and attributes, the newer time stays.
 pub fn merge_entries(base: Option<&Placed>, ours: Option<&Placed>, theirs: Option<&Placed>) -> Merge<Option<Placed>> {
     let merged = if same_entry(base, theirs) {
         ours
     } else if same_entry(base, ours) {
         theirs
-    } else if same_content(ours, theirs) {
+    } else if same_value(ours, theirs) {
         newer(ours, theirs)
-    } else if same_content(base, theirs) {
+    } else if same_value(base, theirs) {
         ours
-    } else if same_content(base, ours) {
+    } else if same_value(base, ours) {
         theirs
     } else {
         return Merge::Conflict;
@@ -55,9 +56,9 @@ fn same_entry(a: Option<&Placed>, b: Option<&Placed>) -> bool {
     a.map(|placed| &placed.entry) == b.map(|placed| &placed.entry)
 }
 
-fn same_content(a: Option<&Placed>, b: Option<&Placed>) -> bool {
+fn same_value(a: Option<&Placed>, b: Option<&Placed>) -> bool {
     match (a, b) {
-        (Some(a), Some(b)) => a.entry.same_content(&b.entry),
+        (Some(a), Some(b)) => a.entry.same_value(&b.entry),
         (None, None) => true,
         _ => false,
     }

@@ -3,10 +3,11 @@
 //! Invariant: the id is a function of paths and entries alone.
 
 use crate::{
+    attributes::{ATTRIBUTES_LEN_MAX, ATTRIBUTES_MAX, Attributes},
     entry::{Entry, EntryKind, External, File, Location, Placed},
     error::FormatError,
     id::{FileId, PackId, RangeId},
-    path::RepoPath,
+    path::{PATH_LEN_MAX, RepoPath},
     time::Timestamp,
     tree::{
         cut::{RANGE_ENTRIES_MAX, RANGE_WEIGHT_MAX},
@@ -19,12 +20,18 @@ use crate::{
 pub const RANGE_FORMAT: u32 = 1;
 /// The longest target of a symlink, in bytes: what Linux allows.
 pub const SYMLINK_LEN_MAX: usize = 4096;
-/// The longest address of an external entry, in bytes: more than servers accept.
-pub const URL_LEN_MAX: usize = 8192;
-/// The longest tag of an external entry, in bytes.
+/// The longest container of an external entry, in bytes.
+pub const CONTAINER_LEN_MAX: usize = 1024;
+/// The longest key of an external entry, in bytes: S3 allows 1,024.
+pub const KEY_LEN_MAX: usize = 4096;
+/// The longest tag, and the longest version, of an external entry, in bytes.
 pub const ETAG_LEN_MAX: usize = 1024;
 /// The weight limit, and room for the one entry that crosses it.
 const IDENTITY_LEN_MAX: usize = RANGE_WEIGHT_MAX + (16 << 10);
+const _: () = assert!(
+    PATH_LEN_MAX + CONTAINER_LEN_MAX + KEY_LEN_MAX + 2 * ETAG_LEN_MAX + ATTRIBUTES_LEN_MAX + 4 * ATTRIBUTES_MAX + 64
+        <= 16 << 10
+);
 /// Per entry a tag, a pack, and two varints.
 const LOCATIONS_LEN_MAX: usize = RANGE_ENTRIES_MAX * (1 + 32 + 10 + 5);
 
@@ -39,6 +46,8 @@ const EXECUTABLE: u8 = 1;
 const SYMLINK: u8 = 2;
 const FOLDER: u8 = 3;
 const EXTERNAL: u8 = 4;
+/// Added to the kind when attributes follow.
+const ATTRIBUTES: u8 = 8;
 
 const UNKNOWN: u8 = 0;
 const CHUNK: u8 = 1;
@@ -87,8 +96,10 @@ pub fn check_entry(path: &RepoPath, entry: &Entry) -> Result<(), EntryError> {
         EntryKind::File(_) | EntryKind::Folder => Ok(()),
         EntryKind::Symlink { target } => check("symlink target", target, SYMLINK_LEN_MAX),
         EntryKind::External(external) => {
-            check("address", &external.url, URL_LEN_MAX)?;
-            check("etag", &external.etag, ETAG_LEN_MAX)
+            check("container", &external.container, CONTAINER_LEN_MAX)?;
+            check("key", &external.key, KEY_LEN_MAX)?;
+            check("etag", &external.etag, ETAG_LEN_MAX)?;
+            check("version", &external.version, ETAG_LEN_MAX)
         }
     }
 }
@@ -148,8 +159,17 @@ impl Range {
         if RangeId::of(&identity) != id {
             return Err(damaged("its entries do not have its hash"));
         }
-        let mut range = read_identity(&identity).map_err(damaged)?;
-        read_locations(&locations, &mut range.entries).map_err(damaged)?;
+        let wrong = |wrong| match wrong {
+            Wrong::Damaged(detail) => damaged(detail),
+            Wrong::Unknown { what, number } => FormatError::Unknown {
+                object: object(),
+                action: "read",
+                what,
+                name: number.to_string(),
+            },
+        };
+        let mut range = read_identity(&identity).map_err(wrong)?;
+        read_locations(&locations, &mut range.entries).map_err(wrong)?;
         Ok(range)
     }
 
@@ -159,7 +179,7 @@ impl Range {
         let (mut path_before, mut modified_before) = ("", 0);
         for (path, Placed { entry, .. }) in &self.entries {
             put_path(&mut out, path_before, path.as_str());
-            put_kind(&mut out, &entry.kind);
+            put_kind(&mut out, entry);
             put_signed(&mut out, entry.modified.micros().wrapping_sub(modified_before));
             (path_before, modified_before) = (path.as_str(), entry.modified.micros());
         }
@@ -181,43 +201,70 @@ impl Range {
     }
 }
 
-fn put_kind(out: &mut Vec<u8>, kind: &EntryKind) {
-    match kind {
+/// The kind with what belongs to it, then the attributes if there are any.
+fn put_kind(out: &mut Vec<u8>, entry: &Entry) {
+    let mark = if entry.attributes.is_empty() { 0 } else { ATTRIBUTES };
+    match &entry.kind {
         EntryKind::File(file) => {
-            out.push(if file.executable { EXECUTABLE } else { FILE });
+            out.push(mark | if file.executable { EXECUTABLE } else { FILE });
             put_varint(out, file.size);
             out.extend_from_slice(file.id.as_bytes());
         }
         EntryKind::Symlink { target } => {
-            out.push(SYMLINK);
+            out.push(mark | SYMLINK);
             put_text(out, target);
         }
-        EntryKind::Folder => out.push(FOLDER),
+        EntryKind::Folder => out.push(mark | FOLDER),
         EntryKind::External(external) => {
-            out.push(EXTERNAL);
+            out.push(mark | EXTERNAL);
             put_varint(out, external.size);
-            put_text(out, &external.url);
-            put_text(out, &external.etag);
+            for text in [&external.container, &external.key, &external.etag, &external.version] {
+                put_text(out, text);
+            }
+        }
+    }
+    if mark != 0 {
+        put_varint(out, entry.attributes.iter().len() as u64);
+        for (key, value) in entry.attributes.iter() {
+            put_text(out, key);
+            put_text(out, value);
         }
     }
 }
 
-fn read_identity(bytes: &[u8]) -> Read<Range> {
+/// Why a section cannot be read.
+enum Wrong {
+    Damaged(&'static str),
+    /// Something that a later program writes, and this one does not know.
+    Unknown {
+        what: &'static str,
+        number: u8,
+    },
+}
+
+impl From<&'static str> for Wrong {
+    fn from(detail: &'static str) -> Self {
+        Wrong::Damaged(detail)
+    }
+}
+
+fn read_identity(bytes: &[u8]) -> Result<Range, Wrong> {
     let mut reader = Reader::new(bytes);
     let count = reader.length(RANGE_ENTRIES_MAX)?;
     if count == 0 {
-        return Err("it holds no entries");
+        return Err("it holds no entries".into());
     }
     let mut entries: Vec<(RepoPath, Placed)> = Vec::with_capacity(count);
     let mut modified = 0i64;
     for _ in 0..count {
         let before = entries.last().map_or("", |(path, _)| path.as_str());
         let path = reader.path(before, false)?;
-        let kind = read_kind(&mut reader)?;
+        let (kind, attributes) = read_kind(&mut reader)?;
         modified = modified.wrapping_add(reader.signed()?);
         let entry = Entry {
             kind,
             modified: Timestamp::from_micros(modified),
+            attributes,
         };
         entries.push((
             path,
@@ -231,8 +278,9 @@ fn read_identity(bytes: &[u8]) -> Read<Range> {
     Ok(Range { entries })
 }
 
-fn read_kind(reader: &mut Reader<'_>) -> Read<EntryKind> {
-    Ok(match reader.byte()? {
+fn read_kind(reader: &mut Reader<'_>) -> Result<(EntryKind, Attributes), Wrong> {
+    let tag = reader.byte()?;
+    let kind = match tag & !ATTRIBUTES {
         tag @ (FILE | EXECUTABLE) => {
             let size = reader.varint()?;
             let id = FileId::from_bytes(reader.hash()?);
@@ -246,20 +294,44 @@ fn read_kind(reader: &mut Reader<'_>) -> Read<EntryKind> {
             target: reader.text(SYMLINK_LEN_MAX)?,
         },
         FOLDER => EntryKind::Folder,
-        EXTERNAL => {
-            let size = reader.varint()?;
-            let url = reader.text(URL_LEN_MAX)?;
-            EntryKind::External(External {
-                url,
-                etag: reader.text(ETAG_LEN_MAX)?,
-                size,
-            })
+        EXTERNAL => EntryKind::External(External {
+            size: reader.varint()?,
+            container: reader.text(CONTAINER_LEN_MAX)?,
+            key: reader.text(KEY_LEN_MAX)?,
+            etag: reader.text(ETAG_LEN_MAX)?,
+            version: reader.text(ETAG_LEN_MAX)?,
+        }),
+        _ => {
+            return Err(Wrong::Unknown {
+                what: "kind of entry",
+                number: tag,
+            });
         }
-        _ => return Err("an entry is of no known kind"),
-    })
+    };
+    let attributes = match tag & ATTRIBUTES {
+        0 => Attributes::default(),
+        _ => read_attributes(reader)?,
+    };
+    Ok((kind, attributes))
 }
 
-fn read_locations(bytes: &[u8], entries: &mut [(RepoPath, Placed)]) -> Read<()> {
+fn read_attributes(reader: &mut Reader<'_>) -> Read<Attributes> {
+    let count = reader.length(ATTRIBUTES_MAX)?;
+    if count == 0 {
+        return Err("an entry says that it has attributes, and has none");
+    }
+    let mut attributes: Vec<(String, String)> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let key = reader.text(ATTRIBUTES_LEN_MAX)?;
+        if attributes.last().is_some_and(|(before, _)| *before >= key) {
+            return Err("attributes are out of order");
+        }
+        attributes.push((key, reader.text(ATTRIBUTES_LEN_MAX)?));
+    }
+    Attributes::new(attributes).map_err(|_| "an attribute is not allowed")
+}
+
+fn read_locations(bytes: &[u8], entries: &mut [(RepoPath, Placed)]) -> Result<(), Wrong> {
     let mut reader = Reader::new(bytes);
     let mut state = Packed::default();
     for (_, placed) in entries {
@@ -274,10 +346,15 @@ fn read_locations(bytes: &[u8], entries: &mut [(RepoPath, Placed)]) -> Read<()> 
                 let (pack, offset, stored) = state.read(&mut reader, tag)?;
                 Location::Recipe { pack, offset, stored }
             }
-            _ => return Err("a location is of no known kind"),
+            number => {
+                return Err(Wrong::Unknown {
+                    what: "kind of location",
+                    number,
+                });
+            }
         };
     }
-    reader.end()
+    Ok(reader.end()?)
 }
 
 /// The last location in a pack: files added together lie one after another, so the next is mostly where this one ends.

@@ -63,6 +63,7 @@ impl TreeStore {
         let homes = settled.homes.iter();
         let homes = homes.filter_map(|home| tree.ranges.get(*home).cloned()).collect();
         let mut homes = self.ranges(homes);
+        let keep = changes.keeps_attributes();
         let mut changes = SettledWalk::new(changes, settled.removals);
         let mut builder = TreeBuilder::new(self, tree);
         let last = tree.ranges.len().saturating_sub(1);
@@ -72,14 +73,14 @@ impl TreeStore {
             let is_home = changes.peek()?.is_some_and(|path| end.is_none_or(|end| path <= end));
             if is_home {
                 let range = homes.try_next().await?.expect("every change has its range");
-                join(&range, &mut changes, end, &mut builder).await?;
+                join(&range, &mut changes, end, keep, &mut builder).await?;
             } else if builder.is_at_cut() {
                 builder.reuse(reference.clone()).await?;
             } else {
                 builder.extend(self.range(reference.id).await?.entries.clone()).await?;
             }
         }
-        join(&Range::default(), &mut changes, None, &mut builder).await?;
+        join(&Range::default(), &mut changes, None, keep, &mut builder).await?;
         let (rebuilt, mut writes) = builder.finish().await?;
         let mut made = base;
         if rebuilt != *tree {
@@ -96,6 +97,7 @@ async fn join(
     range: &Range,
     changes: &mut SettledWalk<'_>,
     end: Option<&RepoPath>,
+    keep_attributes: bool,
     builder: &mut TreeBuilder,
 ) -> Result<()> {
     let mut old = range.entries.iter().peekable();
@@ -104,8 +106,11 @@ async fn join(
         while let Some((path, placed)) = old.next_if(|(key, _)| *key < path) {
             builder.push(path.clone(), placed.clone()).await?;
         }
-        old.next_if(|(key, _)| *key == path);
-        if let Some(placed) = placed {
+        let before = old.next_if(|(key, _)| *key == path);
+        if let Some(mut placed) = placed {
+            if let Some((_, before)) = before.filter(|_| keep_attributes) {
+                placed.entry.take_attributes(&before.entry);
+            }
             builder.push(path, placed).await?;
         }
     }

@@ -23,6 +23,11 @@ pub trait Changes: Send + Sync {
         let first = self.page(Bound::Included(path.as_str()), 1)?.pop();
         Ok(first.filter(|(found, _)| found == path))
     }
+
+    /// Whether an entry without attributes takes over those that the path has, as `Entry::take_attributes` says.
+    fn keeps_attributes(&self) -> bool {
+        false
+    }
 }
 
 /// Changes that are in memory.

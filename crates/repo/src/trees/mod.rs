@@ -268,6 +268,8 @@ impl Weight for Tree {
 
 /// What an allocation costs beside its bytes.
 const ALLOCATION_WEIGHT: usize = 16;
+/// What an attribute costs beside its bytes: two texts in a map.
+const ATTRIBUTE_WEIGHT: usize = 2 * (size_of::<String>() + ALLOCATION_WEIGHT);
 
 impl Weight for Range {
     fn weight(&self) -> usize {
@@ -282,9 +284,17 @@ impl Weight for Range {
 
 fn text_weight(placed: &Placed) -> usize {
     use drumlin_model::EntryKind;
-    match &placed.entry.kind {
+    let texts: usize = match &placed.entry.kind {
         EntryKind::File(_) | EntryKind::Folder => 0,
         EntryKind::Symlink { target } => target.len() + ALLOCATION_WEIGHT,
-        EntryKind::External(external) => external.url.len() + external.etag.len() + 2 * ALLOCATION_WEIGHT,
-    }
+        EntryKind::External(external) => [&external.container, &external.key, &external.etag, &external.version]
+            .map(|text| text.len() + ALLOCATION_WEIGHT)
+            .iter()
+            .sum(),
+    };
+    let attributes = placed.entry.attributes.iter();
+    let attributes: usize = attributes
+        .map(|(key, value)| key.len() + value.len() + ATTRIBUTE_WEIGHT)
+        .sum();
+    texts + attributes
 }
