@@ -16,10 +16,8 @@ fn entry(number: u64) -> (RepoPath, Placed) {
         size: 7000 + number % 50,
         executable: false,
     };
-    let entry = Entry {
-        kind: EntryKind::File(file),
-        modified: Timestamp::from_micros(1_700_000_000_000_000 + number as i64 * 1000),
-    };
+    let modified = Timestamp::from_micros(1_700_000_000_000_000 + number as i64 * 1000);
+    let entry = Entry::new(EntryKind::File(file), modified);
     let mut pack = [0; 32];
     pack[..8].copy_from_slice(&(number / 4000).to_le_bytes());
     let at = Location::Chunk {

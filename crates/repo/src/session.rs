@@ -12,8 +12,8 @@ use std::{
 use bytes::Bytes;
 use drumlin_chunks::{Added, ContentWriter};
 use drumlin_model::{
-    By, Entry, EntryKind, File, FileId, Input, Location, Nonce, Placed, Provenance, RefKind, RefName, RefTarget,
-    RepoPath, Timestamp, Verb,
+    By, Entry, EntryKind, File, Input, Nonce, Placed, Provenance, RefKind, RefName, RefTarget, RepoPath, Timestamp,
+    Verb,
 };
 use futures::{StreamExt, TryFutureExt, TryStreamExt, future, stream, stream::BoxStream};
 
