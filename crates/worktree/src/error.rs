@@ -148,31 +148,6 @@ impl Error {
         }]
     }
 
-    pub fn hint(&self) -> Option<String> {
-        use Error as E;
-        Some(match self {
-            E::NotARepository { .. } => "drumlin init".to_owned(),
-            E::AlreadyAWorkingCopy { .. } => "drumlin status".to_owned(),
-            E::Config { file, .. } => format!("$EDITOR {}", quoted(&file.display().to_string())),
-            E::NoSuchSetting { close: Some(close), .. } => format!("drumlin config get {close}"),
-            E::Setting { .. } | E::NoSuchSetting { .. } => "drumlin config list".to_owned(),
-            E::Outside { folder, .. } => format!("cd {}", quoted(&folder.display().to_string())),
-            E::WholeFolder { .. } | E::NothingThere { .. } => "drumlin status".to_owned(),
-            E::BeyondSymlink { link, .. } => format!("drumlin add {}", quoted(link.as_str())),
-            E::NameNotUtf8 { path } | E::Name { path, .. } | E::TargetNotUtf8 { path } => {
-                let folder = path.parent().unwrap_or(path);
-                format!("ls -lb {}", quoted(&folder.display().to_string()))
-            }
-            E::Ignored { path } => format!("echo {} >> .drumlinignore", quoted(&format!("!/{path}"))),
-            E::IgnoreFile { file, .. } => format!("$EDITOR {}", quoted(&file.display().to_string())),
-            E::WouldOverwrite { .. } => "drumlin add . && drumlin commit -m MESSAGE    (or, to lose these changes: drumlin checkout --force REF)".to_owned(),
-            E::Interrupted { target } => format!("drumlin checkout {target}"),
-            E::Detached => "drumlin checkout -b NAME".to_owned(),
-            E::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "df -h .".to_owned(),
-            _ => return None,
-        })
-    }
-
     pub(crate) fn io(verb: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.into();
         move |source| Error::Io { verb, path, source }
@@ -208,14 +183,4 @@ fn shown(paths: &[RepoPath]) -> String {
         text.push_str(&format!(" and {} more", paths.len() - PATHS_SHOWN_MAX));
     }
     text
-}
-
-/// A word as a shell reads it back.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use drumlin_chunks::{Bucket, NoProgress, Storage};
-use drumlin_model::ErrorKind;
+use drumlin_model::{Cure, ErrorKind, Verb};
 use drumlin_repo::{Error as RepoError, Repo};
 use drumlin_testkit::{Faults, Side, info, name, path};
 use drumlin_worktree::{Error, Layout, WorkingCopy};
@@ -76,8 +76,11 @@ async fn a_checkout_that_dies_anywhere_is_run_again_or_undone() {
             interrupted += 1;
             let error = kit.add(&["."]).await.unwrap_err();
             assert_eq!(
-                (error.kind(), error.hint().as_deref()),
-                (ErrorKind::Precondition, Some("drumlin checkout side"))
+                (error.kind(), error.cures()),
+                (
+                    ErrorKind::Precondition,
+                    vec![Cure::run(Verb::Checkout).with("to", "side")]
+                )
             );
         }
         let (first, then) = if after % 2 == 0 {
