@@ -1,5 +1,5 @@
 //! What can go wrong between bytes and the bucket, sorted into kinds.
-//! The text names the thing; the cause is the source; the cure is the hint.
+//! The text names the thing; the cause is the source; what mends it is in the cures.
 
 use std::{error::Error as StdError, io, ops::Range, path::PathBuf, sync::Arc};
 
@@ -134,19 +134,6 @@ impl Error {
                 folder: path.display().to_string(),
             }],
             _ => Vec::new(),
-        }
-    }
-
-    /// The first cure as a command to type.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Error::Missing { .. } | Error::Corrupt { .. } | Error::Format { .. } => Some("drumlin fsck".to_string()),
-            Error::FileChanged { path } => Some(format!("drumlin add {}", path.display())),
-            Error::WriterFailed { source } => source.hint(),
-            Error::File { path, source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                Some(format!("df -h {}", path.display()))
-            }
-            _ => None,
         }
     }
 }

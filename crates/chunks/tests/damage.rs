@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use drumlin_chunks::{Bucket, ChunkStore};
-use drumlin_model::{ErrorKind, File, FileId, Location, PackId};
+use drumlin_model::{Cure, ErrorKind, File, FileId, Location, PackId, Verb};
 use futures::{StreamExt, TryStreamExt};
 
 use crate::support::{NOW, add, assert_corrupt, file, file_of, keys, noise, store, streamed, text};
@@ -393,6 +393,7 @@ async fn content_that_was_never_stored() {
             error.to_string(),
             format!("the content {} is nowhere in this repository", FileId::of(b"never"))
         );
+        assert_eq!(error.cures(), [Cure::run(Verb::Fsck)]);
     }
 }
 
