@@ -20,21 +20,6 @@ const FLOORS: [(&str, u32); 13] = [
     ("cli", 7),
     ("testkit", u32::MAX),
 ];
-/// Crates on this floor and below build in seconds, because they never link what is listed next, but for the as-of operator,
-/// which is made of it.
-const LIGHT_FLOOR_MAX: u32 = 3;
-const HEAVY_BELOW: [&str; 1] = ["asof"];
-/// What an inference service does not link: the crate `online` and what it needs are megabytes, not hundreds.
-const HEAVY_FOR_SERVING: [&str; 6] = [
-    "arrow",
-    "arrow-array",
-    "parquet",
-    "object_store",
-    "tokio",
-    "drumlin-chunks",
-];
-const HEAVY: [&str; 3] = ["datafusion", "deltalake", "deltalake-core"];
-
 fn floor(name: &str) -> u32 {
     let found = FLOORS.iter().find(|(known, _)| *known == name);
     found
@@ -118,7 +103,61 @@ fn source_names_only_declared_crates() {
     }
 }
 
-/// What each package of the lock file names as its dependencies.
+/// What a crate must not link, not even through others, and why.
+const NEVER_LINKS: [(&str, &[&str], &str); 12] = [
+    (
+        "model",
+        &["tokio", "object_store", "arrow", "heed"],
+        "pure data does no I/O",
+    ),
+    ("chunks", &ENGINE, "floors 0 to 3 build in seconds"),
+    ("repo", &ENGINE, "floors 0 to 3 build in seconds"),
+    ("repo", &["heed", "ignore", "rayon"], "a server has no working copy"),
+    ("online", &ENGINE, "an inference service links megabytes, not hundreds"),
+    (
+        "online",
+        &[
+            "arrow",
+            "arrow-array",
+            "parquet",
+            "object_store",
+            "tokio",
+            "drumlin-chunks",
+        ],
+        "an inference service reads no tables",
+    ),
+    ("objects", &ENGINE, "floors 0 to 3 build in seconds"),
+    ("worktree", &ENGINE, "floors 0 to 3 build in seconds"),
+    (
+        "asof",
+        &["deltalake", "deltalake-core", "heed", "drumlin-repo"],
+        "the operator knows no repository and no table format",
+    ),
+    ("tables", &["heed"], "tables have no online store and no working copy"),
+    ("lineage", &ENGINE, "lineage is read from history alone"),
+    (
+        "verbs",
+        &["clap", "indicatif", "anstream", "comfy-table"],
+        "a server and Python have no terminal",
+    ),
+];
+const ENGINE: [&str; 3] = ["datafusion", "deltalake", "deltalake-core"];
+
+#[test]
+fn crates_link_only_what_they_may() {
+    let lock = lock();
+    let mut wrong = Vec::new();
+    for (name, never, why) in NEVER_LINKS {
+        let linked = linked(&lock, name);
+        let found: Vec<&&str> = never.iter().filter(|heavy| linked.contains(**heavy)).collect();
+        if !found.is_empty() {
+            wrong.push(format!("{name} links {found:?}, but {why}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What each package of the lock file needs. Of ours it names what their tests need too, so those are asked for by manifest.
 fn lock() -> BTreeMap<String, Vec<String>> {
     let lock: toml::Table = std::fs::read_to_string(root().join("Cargo.lock"))
         .expect("the lock file exists")
@@ -126,64 +165,34 @@ fn lock() -> BTreeMap<String, Vec<String>> {
         .expect("it is TOML");
     let mut needs: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for package in lock["package"].as_array().expect("a lock file lists packages") {
-        let uses = package
-            .get("dependencies")
-            .and_then(|list| list.as_array())
-            .into_iter()
-            .flatten();
-        let uses = uses.map(|line| {
-            line.as_str()
-                .expect("text")
-                .split(' ')
-                .next()
-                .expect("a name")
-                .to_owned()
+        let lines = package.get("dependencies").and_then(|list| list.as_array());
+        let uses = lines.into_iter().flatten().map(|line| {
+            let line = line.as_str().expect("a dependency is text");
+            line.split(' ').next().expect("it starts with a name").to_owned()
         });
-        needs
-            .entry(package["name"].as_str().expect("text").to_owned())
-            .or_default()
-            .extend(uses);
+        let name = package["name"].as_str().expect("a name is text");
+        needs.entry(name.to_owned()).or_default().extend(uses);
     }
     needs
 }
 
-/// Every crate that a crate of ours links, by the manifests of ours and the lock file of the others: what our tests need is
-/// left out.
-fn linked(name: &str, needs: &BTreeMap<String, Vec<String>>) -> BTreeSet<String> {
-    let mut seen: BTreeSet<String> = BTreeSet::new();
-    let mut open = vec![format!("drumlin-{name}")];
+/// All that a crate of ours links, through others too.
+fn linked(lock: &BTreeMap<String, Vec<String>>, name: &str) -> BTreeSet<String> {
+    let mut seen = BTreeSet::new();
+    let mut open = direct(name);
     while let Some(next) = open.pop() {
-        if !seen.insert(next.clone()) {
-            continue;
-        }
-        match next.strip_prefix("drumlin-") {
-            Some(ours) => {
-                let manifest = manifest(ours);
-                let uses = manifest.get("dependencies").and_then(|table| table.as_table());
-                open.extend(uses.into_iter().flatten().map(|(name, _)| name.clone()));
+        if seen.insert(next.clone()) {
+            match next.strip_prefix("drumlin-") {
+                Some(ours) => open.extend(direct(ours)),
+                None => open.extend(lock.get(&next).into_iter().flatten().cloned()),
             }
-            None => open.extend(needs.get(&next).into_iter().flatten().cloned()),
         }
     }
     seen
 }
 
-#[test]
-fn light_floors_never_link_the_sql_engine() {
-    let needs = lock();
-    let light = |(name, floor): &&(&str, u32)| *floor <= LIGHT_FLOOR_MAX && !HEAVY_BELOW.contains(name);
-    for (name, _) in FLOORS.iter().filter(light) {
-        let seen = linked(name, &needs);
-        for heavy in HEAVY {
-            assert!(!seen.contains(heavy), "{name} (a light floor) links {heavy}");
-        }
-    }
-}
-
-#[test]
-fn serving_links_little() {
-    let seen = linked("online", &lock());
-    for heavy in HEAVY_FOR_SERVING {
-        assert!(!seen.contains(heavy), "serving links {heavy}");
-    }
+fn direct(name: &str) -> Vec<String> {
+    let manifest = manifest(name);
+    let table = manifest.get("dependencies").and_then(|table| table.as_table());
+    table.into_iter().flatten().map(|(name, _)| name.clone()).collect()
 }
