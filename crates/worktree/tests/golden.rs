@@ -79,8 +79,8 @@ async fn records_are_as_the_page_says() {
     let id: FileId = blake3::hash(b"hello\n").into();
     let kind = [&[0][..], id.as_bytes(), &[6, 0]].concat();
     let staged = stored(folder, "staged", "a");
-    let entry = [&[1][..], &kind, &MICROSECONDS].concat();
-    assert_eq!(staged[..entry.len()], entry, "an entry, then its time");
+    let entry = [&[1][..], &kind, &MICROSECONDS, &[0]].concat();
+    assert_eq!(staged[..entry.len()], entry, "an entry, its time, no attributes");
     let (location, change) = staged[entry.len()..].split_at(staged.len() - entry.len() - 1);
     assert_eq!((location[0], change), (1, &[0][..]), "one chunk, added");
     let pack = fs::read_dir(folder.join(".drumlin/repo/packs")).unwrap();
@@ -111,9 +111,9 @@ async fn records_are_as_the_page_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn records_that_were_written_by_the_page_are_read() {
     let (folder, _) = closed().await;
-    let link = [b"\x01\x01\x06target".to_vec(), MICROSECONDS.to_vec(), vec![0, 0]].concat();
+    let link = [b"\x01\x01\x06target".to_vec(), MICROSECONDS.to_vec(), vec![0, 0, 0]].concat();
     put(folder.path(), "staged", "link", &link);
-    let empty = [b"\x01\x02".to_vec(), MICROSECONDS.to_vec(), vec![0, 0]].concat();
+    let empty = [b"\x01\x02".to_vec(), MICROSECONDS.to_vec(), vec![0, 0, 0]].concat();
     put(folder.path(), "staged", "empty", &empty);
     let copy = WorkingCopy::discover(folder.path(), clock(), &open).await.unwrap();
     copy.commit(info("by hand")).await.unwrap();

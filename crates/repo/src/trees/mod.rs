@@ -45,12 +45,12 @@ const RANGES_AHEAD: usize = 4;
 /// A change of a tree: what stands at a path from now on, or nothing.
 pub type Change = (RepoPath, Option<Placed>);
 
-/// The trees of one repository. Cheap to clone; clones share one cache.
-/// The longest objects of both kinds, in bytes: their sections at their limits (64 MiB; 1 MiB and 400 KiB) where compression
-/// makes them a little longer.
+/// The longest index node as stored, in bytes: its 64 MiB, and what compression may add.
 const TREE_LEN_MAX: u64 = 65 << 20;
+/// The longest range as stored, in bytes: 1 MiB of identity, 400 KiB of locations, and what compression may add.
 const RANGE_LEN_MAX: u64 = 2 << 20;
 
+/// The trees of one repository. Cheap to clone; clones share one cache.
 #[derive(Clone)]
 pub struct TreeStore {
     inner: Arc<Inner>,
