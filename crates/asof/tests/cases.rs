@@ -231,7 +231,7 @@ fn window(window: &law::Window) -> Result<Window, Refused> {
         name: window.name.clone(),
         function,
         column: window.column.clone(),
-        length: length("length", &window.length)?,
+        length: length(&format!("the length of window {:?}", window.name), &window.length)?,
         inclusive: window.inclusive,
         label: window.label,
         description: None,
