@@ -59,7 +59,7 @@ pub fn answer_schema(verb: Verb) -> Option<RootSchema> {
         Verb::OnlinePush => of::<OnlinePushAnswer>(),
         Verb::OnlineList => of::<Vec<OnlineViewRow>>(),
         Verb::Verify => of::<VerifyAnswer>(),
-        _ => return None,
+        Verb::Sql => return None,
     };
     Some(schema)
 }
