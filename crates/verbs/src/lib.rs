@@ -94,7 +94,6 @@ pub use times::parse_time;
 pub use train::{
     KnownAtView, TrainColumnDiff, TrainCreateAnswer, TrainCreateRequest, TrainDefinitionDiff, TrainDiffAnswer,
     TrainDiffRequest, TrainListRequest, TrainRebuildAnswer, TrainRebuildRequest, TrainShowRequest, TrainingColumn,
-    TrainingCounts, TrainingOptions, TrainingPart, TrainingSetView, TrainingSpine, TrainingSpineSource, TrainingView,
-    TrainingViewCounts,
+    TrainingCounts, TrainingOptions, TrainingPart, TrainingSetView, TrainingSpine, TrainingView, TrainingViewCounts,
 };
 pub use verify::{VerifiedView, VerifyAnswer, VerifyMismatch, VerifyRequest};

@@ -23,6 +23,9 @@ use crate::{
 
 /// Ranges being encoded or written at once: some MiB of memory, and enough to hide a bucket's latency.
 const RANGES_IN_FLIGHT_MAX: usize = 16;
+/// Ranges that a build leaves in the cache. Those of a small change are read again soon; those of an import would be most
+/// of what it takes of memory, and are not.
+const RANGES_KEPT_MAX: usize = 16;
 
 /// Objects on their way to the store, each by a task of its own.
 #[derive(Debug, Default)]
@@ -57,6 +60,8 @@ pub(super) struct TreeBuilder {
     /// The end of the tree so far, in order: ranges that are being encoded.
     encodings: FuturesOrdered<BoxFuture<'static, Result<Next>>>,
     done: Tree,
+    /// How many ranges of it were encoded.
+    encoded: usize,
     writes: Writes,
     /// Ranges that are stored already.
     known: Arc<HashSet<RangeId>>,
@@ -83,6 +88,7 @@ impl TreeBuilder {
             entries: Vec::new(),
             encodings: FuturesOrdered::new(),
             done: Tree::default(),
+            encoded: 0,
             writes: Writes::default(),
             known: Arc::new(base.ranges.iter().map(|range| range.id).collect()),
         }
@@ -165,8 +171,10 @@ impl TreeBuilder {
                 bytes,
                 range,
             } => {
+                self.encoded += 1;
+                let kept = (self.encoded <= RANGES_KEPT_MAX).then_some(range);
                 self.writes
-                    .push(self.store.clone().write_range(reference.id, bytes, range));
+                    .push(self.store.clone().write_range(reference.id, bytes, kept));
                 self.done.ranges.push(reference);
             }
         }

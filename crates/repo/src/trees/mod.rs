@@ -184,12 +184,14 @@ impl TreeStore {
         Ok(())
     }
 
-    /// Writes a range; without bytes it is stored already.
-    async fn write_range(self, id: RangeId, bytes: Option<Bytes>, range: Arc<Range>) -> Result<()> {
+    /// Writes a range; without bytes it is stored already. It is kept in memory where it is given for that.
+    async fn write_range(self, id: RangeId, bytes: Option<Bytes>, kept: Option<Arc<Range>>) -> Result<()> {
         if let Some(bytes) = bytes {
             self.inner.bucket.put_new(&range_key(id), bytes).await?;
         }
-        self.inner.ranges.insert(id, range);
+        if let Some(range) = kept {
+            self.inner.ranges.insert(id, range);
+        }
         Ok(())
     }
 }

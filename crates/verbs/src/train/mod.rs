@@ -12,5 +12,5 @@ pub use look::{TrainListRequest, TrainShowRequest};
 pub use rebuild::{TrainRebuildAnswer, TrainRebuildRequest};
 pub use view::{
     KnownAtView, TrainingColumn, TrainingCounts, TrainingOptions, TrainingPart, TrainingSetView, TrainingSpine,
-    TrainingSpineSource, TrainingView, TrainingViewCounts,
+    TrainingView, TrainingViewCounts,
 };

@@ -38,21 +38,15 @@ pub struct TrainingSetView {
     pub counts: TrainingCounts,
 }
 
-/// Where the rows come from.
+/// Where the rows come from: a table, or a query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TrainingSpine {
-    #[serde(flatten)]
-    pub source: TrainingSpineSource,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sql: Option<String>,
     #[schemars(with = "String")]
     pub commit: CommitId,
-}
-
-/// A table, or a query.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TrainingSpineSource {
-    Table(String),
-    Sql(String),
 }
 
 /// A view of the set, as it was then.
@@ -64,9 +58,11 @@ pub struct TrainingView {
     pub alias: Option<String>,
     /// Empty: all features of the view.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub features: Vec<String>,
     /// The spine's column for a join key, where it has another name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default)]
     pub keys: BTreeMap<String, String>,
     /// Of the view and its entities.
     pub hash: String,
@@ -157,13 +153,12 @@ impl TrainingSetView {
 
 impl TrainingSpine {
     fn of(spine: Spine) -> Self {
-        Self {
-            source: match spine.source {
-                SpineSource::Table(table) => TrainingSpineSource::Table(table),
-                SpineSource::Sql(query) => TrainingSpineSource::Sql(query),
-            },
-            commit: spine.commit,
-        }
+        let (table, sql) = match spine.source {
+            SpineSource::Table(table) => (Some(table), None),
+            SpineSource::Sql(query) => (None, Some(query)),
+        };
+        let commit = spine.commit;
+        Self { table, sql, commit }
     }
 }
 
