@@ -81,7 +81,7 @@ fn no_secret_gets_in_and_none_is_shown() {
 
 #[test]
 fn a_relative_folder_starts_at_a_base() {
-    let base = Path::new("/work/copy/.drumlin");
+    let base = Path::new("/data/copy/.drumlin");
     assert_eq!(parse("repo").from_base(base), Place::Folder(base.join("repo")));
     assert_eq!(parse("/srv/repo").from_base(base), Place::Folder("/srv/repo".into()));
     assert_eq!(parse("s3://b/p").from_base(base), bucket("s3://b/p", &[]));

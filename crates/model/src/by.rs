@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{provenance::Code, time::Timestamp};
 
+/// The longest name of an actor, in bytes: it stands in every operation.
+pub const ACTOR_LEN_MAX: usize = 1024;
+
 /// Who asks, since when, and with which code.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct By {

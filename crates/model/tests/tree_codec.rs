@@ -28,15 +28,11 @@ pub fn file(content: &str, modified: i64) -> Placed {
 pub fn sample() -> Range {
     let pack = PackId::from_bytes([7; 32]);
     let other = PackId::from_bytes([8; 32]);
-    let mut entries = Vec::new();
-    let mut add = |name: &str, kind, modified, at| {
-        entries.push((
-            path(name),
-            Placed {
-                entry: Entry::new(kind, Timestamp::from_micros(modified)),
-                at,
-            },
-        ));
+    let chunk = |offset, stored| Location::Chunk { pack, offset, stored };
+    let recipe = |pack, offset| Location::Recipe {
+        pack,
+        offset,
+        stored: u32::MAX,
     };
     let file = |size, executable| {
         EntryKind::File(File {
@@ -45,56 +41,9 @@ pub fn sample() -> Range {
             executable,
         })
     };
-    add("a", file(0, false), 0, Location::Unknown);
-    add(
-        "a-b",
-        file(1, true),
-        i64::MAX,
-        Location::Chunk {
-            pack,
-            offset: 0,
-            stored: 100,
-        },
-    );
-    add(
-        "b/c",
-        file(u64::MAX, false),
-        i64::MIN,
-        Location::Chunk {
-            pack,
-            offset: 100,
-            stored: 7,
-        },
-    );
-    add(
-        "b/cd",
-        file(300, false),
-        -1,
-        Location::Recipe {
-            pack,
-            offset: 3,
-            stored: u32::MAX,
-        },
-    );
-    add(
-        "b/é",
-        file(300, false),
-        5,
-        Location::Recipe {
-            pack: other,
-            offset: u64::MAX,
-            stored: u32::MAX,
-        },
-    );
-    add("b/ê", EntryKind::Folder, 1_700_000_000_000_000, Location::Unknown);
-    add(
-        "c",
-        EntryKind::Symlink {
-            target: "../elsewhere".into(),
-        },
-        1,
-        Location::Unknown,
-    );
+    let symlink = EntryKind::Symlink {
+        target: "../elsewhere".into(),
+    };
     let external = External {
         size: 12,
         container: "https://example.com".into(),
@@ -102,8 +51,22 @@ pub fn sample() -> Range {
         etag: "\"1\"".into(),
         version: "3sL4".into(),
     };
-    add("d", EntryKind::External(external), 2, Location::Unknown);
-    add("e", file(5 << 20, false), 3, Location::Blob);
+    let rows = [
+        ("a", file(0, false), 0, Location::Unknown),
+        ("a-b", file(1, true), i64::MAX, chunk(0, 100)),
+        ("b/c", file(u64::MAX, false), i64::MIN, chunk(100, 7)),
+        ("b/cd", file(300, false), -1, recipe(pack, 3)),
+        ("b/é", file(300, false), 5, recipe(other, u64::MAX)),
+        ("b/ê", EntryKind::Folder, 1_700_000_000_000_000, Location::Unknown),
+        ("c", symlink, 1, Location::Unknown),
+        ("d", EntryKind::External(external), 2, Location::Unknown),
+        ("e", file(5 << 20, false), 3, Location::Blob),
+    ];
+    let placed = rows.map(|(name, kind, modified, at)| {
+        let entry = Entry::new(kind, Timestamp::from_micros(modified));
+        (path(name), Placed { entry, at })
+    });
+    let mut entries = Vec::from(placed);
     let mut add = |at: usize, attributes: &[(&str, &str)]| {
         entries[at].1.entry.attributes = Attributes::new(attributes.iter().copied()).unwrap();
     };

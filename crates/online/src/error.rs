@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 
 use drumlin_model::{Cure, ErrorKind, Timestamp, Verb, names::did_you_mean};
 
-use crate::store::{BATCH_CHANGES_MAX, BATCH_LEN_MAX, KEY_LEN_MAX, VALUE_LEN_MAX};
+use crate::limits::{BATCH_CHANGES_MAX, BATCH_LEN_MAX, KEY_LEN_MAX, VALUE_LEN_MAX};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

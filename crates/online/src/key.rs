@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::{store::KEY_LEN_MAX, value::Value};
+use crate::{limits::KEY_LEN_MAX, value::Value};
 
 /// The first byte of a key says what it names.
 const META: u8 = 0;

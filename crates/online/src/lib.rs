@@ -19,6 +19,7 @@
 mod error;
 mod get;
 mod key;
+mod limits;
 mod lmdb;
 mod load;
 mod memory;
@@ -32,6 +33,7 @@ mod value;
 
 pub use error::{Error, Result};
 pub use get::{Answer, Answers, Lookup};
+pub use limits::{BATCH_CHANGES_MAX, BATCH_LEN_MAX, KEY_LEN_MAX, VALUE_LEN_MAX};
 pub use lmdb::Lmdb;
 pub use load::{Load, Loaded, RowBatch};
 pub use memory::Memory;
@@ -39,8 +41,5 @@ pub use push::Row;
 pub use row::{Head, NO_END, Rules, Stamp};
 pub use serving::{KeyPage, Serving};
 pub use state::{FORMAT, Partial, ViewState, Watermark};
-pub use store::{
-    BATCH_CHANGES_MAX, BATCH_LEN_MAX, Batch, Change, KEY_LEN_MAX, Lease, LeaseSort, OnlineStore, Scan, VALUE_LEN_MAX,
-    Values, check_key,
-};
+pub use store::{Batch, Change, Lease, LeaseSort, OnlineStore, Scan, Values, check_key};
 pub use value::{OwnedValue, Value, exact_time};

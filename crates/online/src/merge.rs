@@ -6,8 +6,7 @@ use std::collections::HashMap;
 
 use crate::{
     error::{Error, Result},
-    row::{self, Stored, VERSIONS_MAX, Write},
-    state::Target,
+    row::{self, Stored, Target, VERSIONS_MAX, Write},
     store::{Batch, Values},
 };
 

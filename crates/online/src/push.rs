@@ -10,9 +10,9 @@ use crate::{
     error::{Error, Result},
     key::{self, Keys},
     merge::{Merge, Put, distinct},
-    row::{self, Head, NO_END, Stamp},
+    row::{self, Head, NO_END, Stamp, Target},
     serving::Serving,
-    state::{PUSHES_KEY, Target, ViewState, build_key, count_key, long, view_key},
+    state::{PUSHES_KEY, ViewState, build_key, count_key, long, view_key},
     store::{Batch, Values},
     value::{OwnedValue, exact_time},
 };

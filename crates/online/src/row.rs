@@ -7,7 +7,7 @@
 
 use drumlin_model::feature::{FeatureType, Nulls};
 
-use crate::{state::Target, value::Value};
+use crate::value::Value;
 
 /// The format of stored values.
 const FORMAT: u8 = 2;
@@ -42,6 +42,20 @@ pub struct Rules {
     pub nulls: Nulls,
     /// In microseconds.
     pub max_age: Option<i64>,
+}
+
+/// Where rows go, and by which rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    pub view: &'a str,
+    pub generation: u32,
+    /// The tag of the schema, which every stored value repeats.
+    pub layout: u32,
+    pub rules: Rules,
+    /// How many features a row has.
+    pub features: usize,
+    /// In microseconds.
+    pub now: i64,
 }
 
 impl Rules {

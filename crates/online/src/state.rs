@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result},
     key,
-    row::Rules,
+    row::{Rules, Target},
 };
 
 /// The format of the whole store; page 005 of the design describes it.
@@ -92,20 +92,6 @@ pub struct Watermark {
 pub struct Partial {
     pub files: u64,
     pub files_hash: String,
-}
-
-/// Where rows go, and by which rules.
-#[derive(Clone, Copy, Debug)]
-pub struct Target<'a> {
-    pub view: &'a str,
-    pub generation: u32,
-    /// The tag of the schema, which every stored value repeats.
-    pub layout: u32,
-    pub rules: Rules,
-    /// How many features a row has.
-    pub features: usize,
-    /// In microseconds.
-    pub now: i64,
 }
 
 impl ViewState {

@@ -2,10 +2,9 @@
 //! Errors of the chunks below pass through unchanged.
 
 use drumlin_model::{
-    CommitId, Cure, ErrorKind, FormatError, OperationId, RefName, RepoPath, Verb, provenance::PROVENANCE_LEN_MAX,
+    CommitId, Cure, ErrorKind, FormatError, OperationId, RefName, RepoPath, Verb, by::ACTOR_LEN_MAX,
+    provenance::PROVENANCE_LEN_MAX,
 };
-
-use crate::root::ACTOR_LEN_MAX;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

@@ -13,6 +13,7 @@ use drumlin_chunks::{Bucket, RootStore, RootVersion, Swap};
 use drumlin_model::{
     Changes, ChangesId, ErrorKind, Operation, OperationId, OperationPage, Ref, RefChange, RefKind, RefName, RefTarget,
     Refs, Rest, Root, Timestamp,
+    by::ACTOR_LEN_MAX,
     operation::{CHANGES_LEN_MAX, OPERATIONS_LEN_MAX},
     root::ROOT_LEN_MAX,
 };
@@ -31,8 +32,6 @@ pub const PAGE_LEN: usize = 1 << 20;
 pub const CHANGES_IN_OPERATION_MAX: usize = 1000;
 /// ... and so does one whose changes have more bytes than this.
 pub const CHANGES_IN_OPERATION_LEN_MAX: usize = 128 << 10;
-/// The longest name of an actor, in bytes: it stands in every operation.
-pub const ACTOR_LEN_MAX: usize = 1024;
 /// How long the summary of an operation may be, in characters; the whole message is in the commit.
 pub const SUMMARY_LEN_MAX: usize = 200;
 /// What stays free in the root for operations, in bytes: new refs leave so much, so that others can still move and go.

@@ -112,7 +112,7 @@ const NEVER_LINKS: [(&str, &[&str], &str); 12] = [
     ),
     ("chunks", &ENGINE, "floors 0 to 3 build in seconds"),
     ("repo", &ENGINE, "floors 0 to 3 build in seconds"),
-    ("repo", &["heed", "ignore", "rayon"], "a server has no working copy"),
+    ("repo", &["heed", "ignore"], "a server has no working copy"),
     ("online", &ENGINE, "an inference service links megabytes, not hundreds"),
     (
         "online",
@@ -137,7 +137,7 @@ const NEVER_LINKS: [(&str, &[&str], &str); 12] = [
     ("lineage", &ENGINE, "lineage is read from history alone"),
     (
         "verbs",
-        &["clap", "indicatif", "anstream", "comfy-table"],
+        &["clap", "indicatif", "anstream"],
         "a server and Python have no terminal",
     ),
 ];
