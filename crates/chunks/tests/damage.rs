@@ -5,7 +5,7 @@ use drumlin_chunks::{Bucket, ChunkStore};
 use drumlin_model::{Cure, ErrorKind, File, FileId, Location, PackId, Verb};
 use futures::{StreamExt, TryStreamExt};
 
-use crate::support::{NOW, add, assert_corrupt, file, file_of, keys, noise, store, streamed, text};
+use crate::support::{NOW, add, assert_corrupt, file, file_of, keys, noise, one, store, streamed, text};
 
 /// The object with one byte changed.
 async fn flip(bucket: &Bucket, key: &str, whole: &Bytes, at: usize) {
@@ -472,6 +472,6 @@ async fn hostile_recipes() {
         };
         assert_corrupt(store(&bucket).read(&target, &at).await, "list");
         assert_corrupt(streamed(&store(&bucket), &target, &at).await, "list");
-        assert_corrupt(store(&bucket).read_ranges(&target, &at, &[0..1]).await, "list");
+        assert_corrupt(store(&bucket).read_ranges(&target, &at, &one(0..1)).await, "list");
     }
 }

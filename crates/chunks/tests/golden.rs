@@ -27,7 +27,7 @@ async fn pack_of(contents: &[Bytes], segments: Segments) -> (Bucket, Bytes, Vec<
     }
     writer.flush().await.unwrap();
     let key = format!("packs/{}", PackId::from_bytes(FIRST));
-    assert_eq!(keys(&bucket, "packs").await, [key.clone()]);
+    assert_eq!(keys(&bucket, "packs").await, std::slice::from_ref(&key));
     let pack = bucket.get(&key).await.unwrap();
     (bucket, pack, places)
 }

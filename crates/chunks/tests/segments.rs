@@ -9,7 +9,7 @@ use drumlin_model::{ErrorKind, File, FileId, Location, PackId};
 use drumlin_testkit::counting_store::Requests;
 use futures::TryStreamExt;
 
-use crate::support::{NOW, assert_corrupt, file, noise, store, streamed, text};
+use crate::support::{NOW, assert_corrupt, file, noise, one, store, streamed, text};
 
 const BLOCK: usize = 64 << 10;
 
@@ -337,8 +337,8 @@ async fn a_segment_of_another_file_is_refused() {
         stored: record.len() as u32,
     };
     let liar = store(&bucket);
-    assert_corrupt(liar.read_ranges(&file, &lie, &[0..10]).await, "the first segment");
-    let right = liar.read_ranges(&file, &lie, &[300_000..300_010]).await.unwrap();
+    assert_corrupt(liar.read_ranges(&file, &lie, &one(0..10)).await, "the first segment");
+    let right = liar.read_ranges(&file, &lie, &one(300_000..300_010)).await.unwrap();
     assert_eq!(right, [content.slice(300_000..300_010)]);
     assert_ne!(liar.check_content(&file, &lie).await.unwrap(), []);
 }
@@ -353,7 +353,7 @@ async fn a_pack_with_segments_that_is_gone() {
     bucket.delete(&key).await.unwrap();
     let fresh = store(&bucket);
     assert_ne!(fresh.check_content(&file, &at).await.unwrap(), []);
-    assert_corrupt(fresh.read_ranges(&file, &at, &[0..1]).await, "gone");
+    assert_corrupt(fresh.read_ranges(&file, &at, &one(0..1)).await, "gone");
     let many: Result<Vec<(usize, Bytes)>, Error> = fresh.read_many(vec![(file, at)]).try_collect().await;
     assert_eq!(many.unwrap_err().kind(), ErrorKind::Corrupt);
 }

@@ -76,6 +76,11 @@ pub async fn keys(bucket: &Bucket, folder: &str) -> Vec<String> {
     keys
 }
 
+/// One range, as those ask who read many at once.
+pub fn one(range: std::ops::Range<u64>) -> [std::ops::Range<u64>; 1] {
+    [range]
+}
+
 #[track_caller]
 pub fn assert_corrupt<T: std::fmt::Debug>(result: Result<T>, what: &str) {
     match result {

@@ -1,5 +1,6 @@
 //! What the mean length of a range costs: the table of page 001 comes from here. Takes a minute; asked for by name:
 //! `cargo test -p drumlin-model tree_measure -- --ignored --nocapture`.
+#![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 use std::time::Instant;
 

@@ -45,7 +45,7 @@ impl Repo {
             let change = match planned.take().filter(|change| change.before.as_ref() == Some(&head)) {
                 Some(change) => change,
                 None => match self.plan_merge(into, &head, theirs, &info).await? {
-                    Planned::Change(change) => change,
+                    Planned::Change(change) => *change,
                     Planned::Nothing(merged) => return Ok(merged),
                 },
             };
@@ -67,7 +67,7 @@ impl Repo {
             return Ok(Planned::Nothing(Merged::AlreadyUpToDate));
         }
         if base == Some(head.commit) {
-            return Ok(Planned::Change(RefChange::moved(into, head, theirs)));
+            return Ok(Planned::Change(Box::new(RefChange::moved(into, head, theirs))));
         }
         let base = match base {
             Some(base) => self.target(base).await?.tree,
@@ -79,7 +79,7 @@ impl Repo {
         }
         let parents = [head.commit, theirs.commit];
         let change = self.commit_of(into, head, &parents, merged.tree, info).await?;
-        Ok(Planned::Change(change))
+        Ok(Planned::Change(Box::new(change)))
     }
 
     /// Writes a commit of a tree that is stored, and says how it changes the branch; nothing names it yet.
@@ -135,7 +135,7 @@ impl Repo {
             let change = match planned.take().filter(|change| change.before.as_ref() == Some(&head)) {
                 Some(change) => change,
                 None => match self.plan_replay(branch, &head, from, to, info.clone()).await? {
-                    Planned::Change(change) => change,
+                    Planned::Change(change) => *change,
                     Planned::Nothing(merged) => return Ok(merged),
                 },
             };
@@ -168,13 +168,13 @@ impl Repo {
             info.inputs = origins(&info.outputs, &changed, to.commit, head.commit);
         }
         let change = self.commit_of(branch, head, &[head.commit], merged.tree, &info).await?;
-        Ok(Planned::Change(change))
+        Ok(Planned::Change(Box::new(change)))
     }
 }
 
 /// What a merge is to do to the branch.
 enum Planned {
-    Change(RefChange),
+    Change(Box<RefChange>),
     Nothing(Merged),
 }
 

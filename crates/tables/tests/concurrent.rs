@@ -89,7 +89,7 @@ async fn upserts_and_deletes_meet_without_loss() {
             engine
                 .table_delete(
                     &on("main"),
-                    &DeleteRows::new("t", &format!("id = {writer} AND id % 2 = 0")),
+                    &DeleteRows::new("t", format!("id = {writer} AND id % 2 = 0")),
                     &NoProgress,
                 )
                 .await

@@ -76,7 +76,7 @@ async fn python_reads_what_we_wrote() {
             .engine
             .table_delete(
                 &on("main"),
-                &DeleteRows::new("flights", &format!("carrier = '{carrier}'")),
+                &DeleteRows::new("flights", format!("carrier = '{carrier}'")),
                 &NoProgress,
             )
             .await

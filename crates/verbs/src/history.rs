@@ -46,7 +46,7 @@ pub struct ShowRequest {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ShowAnswer {
-    Commit(CommitPage),
+    Commit(Box<CommitPage>),
     Entry(EntryView),
     Folder(FolderView),
 }
@@ -129,7 +129,7 @@ impl Desk {
             Some(what) => self.show_path(what).await,
             None => {
                 let at = what.map(str::parse).transpose()?;
-                Ok(ShowAnswer::Commit(self.show_commit(at.as_ref()).await?))
+                Ok(ShowAnswer::Commit(Box::new(self.show_commit(at.as_ref()).await?)))
             }
         }
     }

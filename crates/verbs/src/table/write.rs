@@ -118,7 +118,7 @@ impl Desk {
     /// Makes a table of a file's rows.
     #[tracing::instrument(skip_all, level = "debug")]
     pub async fn table_create(&self, request: TableCreateRequest) -> Result<TableWriteAnswer> {
-        let (to, from) = (self.write_to(request.message)?, self.from_file(&request.rows)?);
+        let (to, from) = (self.write_to(request.message)?, self.read_from(&request.rows)?);
         let asked = CreateTable {
             table: request.table,
             from,
@@ -131,7 +131,7 @@ impl Desk {
     /// Adds a file's rows to a table.
     #[tracing::instrument(skip_all, level = "debug")]
     pub async fn table_append(&self, request: TableAppendRequest) -> Result<TableWriteAnswer> {
-        let (to, from) = (self.write_to(request.message)?, self.from_file(&request.rows)?);
+        let (to, from) = (self.write_to(request.message)?, self.read_from(&request.rows)?);
         let asked = AppendRows {
             table: request.table,
             from,
@@ -144,7 +144,7 @@ impl Desk {
     /// Replaces all rows of a table, and its columns, by those of a file.
     #[tracing::instrument(skip_all, level = "debug")]
     pub async fn table_overwrite(&self, request: TableOverwriteRequest) -> Result<TableWriteAnswer> {
-        let (to, from) = (self.write_to(request.message)?, self.from_file(&request.rows)?);
+        let (to, from) = (self.write_to(request.message)?, self.read_from(&request.rows)?);
         let table = request.table;
         let asked = OverwriteTable { table, from };
         let written = self.engine()?.table_overwrite(&to, &asked, self.progress()).await?;
@@ -154,7 +154,7 @@ impl Desk {
     /// Replaces the rows with the same key, and adds the others.
     #[tracing::instrument(skip_all, level = "debug")]
     pub async fn table_upsert(&self, request: TableUpsertRequest) -> Result<TableWriteAnswer> {
-        let (to, from) = (self.write_to(request.message)?, self.from_file(&request.rows)?);
+        let (to, from) = (self.write_to(request.message)?, self.read_from(&request.rows)?);
         let asked = UpsertRows {
             table: request.table,
             from,
@@ -181,7 +181,7 @@ impl Desk {
     }
 
     /// A file on disk is what its name says, even when there is an `@` in it.
-    fn from_file(&self, rows: &RowsFrom) -> Result<FromFile> {
+    fn read_from(&self, rows: &RowsFrom) -> Result<FromFile> {
         let read = read_options(rows)?;
         let file = self.file(Path::new(&rows.from));
         if !file.exists() && rows.from.contains('@') {
