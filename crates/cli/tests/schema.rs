@@ -62,8 +62,14 @@ impl Schema<'_> {
                 }
                 "items" => {
                     for (number, item) in value.as_array().into_iter().flatten().enumerate() {
+                        let rule = if rule.is_array() { &rule[number] } else { rule };
                         faults.extend(self.faults(rule, item, &format!("{at}[{number}]")));
                     }
+                }
+                "minItems" | "maxItems" => {
+                    let (wanted, found) = (rule.as_u64(), value.as_array().map(|items| items.len() as u64));
+                    let fits = if keyword == "minItems" { found >= wanted } else { found <= wanted };
+                    faults.extend((!fits).then(|| format!("{at}: {value} breaks {keyword} {rule}")));
                 }
                 "enum" => {
                     let known = list(rule).contains(value);
