@@ -297,7 +297,7 @@ async fn many_that_race_for_a_name_get_it_once() {
 }
 
 /// What another branch got while we planned does not make us plan anew: the same commit is swapped again.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_lost_to_another_branch_is_written_once() {
     let store = Arc::new(InMemory::new());
     let (storage, faults) = Faults::storage(store.clone());
