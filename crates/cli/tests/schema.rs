@@ -66,11 +66,7 @@ impl Schema<'_> {
                         faults.extend(self.faults(rule, item, &format!("{at}[{number}]")));
                     }
                 }
-                "minItems" | "maxItems" => {
-                    let (wanted, found) = (rule.as_u64(), value.as_array().map(|items| items.len() as u64));
-                    let fits = if keyword == "minItems" { found >= wanted } else { found <= wanted };
-                    faults.extend((!fits).then(|| format!("{at}: {value} breaks {keyword} {rule}")));
-                }
+                "minItems" | "maxItems" => faults.extend(wrong_length(keyword, rule, value, at)),
                 "enum" => {
                     let known = list(rule).contains(value);
                     faults.extend((!known).then(|| format!("{at}: {value} is none of {rule}")));
@@ -133,6 +129,17 @@ fn list(rule: &Value) -> &[Value] {
 }
 
 /// Whether a value has a type, or one of several.
+/// What is wrong with how many items a list has.
+fn wrong_length(keyword: &str, rule: &Value, value: &Value, at: &str) -> Option<String> {
+    let (wanted, found) = (rule.as_u64(), value.as_array().map(|items| items.len() as u64));
+    let fits = if keyword == "minItems" {
+        found >= wanted
+    } else {
+        found <= wanted
+    };
+    (!fits).then(|| format!("{at}: {value} breaks {keyword} {rule}"))
+}
+
 fn has_type(rule: &Value, value: &Value) -> bool {
     let is = |name: &Value| match name.as_str().expect("a type is a word") {
         "null" => value.is_null(),
