@@ -8,6 +8,7 @@ mod damage;
 mod differences;
 mod docs;
 mod errors;
+mod kept;
 mod kills;
 mod memory;
 mod processes;

@@ -128,7 +128,6 @@ fn list(rule: &Value) -> &[Value] {
     rule.as_array().expect("the rule is a list")
 }
 
-/// Whether a value has a type, or one of several.
 /// What is wrong with how many items a list has.
 fn wrong_length(keyword: &str, rule: &Value, value: &Value, at: &str) -> Option<String> {
     let (wanted, found) = (rule.as_u64(), value.as_array().map(|items| items.len() as u64));
@@ -140,6 +139,7 @@ fn wrong_length(keyword: &str, rule: &Value, value: &Value, at: &str) -> Option<
     (!fits).then(|| format!("{at}: {value} breaks {keyword} {rule}"))
 }
 
+/// Whether a value has a type, or one of several.
 fn has_type(rule: &Value, value: &Value) -> bool {
     let is = |name: &Value| match name.as_str().expect("a type is a word") {
         "null" => value.is_null(),

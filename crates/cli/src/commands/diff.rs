@@ -142,7 +142,7 @@ pub fn print_definitions(out: &mut dyn Write, changes: &[DefinitionChange]) -> i
             out,
             "  {} {} {}{}",
             paint(style, sign),
-            change.kind,
+            change.kind.replace('_', " "),
             paint(NAME, &change.name),
             paint(FAINT, note)
         )?;
