@@ -71,7 +71,10 @@ fn every_format_that_was_written_answers_as_it_did() {
             let words = words(line);
             let asked_now: Vec<&str> = words.iter().map(String::as_str).chain(["--json"]).collect();
             let (then, now) = (values(answer), values(&place.ok(&asked_now)));
-            assert!(still_says(&then, &now), "{format}: {line}\nthen: {then:#}\nnow: {now:#}");
+            assert!(
+                still_says(&then, &now),
+                "{format}: {line}\nthen: {then:#}\nnow: {now:#}"
+            );
             asked += 1;
         }
         assert!(asked > 20, "{format}: only {asked} questions");
