@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            ui.error(&error);
+            ui.error(&command(), &error);
             ExitCode::from(exit_code(error.kind))
         }
     }
@@ -85,7 +85,7 @@ fn usage(error: &clap::Error) -> ExitCode {
             json: true,
             quiet: false,
         };
-        Ui::new(options).error(&CommandError::invalid(message).with_hint("drumlin help"));
+        Ui::new(options).error(&command(), &CommandError::invalid(message).with_hint("drumlin help"));
         return ExitCode::from(EXIT_USAGE);
     }
     // Nothing can be done where neither stream takes text.

@@ -94,11 +94,11 @@ impl Ui {
         }
     }
 
-    pub fn error(&self, error: &CommandError) {
-        let program = crate::command();
-        let at_hand = cures::command_of(&program, &self.verb);
+    /// What is wrong, and what mends it in the words of `program`.
+    pub fn error(&self, program: &clap::Command, error: &CommandError) {
+        let at_hand = cures::command_of(program, &self.verb);
         let cures = error.cures();
-        let hints: Vec<String> = cures.iter().map(|cure| cures::text(cure, &program, at_hand)).collect();
+        let hints: Vec<String> = cures.iter().map(|cure| cures::text(cure, program, at_hand)).collect();
         let mut err = anstream::stderr().lock();
         // Nothing can be done for a person whose stderr is closed.
         let _ = if self.options.json {

@@ -11,7 +11,7 @@ use arrow::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::{
-    Batches, Known, check_names,
+    columns::{Batches, Known, check_names},
     csv::expected,
     text::{can_parse, parse_column},
 };

@@ -19,7 +19,10 @@ use arrow::{
     error::ArrowError,
 };
 
-use super::{Batches, Known, check_names, text};
+use super::{
+    columns::{Batches, Known, check_names},
+    text,
+};
 use crate::{
     error::{Error, Result},
     options::ReadOptions,

@@ -19,7 +19,7 @@ use arrow::{
 use serde_json::Value;
 
 use super::{
-    Batches, Known, check_names,
+    columns::{Batches, Known, check_names},
     csv::expected,
     text::{Guess, can_parse, is_plain_int, parse_column},
 };

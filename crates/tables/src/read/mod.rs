@@ -3,17 +3,15 @@
 //! Invariant: reading never guesses past a value: what does not parse is an error that names file, line and column.
 
 mod columnar;
+mod columns;
 mod csv;
 mod json;
 mod source;
 mod text;
 
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
-use arrow::{
-    array::RecordBatch,
-    datatypes::{DataType, Schema, SchemaRef},
-};
+use arrow::datatypes::{Schema, SchemaRef};
 use datafusion::{
     error::DataFusionError, execution::SendableRecordBatchStream, physical_plan::stream::RecordBatchReceiverStream,
 };
@@ -23,6 +21,7 @@ pub(crate) use source::{Incoming, InputFile};
 
 use tempfile::TempPath;
 
+use self::columns::{Batches, Known};
 use crate::{
     error::{Error, Result},
     options::{FileFormat, ReadOptions},
@@ -31,24 +30,6 @@ use crate::{
 
 /// Batches read ahead of whoever writes them.
 const BATCHES_AHEAD: usize = 2;
-
-pub(crate) type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
-
-/// A column's type that is not to be found in the file.
-pub(crate) enum Known {
-    /// By whoever asked for the write.
-    Said(DataType),
-    /// By the table that is written to.
-    Table(DataType),
-}
-
-impl Known {
-    fn into_type(self) -> DataType {
-        match self {
-            Known::Said(kind) | Known::Table(kind) => kind,
-        }
-    }
-}
 
 /// A file and how it is read: cheap to copy, read as often as needed.
 #[derive(Clone, Debug)]
@@ -153,23 +134,4 @@ impl Reader {
             name: &self.name,
         }
     }
-}
-
-/// Names must differ, whatever their case: Delta and SQL don't tell `A` from `a`.
-fn check_names(file: &str, names: &[String]) -> Result<()> {
-    let mut seen = HashSet::new();
-    for (index, name) in names.iter().enumerate() {
-        let detail = if name.is_empty() {
-            format!("has no name for column {}", index + 1)
-        } else if !seen.insert(name.to_lowercase()) {
-            format!("has two columns called {name:?}")
-        } else {
-            continue;
-        };
-        return Err(Error::Content {
-            file: file.to_owned(),
-            detail,
-        });
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use drumlin_verbs::TableAppendRequest;
 
-use super::{Input, print_written};
+use super::{input::Input, written::print_written};
 use crate::{context::Context, error::CommandError};
 
 /// Add the rows of a file

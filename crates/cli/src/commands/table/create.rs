@@ -3,7 +3,7 @@
 use clap::Args;
 use drumlin_verbs::TableCreateRequest;
 
-use super::{Input, print_written};
+use super::{input::Input, written::print_written};
 use crate::{context::Context, error::CommandError};
 
 /// Make a table from a file

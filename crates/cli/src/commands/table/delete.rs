@@ -3,7 +3,7 @@
 use clap::Args;
 use drumlin_verbs::TableDeleteRequest;
 
-use super::print_written;
+use super::written::print_written;
 use crate::{
     context::Context,
     error::CommandError,

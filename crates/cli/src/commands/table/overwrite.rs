@@ -3,7 +3,7 @@
 use clap::Args;
 use drumlin_verbs::TableOverwriteRequest;
 
-use super::{Input, print_written};
+use super::{input::Input, written::print_written};
 use crate::{context::Context, error::CommandError};
 
 /// Replace all rows, and the schema, by those of a file

@@ -3,7 +3,7 @@
 use clap::Args;
 use drumlin_verbs::TableUpsertRequest;
 
-use super::{Input, print_written};
+use super::{input::Input, written::print_written};
 use crate::{context::Context, error::CommandError};
 
 /// Replace rows with the same key, and add the others

@@ -1,21 +1,15 @@
-//! `drumlin train`: a file for each verb; here is how a training set looks.
+//! `drumlin train`: a file for each verb, and one for how a training set looks.
 
 mod create;
 mod diff;
 mod list;
 mod rebuild;
+mod set;
 mod show;
 
-use std::io::{self, Write};
-
 use clap::Subcommand;
-use drumlin_verbs::TrainingSetView;
 
-use crate::{
-    context::Context,
-    error::CommandError,
-    ui::{FAINT, NAME, count, paint},
-};
+use crate::{context::Context, error::CommandError};
 
 /// Make, rebuild and compare training sets
 ///
@@ -40,19 +34,4 @@ impl Train {
             Train::Diff(verb) => verb.run(cx).await,
         }
     }
-}
-
-fn print_set(out: &mut dyn Write, set: &TrainingSetView) -> io::Result<()> {
-    writeln!(out, "training set {}: {} rows", paint(NAME, &set.name), count(set.rows))?;
-    writeln!(out, "id        {}", set.id)?;
-    writeln!(out, "content   {}", set.content)?;
-    writeln!(out, "pinned at {}", set.commit)?;
-    for (view, counts) in &set.counts.views {
-        let statuses = counts.statuses.iter();
-        let statuses: Vec<String> = statuses
-            .map(|(status, rows)| format!("{status} {}", count(*rows)))
-            .collect();
-        writeln!(out, "  {:<18} {}", paint(NAME, view), paint(FAINT, statuses.join(", ")))?;
-    }
-    Ok(())
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use drumlin_model::RefExpr;
 use drumlin_verbs::TrainShowRequest;
 
-use super::print_set;
+use super::set::print_set;
 use crate::{
     context::Context,
     error::CommandError,
