@@ -53,15 +53,14 @@ pub struct TooManyParents {
 }
 
 impl Commit {
-    /// A commit on top of others, each given with its id.
-    pub fn on<'a>(
-        parents: impl IntoIterator<Item = (CommitId, &'a Commit)>,
+    /// A commit on top of others, each given with its generation.
+    pub fn on(
+        parents: impl IntoIterator<Item = (CommitId, u64)>,
         tree: TreeId,
         time: Timestamp,
         provenance: ProvenanceId,
     ) -> Result<Self, TooManyParents> {
-        let (parents, generations): (Vec<_>, Vec<_>) =
-            parents.into_iter().map(|(id, parent)| (id, parent.generation)).unzip();
+        let (parents, generations): (Vec<_>, Vec<_>) = parents.into_iter().unzip();
         if parents.len() > PARENTS_MAX {
             return Err(TooManyParents { count: parents.len() });
         }

@@ -99,9 +99,10 @@ impl RefChange {
         }
     }
 
-    /// A branch that goes to another commit; what else is noted of it stays.
-    pub fn moved(branch: &RefName, before: &Ref, to: RefTarget) -> Self {
-        Self::new(RefKind::Branch, branch, Some(before.clone()), Some(before.moved_to(to)))
+    /// A branch that goes to another commit, of that generation; what else is noted of it stays.
+    pub fn moved(branch: &RefName, before: &Ref, to: RefTarget, generation: Option<u64>) -> Self {
+        let after = before.moved_to(to, generation);
+        Self::new(RefKind::Branch, branch, Some(before.clone()), Some(after))
     }
 
     /// The change that leads back.

@@ -38,6 +38,10 @@ pub struct Remote {
 pub struct Ref {
     pub commit: CommitId,
     pub tree: TreeId,
+    /// The commit's generation, so that the next commit needs no look at this one. None where whoever set the ref did not
+    /// know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
     #[serde(flatten)]
     pub rest: Rest,
 }
@@ -77,12 +81,13 @@ impl Ref {
         }
     }
 
-    /// The same ref, pointing elsewhere.
+    /// The same ref, pointing elsewhere, to a commit of that generation.
     #[must_use]
-    pub fn moved_to(&self, RefTarget { commit, tree }: RefTarget) -> Self {
+    pub fn moved_to(&self, RefTarget { commit, tree }: RefTarget, generation: Option<u64>) -> Self {
         Self {
             commit,
             tree,
+            generation,
             rest: self.rest.clone(),
         }
     }
@@ -93,6 +98,7 @@ impl From<RefTarget> for Ref {
         Self {
             commit,
             tree,
+            generation: None,
             rest: Rest::new(),
         }
     }

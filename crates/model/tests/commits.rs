@@ -8,7 +8,8 @@ use drumlin_model::{
 
 fn on(parents: &[(CommitId, &Commit)]) -> Result<Commit, TooManyParents> {
     let (time, provenance) = (Timestamp::from_micros(1), ProvenanceId::of(b"provenance"));
-    Commit::on(parents.iter().copied(), TreeId::of(b"tree"), time, provenance)
+    let parents = parents.iter().map(|(id, commit)| (*id, commit.generation));
+    Commit::on(parents, TreeId::of(b"tree"), time, provenance)
 }
 
 fn numbered(number: usize) -> CommitId {

@@ -112,6 +112,7 @@ fn a_commit() {
 fn root() -> Root {
     let refs = || BTreeMap::from([(name("main"), target(b"after"))]);
     let noted_ref = Ref {
+        generation: Some(7),
         rest: noted(),
         ..target(b"before")
     };

@@ -121,17 +121,20 @@ impl Committing<'_> {
     /// Writes a commit of the changes on top of `head`: all that it names in one go, then the commit itself.
     async fn write(&self, head: &Ref, info: &CommitInfo) -> Result<RefChange> {
         let (repo, branch) = (self.repo, self.branch);
-        // The parent is read for its generation, while the tree is.
+        // Where the branch does not say the parent's generation, the parent is read while the tree is.
         let applying = repo.trees().begin_apply(head.tree, self.changes);
-        let (applied, _) = try_join(applying, repo.commit(head.commit)).await?;
+        let parent = repo.commits().generation(head.commit, head.generation);
+        let (applied, parent) = try_join(applying, parent).await?;
         if applied.tree() == head.tree {
             return Err(Error::NothingToCommit { branch: branch.clone() });
         }
         let time = repo.now();
         let provenance = repo.commits().write_provenance(info.provenance(time));
         let ((), tree, provenance) = try_join3(self.flush(), applied.stored(), provenance).await?;
-        let commit = repo.commits().write_on(&[head.commit], tree, time, provenance).await?;
-        Ok(RefChange::moved(branch, head, RefTarget { commit, tree }))
+        let parents = [(head.commit, Some(parent))];
+        let (commit, generation) = repo.commits().write_on(&parents, tree, time, provenance).await?;
+        let target = RefTarget { commit, tree };
+        Ok(RefChange::moved(branch, head, target, Some(generation)))
     }
 
     async fn flush(&self) -> Result<()> {

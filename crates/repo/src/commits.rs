@@ -97,16 +97,26 @@ impl CommitStore {
     /// Writes a commit on top of one or two others. Its tree and its provenance have to be stored.
     pub async fn write_on(
         &self,
-        parents: &[CommitId],
+        parents: &[(CommitId, Option<u64>)],
         tree: TreeId,
         time: Timestamp,
         provenance: ProvenanceId,
-    ) -> Result<CommitId> {
-        let read = |&id| async move { Ok::<_, Error>((id, self.read(id).await?)) };
-        let parents = try_join_all(parents.iter().map(read)).await?;
-        let parents = parents.iter().map(|(id, commit)| (*id, &**commit));
+    ) -> Result<(CommitId, u64)> {
+        let generation = |&(id, known): &(CommitId, Option<u64>)| async move {
+            Ok::<_, Error>((id, self.generation(id, known).await?))
+        };
+        let parents = try_join_all(parents.iter().map(generation)).await?;
         let commit = Commit::on(parents, tree, time, provenance).expect("two parents are not too many");
-        self.write(commit).await
+        let generation = commit.generation;
+        Ok((self.write(commit).await?, generation))
+    }
+
+    /// The generation of a commit: what a ref says of it, or else the commit itself.
+    pub async fn generation(&self, id: CommitId, known: Option<u64>) -> Result<u64> {
+        match known {
+            Some(generation) => Ok(generation),
+            None => Ok(self.read(id).await?.generation),
+        }
     }
 
     fn keep(&self, id: CommitId, commit: Arc<Commit>) {

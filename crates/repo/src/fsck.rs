@@ -10,8 +10,8 @@ use std::{
 
 use drumlin_chunks::{Progress, Unit};
 use drumlin_model::{
-    Commit, CommitId, EntryKind, ErrorKind, File, FileId, Location, Operation, Placed, ProvenanceId, RangeId, Ref,
-    RefKind, Refs, RepoPath, Root, TreeId,
+    Commit, CommitId, EntryKind, ErrorKind, File, FileId, Location, Operation, Placed, ProvenanceId, RangeId, RefKind,
+    Refs, RepoPath, Root, TreeId,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -219,8 +219,8 @@ impl Check<'_> {
         self.generations(&commits)?;
         self.provenance(&commits).await?;
         self.progress.finish();
+        self.targets(refs, &commits);
         let trees = commits.into_iter().map(|(id, commit)| (id, commit.tree)).collect();
-        self.targets(refs, &trees);
         Ok(trees)
     }
 
@@ -258,20 +258,24 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Whether each ref names the tree that its commit has.
-    fn targets(&mut self, refs: &Refs, commits: &BTreeMap<CommitId, TreeId>) {
+    /// Whether each ref says the tree and the generation that its commit has.
+    fn targets(&mut self, refs: &Refs, commits: &BTreeMap<CommitId, Arc<Commit>>) {
         for kind in RefKind::ALL {
-            for (name, &Ref { commit, tree, .. }) in refs.of(kind) {
-                if commits.get(&commit).is_some_and(|truth| *truth != tree) {
-                    let object = format!("{} {name}", kind.as_str());
-                    let detail = "it names another tree than its commit".to_owned();
-                    self.report.problems.push(Problem {
-                        object,
-                        path: None,
-                        commit: Some(commit),
-                        detail,
-                    });
-                }
+            for (name, at) in refs.of(kind) {
+                let Some(truth) = commits.get(&at.commit) else { continue };
+                let wrong = if truth.tree != at.tree {
+                    "tree"
+                } else if at.generation.is_some_and(|generation| generation != truth.generation) {
+                    "generation"
+                } else {
+                    continue;
+                };
+                self.report.problems.push(Problem {
+                    object: format!("{} {name}", kind.as_str()),
+                    path: None,
+                    commit: Some(at.commit),
+                    detail: format!("it names another {wrong} than its commit"),
+                });
             }
         }
     }

@@ -67,7 +67,7 @@ impl Repo {
             return Ok(Planned::Nothing(Merged::AlreadyUpToDate));
         }
         if base == Some(head.commit) {
-            return Ok(Planned::Change(Box::new(RefChange::moved(into, head, theirs))));
+            return Ok(Planned::Change(Box::new(RefChange::moved(into, head, theirs, None))));
         }
         let base = match base {
             Some(base) => self.target(base).await?.tree,
@@ -93,8 +93,11 @@ impl Repo {
     ) -> Result<RefChange> {
         let time = self.now();
         let provenance = self.commits().write_provenance(info.provenance(time)).await?;
-        let commit = self.commits().write_on(parents, tree, time, provenance).await?;
-        Ok(RefChange::moved(branch, head, RefTarget { commit, tree }))
+        let known = |&id: &CommitId| (id, head.generation.filter(|_| id == head.commit));
+        let parents: Vec<_> = parents.iter().map(known).collect();
+        let (commit, generation) = self.commits().write_on(&parents, tree, time, provenance).await?;
+        let target = RefTarget { commit, tree };
+        Ok(RefChange::moved(branch, head, target, Some(generation)))
     }
 
     /// Takes back what a commit did against its first parent, as a new commit on the branch.

@@ -66,7 +66,7 @@ impl Repo {
                 return Ok(target);
             }
             let summary = format!("reset {branch} from {} to {}", before.commit.short(), to.short());
-            let change = RefChange::moved(branch, &before, target);
+            let change = RefChange::moved(branch, &before, target, None);
             if transaction.swap(vec![change], summary).await?.is_some() {
                 return Ok(target);
             }

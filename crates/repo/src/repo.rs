@@ -80,7 +80,7 @@ impl Repo {
             repo.commits().write_provenance(info.provenance(now)),
         )
         .await?;
-        let commit = repo.commits().write_on(&[], tree, now, provenance).await?;
+        let (commit, _) = repo.commits().write_on(&[], tree, now, provenance).await?;
         repo.inner
             .root
             .create(first_root(default_branch, RefTarget { commit, tree }, now))

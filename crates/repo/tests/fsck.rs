@@ -189,32 +189,39 @@ async fn blobs_are_checked_and_counted() {
     );
 }
 
-#[tokio::test]
-async fn a_ref_that_lies_about_its_tree_is_found() {
-    let (test, head) = small().await;
+/// What `fsck` says once the root's `main` was changed by hand.
+async fn with_main_changed(test: TestRepo, change: impl FnOnce(&mut drumlin_model::Ref)) -> Vec<String> {
     let storage = test.repo.storage();
     let (bytes, version) = storage.root.load().await.unwrap().unwrap();
     let mut root = drumlin_model::Root::from_bytes(&bytes).unwrap();
-    let parent = test.repo.commit(head).await.unwrap().parents[0];
-    let other = test.repo.commit(parent).await.unwrap().tree;
-    root.refs.of_mut(RefKind::Branch).get_mut(&name("main")).unwrap().tree = other;
-    storage
-        .root
-        .swap(Some(&version), Bytes::from(root.to_bytes()))
-        .await
-        .unwrap();
+    change(root.refs.of_mut(RefKind::Branch).get_mut(&name("main")).unwrap());
+    let changed = Bytes::from(root.to_bytes());
+    storage.root.swap(Some(&version), changed).await.unwrap();
+    let repo = drumlin_repo::Repo::open(storage.clone(), Arc::new(test.clock.clone())).await;
     let test = TestRepo {
-        repo: drumlin_repo::Repo::open(storage.clone(), Arc::new(test.clock.clone()))
-            .await
-            .unwrap(),
+        repo: repo.unwrap(),
         ..test
     };
-    let problems = test.problems().await.unwrap();
-    assert_eq!(
-        problems,
+    test.problems().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_ref_that_lies_about_its_commit_is_found() {
+    let (test, head) = small().await;
+    let parent = test.repo.commit(head).await.unwrap().parents[0];
+    let other = test.repo.commit(parent).await.unwrap().tree;
+    let lie = |what: &str| {
+        let short = head.short();
         [format!(
-            "branch main, commit {}: it names another tree than its commit",
-            head.short()
+            "branch main, commit {short}: it names another {what} than its commit"
         )]
+    };
+    assert_eq!(with_main_changed(test, |main| main.tree = other).await, lie("tree"));
+    let (test, _) = small().await;
+    let problems = with_main_changed(test, |main| *main.generation.as_mut().unwrap() += 1).await;
+    assert_eq!(problems.len(), 1);
+    assert!(
+        problems[0].ends_with("it names another generation than its commit"),
+        "{problems:?}"
     );
 }

@@ -34,7 +34,7 @@ impl Writer {
 
     async fn on(&mut self, parents: &[(CommitId, Commit)]) -> (CommitId, Commit) {
         self.time += 1;
-        let parents = parents.iter().map(|(id, commit)| (*id, commit));
+        let parents = parents.iter().map(|(id, commit)| (*id, commit.generation));
         let commit = Commit::on(parents, self.tree, Timestamp::from_micros(self.time), self.provenance).unwrap();
         self.put(commit).await
     }

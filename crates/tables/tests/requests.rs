@@ -7,9 +7,8 @@ use object_store::memory::InMemory;
 
 use crate::support::TestTables;
 
-/// Of an append, whatever is cached. Two of them are the commit's own: its parent is read for its generation, and its
-/// provenance is put beside it; neither adds a round.
-const APPEND_REQUESTS_MAX: usize = 14;
+/// Of an append, whatever is cached. One of them puts the commit's provenance, beside others: it adds no round.
+const APPEND_REQUESTS_MAX: usize = 13;
 
 /// A table whose requests are counted.
 struct Counted {
